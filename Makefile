@@ -1,0 +1,33 @@
+# batch-guard: every command a developer or a newcomer types. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAGE ?= dev
+
+.PHONY: help test demo check package clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/.ready: requirements.txt requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "batch-guard needs Python 3.11 or newer; set PYTHON=/path/to/python3")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+test: $(BIN)/.ready  ## run all the tests (unit, contract, end to end on the emulator)
+	$(BIN)/python -m pytest
+
+demo: $(BIN)/.ready  ## the real thing at work on this machine
+	$(BIN)/python -m local.demo
+
+check: $(BIN)/.ready  ## ruff, ruff format, mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+package: $(BIN)/.ready  ## one template for pipelines: make package STAGE=dev
+	$(BIN)/python -m guardctl package --stage $(STAGE) build
+
+clean:  ## remove the virtual environment and everything built
+	rm -rf $(VENV) build .chalice/deployments .chalice/deployed .pytest_cache .mypy_cache .ruff_cache .hypothesis
