@@ -1,0 +1,1 @@
+"""AWS on one machine: what the demo and the tests share. Never in the Lambda zip."""
