@@ -1,0 +1,88 @@
+"""Chalice wiring: the checker, the trigger, and nothing else."""
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from chalice.app import Chalice, CloudWatchEvent
+
+from chalicelib import jobs
+from chalicelib.aws import client_config
+from chalicelib.check import Checker
+from chalicelib.executions import StepFunctions
+from chalicelib.trigger import Trigger
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from chalicelib.schedule import Due
+
+app = Chalice(app_name="batch-guard")
+logger = Logger(service="batch-guard")
+
+_handled: set[str] = set()
+
+
+@app.lambda_function(name="check")
+def check(event: Any, context: Any) -> dict[str, Any]:
+    """Decide whether a start may run. Read only."""
+    checker = Checker(_jobs(), context.invoked_function_arn, StepFunctions(_stepfunctions()), _ecs, _now)
+    asked = event.get("job") if isinstance(event, dict) else None
+    try:
+        answer = checker.answer(event)
+    except Exception as error:
+        logger.error("check failed", job=asked, outcome="error", error=type(error).__name__, reason=str(error))
+        _count("CheckFailed", asked if asked in _jobs().jobs else "unknown")
+        raise
+    if "outcome" in answer:
+        shown = {key: answer[key] for key in ("job", "outcome", "reason", "holder", "next_run")}
+        logger.info("decision", **shown)
+        _count(answer["outcome"].capitalize(), answer["job"])
+    return answer
+
+
+@app.schedule("rate(1 minute)", name="trigger")
+def trigger(event: CloudWatchEvent) -> None:
+    """Start the guard of every job that is due."""
+    context: Any = event.context
+    client = _stepfunctions()
+    Trigger(_jobs(), context.invoked_function_arn, client, StepFunctions(client), _handled).tick(_now(), _report)
+
+
+def _report(start: "Due", result: str) -> None:
+    logger.info("tick", job=start.job, name=start.name, result=result, late_seconds=round(start.late.total_seconds()))
+    if result == "started":
+        _count("Triggered", start.job)
+
+
+def _count(metric: str, job: str) -> None:
+    with single_metric(name=metric, unit=MetricUnit.Count, value=1, namespace="BatchGuard") as point:
+        point.add_dimension("stage", _jobs().stage)
+        point.add_dimension("job", job)
+
+
+@cache
+def _jobs() -> jobs.JobsFile:
+    return jobs.load(os.environ["BATCH_GUARD_STAGE"])
+
+
+@cache
+def _stepfunctions() -> "SFNClient":
+    import boto3  # noqa: PLC0415 (a tick with nothing due needs no client)
+
+    return boto3.client("stepfunctions", config=client_config())
+
+
+@cache
+def _ecs() -> "ECSClient":
+    import boto3  # noqa: PLC0415 (a start that steps back never asks ECS)
+
+    return boto3.client("ecs", config=client_config())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,176 @@
+"""The checker: event → facts → decision. It only reads, so it may be called at any time.
+
+Three events are answered: a guard's question (``{"job": …}``), a batch machine that lost sight of its task
+(``{"job": …, "task_of": "<execution ARN>"}``) and the article's (``{"StateMachineId": …, "ExecutionName": …}``).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import guard, tasks
+from chalicelib.guard import CantTell, Claim, Decision, Facts, Need, NeedDetails, Request, decide
+from chalicelib.names import batch_machine, execution_arn, machine_arn, run_number
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+
+    from chalicelib.executions import Executions
+    from chalicelib.jobs import Job, JobsFile
+
+_KNOWN = {"job", "scheduled_at", "commands", "deadline", "keepalive", "first", "guard"}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
+
+
+class InvalidInput(Exception):
+    """The event is malformed. Asking again does not help."""
+
+
+class UnknownJob(Exception):
+    """The jobs file has no such job. Asking again does not help."""
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Everything the checker uses, passed in. ``ecs`` is called only when ECS must be asked."""
+
+    jobs: "JobsFile"
+    function_arn: str
+    executions: "Executions"
+    ecs: "Callable[[], ECSClient]"
+    now: Callable[[], datetime]
+
+    def answer(self, event: Any) -> dict[str, Any]:
+        """The answer to one event, ready for JSON.
+
+        Raises `InvalidInput`, `UnknownJob`, `guard.RestedTooLong`, `guard.CantTell` and the errors of
+        `chalicelib.aws`: none of them may start a run.
+        """
+        if not isinstance(event, Mapping):
+            raise InvalidInput(f'the input must be an object like {{"job": "nightly-report"}}, not {event!r:.100}')
+        if "StateMachineId" in event:
+            return self._article(event)
+        if "task_of" in event:
+            return self._task_of(event)
+        return self._decision(event)
+
+    def _decision(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        job = self._job(event)
+        request = _request(event, job, self._machine(job))
+        answer = self._decide(job, request)
+        return {
+            "running_flg": answer.outcome != "start",
+            **asdict(answer),
+            "holder": _holder(answer),
+            "job": job.name,
+            "state_machine_arn": request.machine,
+        }
+
+    def _decide(self, job: "Job", request: Request) -> Decision:
+        facts = Facts(now=self.now())
+        token: str | None = None
+        while True:
+            match decide(request, facts):
+                case Decision() as decision:
+                    return decision
+                case NeedDetails(name):
+                    details = self.executions.details(execution_arn(request.machine, name))
+                    facts = replace(facts, details={**facts.details, name: details})
+                case Need.PAGE | Need.OLDER_PAGE:
+                    page = self.executions.page(request.machine, token)
+                    token = page.token
+                    known = facts.executions or ()
+                    facts = replace(facts, executions=known + page.executions, more=token is not None)
+                case Need.CREATED_AT:
+                    facts = replace(facts, created_at=self.executions.created_at(request.machine))
+                case Need.EVIDENCE:
+                    facts = replace(facts, evidence=tasks.evidence(self.ecs(), job.ecs))
+
+    def _task_of(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        job = self._job(event)
+        execution = event["task_of"]
+        ours = execution_arn(self._machine(job), "")
+        if not isinstance(execution, str) or not execution.startswith(ours):
+            raise InvalidInput(f"task_of must be the ARN of a run of {job.name}, {ours}…, not {execution!r:.200}")
+        task = tasks.newest_task(self.ecs(), job.ecs, execution)
+        return {"task": asdict(task) if task else None}
+
+    def _article(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        machine, name = event["StateMachineId"], event.get("ExecutionName")
+        if not (isinstance(machine, str) and ":stateMachine:" in machine and isinstance(name, str) and name):
+            raise InvalidInput(
+                "StateMachineId must be a state machine's ARN and ExecutionName an execution's name, "
+                f"not {machine!r:.200} and {name!r:.100}"
+            )
+        running: list[guard.Execution] = []
+        token: str | None = None
+        while True:
+            page = self.executions.page(machine, token, only_running=True)
+            running += page.executions
+            token = page.token
+            if token is None:
+                break
+        asking = next((e for e in running if e.name == name), None)
+        if asking is None:
+            details = self.executions.details(execution_arn(machine, name))
+            if details is None:
+                raise CantTell(f"the execution that asks, {name} of {machine}, is not visible")
+            asking = details.execution
+        older = guard.older_is_running(asking, running)
+        reason = f"{older.name} has been running since {guard.stamp(older.started_at)}" if older else "none is older"
+        return {"running_flg": older is not None, "reason": reason, "state_machine_arn": machine}
+
+    def _job(self, event: Mapping[str, Any]) -> "Job":
+        name = event.get("job")
+        if not isinstance(name, str):
+            raise InvalidInput(f'the input must name a job, like {{"job": "nightly-report"}}; it has {sorted(event)}')
+        if name not in self.jobs.jobs:
+            known = ", ".join(sorted(self.jobs.jobs)) or "none"
+            raise UnknownJob(f"no job {name!r} in stage {self.jobs.stage}; the jobs are: {known}")
+        return self.jobs.jobs[name]
+
+    def _machine(self, job: "Job") -> str:
+        return machine_arn(self.function_arn, batch_machine(self.jobs.stage, job.name))
+
+
+def _request(event: Mapping[str, Any], job: "Job", machine: str) -> Request:
+    faults = [f"unknown key {key!r}" for key in sorted(set(event) - _KNOWN, key=str)]
+    commands = event.get("commands")
+    if commands is not None and not (
+        isinstance(commands, list) and commands and all(isinstance(c, str) for c in commands)
+    ):
+        faults.append(f'commands must be a list of strings like ["bin/report", "--day", "1"], not {commands!r:.100}')
+    for key in ("scheduled_at", "deadline"):
+        value = event.get(key)
+        if value is not None and not (isinstance(value, str) and _TIME.fullmatch(value)):
+            faults.append(f"{key} must be a UTC time like 2026-11-23T18:00:00Z, not {value!r:.100}")
+    for key in ("keepalive", "first"):
+        if not isinstance(event.get(key, False), bool):
+            faults.append(f"{key} must be true or false, not {event[key]!r:.100}")
+    asking = event.get("guard") or {}
+    claim = asking.get("claim") if isinstance(asking, Mapping) else None
+    if not isinstance(asking, Mapping) or "forged" in asking or (claim and not run_number(claim["run"])):
+        faults.append(f"guard is the guard machine's own, and can't be {asking!r:.200}")
+    if faults:
+        known = "job, scheduled_at, commands, deadline, keepalive, first"
+        raise InvalidInput(f"{'; '.join(faults)}. The input may have: {known}")
+    return Request(
+        machine=machine,
+        guard_execution=asking.get("execution"),
+        outsiders=job.outsiders,
+        commands=tuple(commands) if commands else None,
+        grace=job.grace,
+        may_wait=bool(asking) and not asking.get("waited", False),
+        first=event.get("first", False),
+        claim=Claim(claim["run"], bool(claim.get("taken"))) if claim else None,
+        losses=int(asking.get("losses", 0)),
+    )
+
+
+def _holder(decision: Decision) -> dict[str, Any] | None:
+    holder = decision.holder
+    if holder is None:
+        return None
+    return {**asdict(holder), "started_at": guard.stamp(holder.started_at) if holder.started_at else None}

@@ -1,0 +1,371 @@
+"""Decides whether a start may run. Pure: no AWS, no clock, no environment, no logger.
+
+The protocol, *numbered runs*: every run of a job is an execution named ``run-000042`` of one state machine,
+and Step Functions hands out a name once. A start looks at the newest page of runs, finds the highest number
+*n*, and if nothing on the page is open and no task of the job lives, asks for ``run-(n+1)``::
+
+    start A   page: n=41, all closed ── StartExecution run-000042 ──► created: A runs
+    start B   page: n=41, all closed ──── StartExecution run-000042 ──► taken: look at run-000042, step back
+              (B's page may be as old as it likes: all it can propose is a name that is taken)
+
+``run-(n+1)`` is created only by someone who saw *n* closed, and names are handed out once; so at most one run
+is open, however stale the lists are. Where the promise ends: a task started past the guard after the tasks
+were listed, and a batch machine that somebody starts directly under the next free run name.
+
+``decide`` is asked again and again: it answers with a `Need` for the fact it lacks, until it can decide.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Literal
+
+from chalicelib.names import execution_arn, run_name, run_number
+
+CLOSED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+"""The statuses that end an execution (AWS, ListExecutions). Any other, also one AWS adds later, is open."""
+
+TASK_LAG = timedelta(minutes=5)
+"""How long ECS may hide a task that RunTask accepted (AWS, RunTask: back off up to about five minutes)."""
+
+NAMES_LAST = timedelta(days=80)
+"""After this rest nobody is sure which names still exist: AWS forgets a closed execution after 90 days."""
+
+MAX_LOSSES = 10
+"""A start steps back after losing this many names in a row."""
+
+CLEAN = "BatchGuard."
+"""A run that FAILED with an error of this prefix left no task behind: the batch machine made sure."""
+
+
+class CantTell(Exception):
+    """The facts don't say whether the job is running. Asking again may help; running would not be safe."""
+
+
+class RestedTooLong(Exception):
+    """The job's last run is so old that its name may be forgotten. Asking again does not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a batch machine, as Step Functions tells it. Times are UTC."""
+
+    arn: str
+    name: str
+    status: str
+    started_at: datetime
+    stopped_at: datetime | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Known to have ended. A closed execution stays closed unless somebody redrives it."""
+        return self.status in CLOSED and self.stopped_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What only DescribeExecution tells: how the execution failed, and which guard execution asked for it."""
+
+    execution: Execution
+    error: str | None = None
+    guard_execution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One ECS task of the job's family on the job's cluster."""
+
+    arn: str
+    last_status: str
+    execution: str | None = None
+    """The task's BATCH_EXECUTION: the ARN of the run that started it."""
+    command: tuple[str, ...] | None = None
+    """The command it runs: the override, else the task definition's, else None (the image's own)."""
+    service: bool = False
+    created_at: datetime | None = None
+    stopped_at: datetime | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Not known to have stopped; a task on its way down still runs."""
+        return self.last_status != "STOPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The tasks ECS shows, and the command that makes an outsider one of this job."""
+
+    tasks: tuple[Task, ...] = ()
+    command: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run this guard execution has asked for. `taken`: the name was refused; else the answer was lost."""
+
+    run: str
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, for what, and how the job wants it decided."""
+
+    machine: str
+    """The batch machine's ARN."""
+    guard_execution: str | None = None
+    outsiders: Literal["command", "family", "ignore"] = "command"
+    commands: tuple[str, ...] | None = None
+    grace: int = 0
+    """Seconds to wait before a busy job is believed to be busy."""
+    may_wait: bool = False
+    """True on a first look; the second look is final."""
+    first: bool = False
+    """An operator vouches that nothing runs, although the names may be forgotten."""
+    claim: Claim | None = None
+    losses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What has been read so far. A field that is None has not been read."""
+
+    now: datetime
+    executions: tuple[Execution, ...] | None = None
+    """The newest page, unfiltered, read in one call; older pages behind it while it shows no run."""
+    more: bool = False
+    """There is an older page."""
+    created_at: datetime | None = None
+    """When the batch machine was made."""
+    evidence: Evidence | None = None
+    details: Mapping[str, Details | None] = field(default_factory=dict)
+    """By execution name; None means that Step Functions does not show it."""
+
+
+class Need(Enum):
+    """A fact that `decide` lacks, other than the details of one execution."""
+
+    PAGE = "the newest page of executions"
+    OLDER_PAGE = "the page behind"
+    CREATED_AT = "the batch machine's creation date"
+    EVIDENCE = "the tasks ECS shows"
+
+
+@dataclass(frozen=True, slots=True)
+class NeedDetails:
+    """`decide` lacks the details of this execution."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The run or the task that is in the way."""
+
+    kind: Literal["run", "task"]
+    name: str
+    arn: str
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do: the state machine obeys. Only ``start`` may start a run."""
+
+    outcome: Literal["start", "started", "wait", "skip"]
+    reason: str
+    holder: Holder | None = None
+    next_run: str | None = None
+    wait_seconds: int | None = None
+
+
+def decide(request: Request, facts: Facts) -> Decision | Need | NeedDetails:
+    """Decide, or say which fact is missing. Raises `CantTell` and `RestedTooLong`."""
+    lost = request.claim.run if request.claim else None
+    if lost is not None:
+        if lost not in facts.details:
+            return NeedDetails(lost)
+        mine = facts.details[lost]
+        if mine is not None and request.guard_execution and mine.guard_execution == request.guard_execution:
+            return Decision("started", f"{lost} is this guard execution's own", _run_holder(mine.execution))
+    if facts.executions is None:
+        return Need.PAGE
+    blocked = _open_execution(facts) or _lost_claim(facts, request)
+    if blocked:
+        return _step_back(request, *blocked)
+
+    numbers = {number: e for e in facts.executions if (number := run_number(e.name))}
+    if lost is not None and (seen := facts.details[lost]) is not None:
+        numbers.setdefault(run_number(lost) or 0, seen.execution)
+    if not numbers and facts.more:
+        return Need.OLDER_PAGE
+    if not request.first:
+        if not numbers and facts.created_at is None:
+            return Need.CREATED_AT
+        _names_are_remembered(numbers, facts)
+
+    if facts.evidence is None:
+        return Need.EVIDENCE
+    task = _task_in_the_way(facts, facts.evidence, request)
+    if isinstance(task, NeedDetails):
+        return task
+    if task:
+        return _step_back(request, *task)
+    latest = max(numbers, default=0)
+    seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
+    return Decision("start", f"free: {seen_free}, no task is alive", next_run=run_name(latest + 1))
+
+
+def older_is_running(asking: Execution, running: Iterable[Execution]) -> Execution | None:
+    """The article's question, answered so that two starts that meet don't both step back.
+
+    The first other running execution that is not younger than the asking one (by start, then ARN); None if
+    the asking one is the oldest. Unlike numbered runs this can't exclude an overlap while the list is stale.
+    """
+    mine = (asking.started_at, asking.arn)
+    others = (e for e in running if e.status == "RUNNING" and e.arn != asking.arn)
+    return next((e for e in others if (e.started_at, e.arn) <= mine), None)
+
+
+def _open_execution(facts: Facts) -> tuple[Holder, str] | None:
+    for execution in facts.executions or ():
+        if not execution.closed:
+            since = f"{_span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
+            odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
+            return _run_holder(execution), f"{execution.name} has been running for {since}{odd}"
+    return None
+
+
+def _lost_claim(facts: Facts, request: Request) -> tuple[Holder, str] | None:
+    """The run somebody else got: in the way unless it has been seen closed."""
+    claim = request.claim
+    if claim is None or not claim.taken:
+        return None
+    on_page = [e for e in facts.executions or () if e.name == claim.run]
+    details = facts.details[claim.run]
+    seen = [*on_page, *([details.execution] if details else [])]
+    closed = [e for e in seen if e.closed]
+    if not seen:
+        holder = Holder("run", claim.run, execution_arn(request.machine, claim.run))
+        if not request.may_wait:
+            raise CantTell(
+                f"the name {claim.run} is taken, but Step Functions does not show that run: "
+                f"its records lag, or the state machine was deleted and made again"
+            )
+        return holder, f"{claim.run} was started by somebody else a moment ago and is not visible yet"
+    if not closed:
+        return _run_holder(seen[0]), f"{claim.run} was started by somebody else a moment ago"
+    if request.losses >= MAX_LOSSES:
+        if not on_page:
+            raise CantTell(f"{request.losses} names were taken up to {claim.run}, which the list does not show")
+        return _run_holder(closed[0]), f"others start this job faster: {request.losses} names lost in a row"
+    return None
+
+
+def _names_are_remembered(numbers: Mapping[int, Execution], facts: Facts) -> None:
+    remedy = "make sure that nothing runs, then start it once with: guardctl run JOB --first"
+    if numbers:
+        last = numbers[max(numbers)]
+        if last.stopped_at is not None and facts.now - last.stopped_at >= NAMES_LAST:
+            raise RestedTooLong(
+                f"{last.name} ended on {stamp(last.stopped_at)}, {(facts.now - last.stopped_at).days} days ago; "
+                f"Step Functions forgets a run after 90 days, so its name may soon be free again: {remedy}"
+            )
+    elif facts.created_at is not None and facts.now - facts.created_at >= NAMES_LAST:
+        raise RestedTooLong(
+            f"no run is visible, and the batch machine exists since {stamp(facts.created_at)}: "
+            f"runs older than 90 days are forgotten: {remedy}"
+        )
+
+
+def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> tuple[Holder, str] | NeedDetails | None:
+    prefix = execution_arn(request.machine, "")
+    for task in evidence.tasks:
+        if not task.alive:
+            continue
+        if task.execution is None:
+            if _is_this_job(task, evidence, request):
+                return _task_holder(task), f"a task that this guard did not start is alive: {task.arn}"
+        elif task.execution.startswith(prefix):
+            name = task.execution.removeprefix(prefix)
+            clean = _closed_cleanly(name, facts)
+            if isinstance(clean, NeedDetails):
+                return clean
+            if not clean:
+                return _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
+    for execution in facts.executions or ():
+        ended = execution.stopped_at
+        if ended is None or facts.now - ended >= TASK_LAG or _outlived(execution, evidence):
+            continue
+        clean = _closed_cleanly(execution.name, facts)
+        if isinstance(clean, NeedDetails):
+            return clean
+        if not clean:
+            left = TASK_LAG - (facts.now - ended)
+            return _run_holder(execution), (
+                f"{execution.name} ended as {execution.status} {_span(facts.now - ended)} ago and ECS has not shown "
+                f"its task stopped; if none appears, the job is free in {_span(left)}"
+            )
+    return None
+
+
+def _outlived(execution: Execution, evidence: Evidence) -> bool:
+    """Its task was seen stopped, and stopped after the run closed: so it was the run's last task."""
+    return any(
+        task.execution == execution.arn
+        and not task.alive
+        and task.stopped_at is not None
+        and execution.stopped_at is not None
+        and task.stopped_at >= execution.stopped_at
+        for task in evidence.tasks
+    )
+
+
+def _closed_cleanly(name: str, facts: Facts) -> bool | NeedDetails:
+    """Whether the run is known to have left no task. FAILED does not tell: the error does."""
+    if name in facts.details:
+        details = facts.details[name]
+        if details is None or not details.execution.closed:
+            return False
+        clean_error = (details.error or "").startswith(CLEAN)
+        return details.execution.status == "SUCCEEDED" or (details.execution.status == "FAILED" and clean_error)
+    for execution in facts.executions or ():
+        if execution.name == name and execution.status != "FAILED":
+            return execution.status == "SUCCEEDED"
+    return NeedDetails(name)
+
+
+def _is_this_job(task: Task, evidence: Evidence, request: Request) -> bool:
+    if task.service or request.outsiders == "ignore":
+        return False
+    if request.outsiders == "family":
+        return True
+    return task.command == evidence.command or (request.commands is not None and task.command == request.commands)
+
+
+def _step_back(request: Request, holder: Holder, reason: str) -> Decision:
+    """Busy may be old news: the first look waits `grace`, the second is believed."""
+    if request.may_wait and request.grace > 0:
+        return Decision("wait", reason, holder, wait_seconds=request.grace)
+    return Decision("skip", reason, holder)
+
+
+def _run_holder(execution: Execution) -> Holder:
+    return Holder("run", execution.name, execution.arn, execution.started_at)
+
+
+def _task_holder(task: Task) -> Holder:
+    return Holder("task", task.arn.rsplit("/", 1)[-1], task.arn, task.created_at)
+
+
+def stamp(moment: datetime) -> str:
+    """``2026-11-23T18:00:00Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _span(length: timedelta) -> str:
+    seconds = max(0, round(length.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -1,0 +1,94 @@
+"""The tick: what is due → StartExecution of the guard machine, once per scheduled time.
+
+A scheduled time is used up by its guard execution's name, so a tick that comes twice, late or again after a
+failure can't start anything twice. EventBridge delivers at least once, for up to 24 hours (AWS).
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from chalicelib.guard import stamp
+from chalicelib.names import batch_machine, guard_machine, machine_arn
+from chalicelib.schedule import Due, due
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from chalicelib.executions import Executions
+    from chalicelib.jobs import JobsFile
+
+LATE = timedelta(seconds=90)
+"""A start later than this might be for a time before the job was deployed: that is looked up first."""
+
+SIDE_BY_SIDE = 32
+"""Starts in flight at once; the client's connection pool is as large."""
+
+Result = Literal["started", "handled", "not deployed then"]
+
+
+class SomeStartsFailed(Exception):
+    """At least one start failed. Lambda tries the tick again, and names keep the others from running twice."""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Everything the trigger uses, passed in."""
+
+    jobs: "JobsFile"
+    function_arn: str
+    client: "SFNClient"
+    executions: "Executions"
+    handled: set[str]
+    """Names known to be used up. A warm function remembers them, which saves calls; nothing depends on it."""
+
+    def tick(self, now: datetime, report: Callable[[Due, Result], None]) -> None:
+        """Start the guard of every job that is due at `now` (UTC), telling `report` of each.
+
+        Raises `SomeStartsFailed` after all have been tried.
+        """
+        starts = [start for start in due(self.jobs.jobs.values(), now) if start.name not in self.handled]
+        if not starts:
+            return
+        with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(starts))) as pool:
+            attempts = [(start, pool.submit(self._start, start)) for start in starts]
+        failures = {}
+        for start, attempt in attempts:
+            error = attempt.exception()
+            if error is not None:
+                failures[start] = error
+                continue
+            self.handled.add(start.name)
+            report(start, attempt.result())
+        if failures:
+            raise SomeStartsFailed(_list(failures.items(), of=len(starts)))
+
+    def _start(self, start: Due) -> Result:
+        if start.late > LATE:
+            machine = machine_arn(self.function_arn, batch_machine(self.jobs.stage, start.job))
+            if self.executions.created_at(machine) > start.scheduled_at:
+                return "not deployed then"
+        try:
+            self.client.start_execution(
+                stateMachineArn=machine_arn(self.function_arn, guard_machine(self.jobs.stage)),
+                name=start.name,
+                input=guard_input(start),
+            )
+        except self.client.exceptions.ExecutionAlreadyExists:
+            return "handled"
+        return "started"
+
+
+def guard_input(start: Due) -> str:
+    """The guard machine's input, the same for the same scheduled time."""
+    times = {"scheduled_at": stamp(start.scheduled_at), "deadline": stamp(start.deadline)}
+    keepalive = {"keepalive": True} if start.keepalive else {}
+    return json.dumps({"job": start.job, **times, **keepalive}, sort_keys=True)
+
+
+def _list(failures: Iterable[tuple[Due, BaseException]], of: int) -> str:
+    lines = [f"{start.name}: {error}" for start, error in failures]
+    return f"{len(lines)} of {of} starts failed: " + "; ".join(lines)

@@ -1,0 +1,50 @@
+"""How a command ends when it can't do what was asked. No command shows a traceback for a user's mistake."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+OK = 0
+NOT_RUN = 1
+"""The job was not started, or its run failed."""
+USAGE = 2
+"""A typo, a faulty jobs file, an unknown job or stage: nothing was asked of AWS, or nothing was changed."""
+AWS = 3
+"""AWS could not be asked, or refused."""
+INTERRUPTED = 130
+
+
+class Stop(Exception):  # noqa: N818 (it ends a command, and need not be an error)
+    """Ends the command with a message and an exit code."""
+
+    def __init__(self, message: str, code: int = USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what AWS and the network say into one readable line."""
+    from botocore.exceptions import (  # noqa: PLC0415 (`--help` and `validate` need no botocore)
+        BotoCoreError,
+        ClientError,
+        EndpointConnectionError,
+        NoCredentialsError,
+        NoRegionError,
+        ProfileNotFound,
+    )
+
+    try:
+        yield
+    except NoCredentialsError as error:
+        raise Stop("no AWS credentials: set AWS_PROFILE, or run `aws sso login` or `aws configure`", AWS) from error
+    except NoRegionError as error:
+        raise Stop("no AWS Region: set AWS_DEFAULT_REGION, or a region in the profile", AWS) from error
+    except ProfileNotFound as error:
+        raise Stop(f"{error}; `aws configure list-profiles` lists them", AWS) from error
+    except EndpointConnectionError as error:
+        raise Stop(f"{error} Is the network up, and the Region right?", AWS) from error
+    except ClientError as error:
+        answer = error.response.get("Error", {})
+        raise Stop(f"{error.operation_name} failed: {answer.get('Code')}: {answer.get('Message')}", AWS) from error
+    except BotoCoreError as error:
+        raise Stop(str(error), AWS) from error

@@ -1,0 +1,75 @@
+"""Starting a job by hand through its guard, and waiting for what becomes of it."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.guard import stamp
+from chalicelib.names import execution_arn
+from guardctl.stage import Stage
+
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a guard execution: the run it started, or why it did not."""
+
+    started: bool
+    run: str | None
+    """The run's ARN."""
+    reason: str
+
+
+def start(
+    stage: Stage, job: str, *, commands: list[str] | None, scheduled_at: datetime | None, first: bool = False
+) -> str:
+    """Start a guard execution by hand and return its ARN. It decides on its own, whether or not anyone waits."""
+    event: dict[str, Any] = {"job": job}
+    if commands:
+        event["commands"] = commands
+    if scheduled_at:
+        event["scheduled_at"] = stamp(scheduled_at)
+    if first:
+        event["first"] = True
+    name = f"{job}-by-hand-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    answer = stage.stepfunctions.start_execution(stateMachineArn=stage.guard, name=name, input=json.dumps(event))
+    return answer["executionArn"]
+
+
+def verdict(stage: Stage, guard_execution: str, waiting: Callable[[], None]) -> Verdict:
+    """Wait for the guard execution to end (seconds, or the job's grace) and say what it decided."""
+    ended = _ended(stage, guard_execution, waiting)
+    if ended["status"] == "SUCCEEDED":
+        output = json.loads(ended["output"])
+        if output.get("outcome") == "started":
+            run = execution_arn(output["state_machine_arn"], output["run"])
+            return Verdict(True, run, f"started {output['run']}")
+        return Verdict(False, None, output.get("reason", ended["output"]))
+    return Verdict(False, None, f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}")
+
+
+def outcome(stage: Stage, run: str, waiting: Callable[[], None]) -> tuple[bool, str]:
+    """Wait for a run to end: whether it succeeded, and a sentence."""
+    ended = _ended(stage, run, waiting)
+    name = run.rpartition(":")[2]
+    seconds = round((ended["stopDate"] - ended["startDate"]).total_seconds())
+    if ended["status"] == "SUCCEEDED":
+        return True, f"{name} succeeded after {seconds} s"
+    return (
+        False,
+        f"{name} {ended['status']} after {seconds} s: {ended.get('error') or ''} {ended.get('cause') or ''}",
+    )
+
+
+def _ended(stage: Stage, arn: str, waiting: Callable[[], None]) -> Any:
+    while True:
+        answer = stage.stepfunctions.describe_execution(executionArn=arn)
+        if answer["status"] != "RUNNING":
+            return answer
+        waiting()
+        time.sleep(_POLL_SECONDS)

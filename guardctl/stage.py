@@ -1,0 +1,90 @@
+"""One stage, as a command sees it: its jobs, its machines' ARNs and AWS's clients. Made at the first use of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.jobs import Job, JobsFile, JobsFileInvalid, load
+from chalicelib.names import batch_machine, execution_arn, guard_machine
+from guardctl.errors import AWS, Stop
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The stage ``name``; ``jobs_directory`` is where its jobs file is (chalicelib/jobs unless a test says so)."""
+
+    name: str
+    jobs_directory: Path | None = None
+
+    @cached_property
+    def file(self) -> JobsFile:
+        """The jobs file. Raises `Stop` with all its faults."""
+        try:
+            return load(self.name, self.jobs_directory)
+        except JobsFileInvalid as error:
+            raise Stop(str(error)) from error
+
+    def job(self, name: str) -> Job:
+        """The job ``name``. Raises `Stop` naming the known ones."""
+        if name not in self.file.jobs:
+            known = ", ".join(sorted(self.file.jobs)) or "none"
+            raise Stop(f"no job {name!r} in stage {self.name}; the jobs are: {known}")
+        return self.file.jobs[name]
+
+    @cached_property
+    def session(self) -> "boto3.Session":
+        """boto3's session, with the Region and credentials that it finds where the AWS CLI does."""
+        import boto3  # noqa: PLC0415 (`validate` and `template` ask nothing of AWS)
+
+        return boto3.Session()
+
+    def client(self, service: Any) -> Any:
+        """A client that tries again on its own, for commands a person waits for."""
+        from botocore.config import Config  # noqa: PLC0415 (see session)
+
+        return self.session.client(
+            service, config=Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)
+        )
+
+    @cached_property
+    def stepfunctions(self) -> "SFNClient":
+        """Step Functions."""
+        client: SFNClient = self.client("stepfunctions")
+        return client
+
+    @cached_property
+    def ecs(self) -> "ECSClient":
+        """ECS."""
+        client: ECSClient = self.client("ecs")
+        return client
+
+    @cached_property
+    def _states(self) -> str:
+        identity: Mapping[str, Any] = self.client("sts").get_caller_identity()
+        region = self.session.region_name
+        if region is None:
+            raise Stop("no AWS Region: set AWS_DEFAULT_REGION, or a region in the profile", AWS)
+        partition = identity["Arn"].split(":")[1]
+        return f"arn:{partition}:states:{region}:{identity['Account']}:stateMachine:"
+
+    @property
+    def guard(self) -> str:
+        """The guard machine's ARN."""
+        return self._states + guard_machine(self.name)
+
+    def machine(self, job: str) -> str:
+        """The ARN of a job's batch machine."""
+        return self._states + batch_machine(self.name, job)
+
+    def guard_execution(self, name: str) -> str:
+        """The ARN of a guard execution."""
+        return execution_arn(self.guard, name)

@@ -1,0 +1,231 @@
+"""The extra resources: jobs file → CloudFormation resources and IAM policies. Pure, but for reading the ASL files.
+
+Roles are least privilege. Where a statement has ``"Resource": "*"``, its Sid says why AWS takes no name there.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Any
+
+from chalicelib.jobs import Ecs, Job, JobsFile
+from chalicelib.names import batch_machine, guard_machine
+
+Json = dict[str, Any]
+
+INLINE_LIMIT = 51_200
+"""Bytes that CloudFormation takes as TemplateBody; from S3 it takes 1 MB (AWS, CloudFormation quotas)."""
+
+_RUN_TASK = "Run an ECS task and wait for it to complete"
+
+
+def template(jobs: JobsFile) -> Json:
+    """The stack of one stage: the guard machine, a batch machine per job, and a role for each."""
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"batch-guard, stage {jobs.stage}: the guard machine and the batch machines",
+        "Resources": machines(jobs),
+    }
+
+
+def sam_extension(jobs: JobsFile) -> Json:
+    """What `chalice package --merge-template` adds to Chalice's own template: the same resources, and names.
+
+    Chalice sets no FunctionName there, and the machines know the checker by its name.
+    """
+    named = {
+        logical: {"Properties": {"FunctionName": f"batch-guard-{jobs.stage}-{logical.lower()}"}}
+        for logical in ("Check", "Trigger")
+    }
+    return {"Resources": {**named, **machines(jobs)}}
+
+
+def machines(jobs: JobsFile) -> Json:
+    """Logical ID → resource."""
+    guard_role = [
+        _allow(["lambda:InvokeFunction"], [_check_arn(jobs.stage)]),
+        _allow(["states:StartExecution"], [_arn("states", f"stateMachine:{batch_machine(jobs.stage, '*')}")]),
+    ]
+    found = {
+        "GuardMachine": _machine(guard_machine(jobs.stage), "GuardMachineRole", definition("guard"), jobs.stage),
+        "GuardMachineRole": _role(guard_role),
+    }
+    for job in jobs.jobs.values():
+        logical = _logical(job.name)
+        asl = batch_definition(job)
+        found[logical] = _machine(batch_machine(jobs.stage, job.name), f"{logical}Role", asl, jobs.stage)
+        found[f"{logical}Role"] = _role(_batch_statements(jobs.stage, job))
+    return found
+
+
+def definition(machine: str) -> Json:
+    """The ASL file ``chalicelib/machines/<machine>.asl.json``, parsed."""
+    text = resources.files("chalicelib").joinpath("machines", f"{machine}.asl.json").read_text(encoding="utf-8")
+    parsed: Json = json.loads(text)
+    return parsed
+
+
+def batch_definition(job: Job) -> Json:
+    """The batch machine of one job: the ASL file with the job's container, limits and RunTask arguments put in."""
+    asl = definition("batch")
+    states = asl["States"]
+    states["Is it a run?"]["Choices"][1]["Assign"].update(
+        container=_container(job.ecs), timeout=job.timeout, retries=job.retries
+    )
+    run_task = states[_RUN_TASK]
+    overrides = {**run_task["Arguments"]["Overrides"], **_task_overrides(job.ecs)}
+    run_task["Arguments"] = {**_run_task(job.ecs), "Overrides": overrides}
+    run_task["TimeoutSeconds"] = job.timeout
+    states["Stop the task"]["Arguments"]["Cluster"] = job.ecs.cluster
+    # The states' own limits end a run well before this; AWS leaves no error when it does.
+    asl["TimeoutSeconds"] = (job.timeout + 3600) * (job.retries + 1)
+    return asl
+
+
+def check_policy(jobs: JobsFile) -> Json:
+    """The checker's policy: it only reads, and only this stage's machines and clusters."""
+    clusters = sorted({job.ecs.cluster_name for job in jobs.jobs.values()})
+    described = [f"arn:aws:ecs:*:*:task/{cluster}/*" for cluster in clusters]
+    listed = {"ArnLike": {"ecs:cluster": [f"arn:aws:ecs:*:*:cluster/{cluster}" for cluster in clusters]}}
+    machine = batch_machine(jobs.stage, "*")
+    return _policy(
+        _allow(
+            ["states:ListExecutions", "states:DescribeStateMachine"],
+            [f"arn:aws:states:*:*:stateMachine:{machine}"],
+        ),
+        _allow(["states:DescribeExecution"], [f"arn:aws:states:*:*:execution:{machine}:*"]),
+        *(
+            [
+                _allow(["ecs:ListTasks"], ["*"], Sid="ListTasksTakesNoTaskButACluster", Condition=listed),
+                _allow(["ecs:DescribeTasks"], described),
+                _allow(["ecs:DescribeTaskDefinition"], ["*"], Sid="DescribeTaskDefinitionTakesNoResource"),
+            ]
+            if clusters
+            else []
+        ),
+        *_logs(f"batch-guard-{jobs.stage}-check"),
+    )
+
+
+def trigger_policy(jobs: JobsFile) -> Json:
+    """The trigger's policy: it starts the guard machine, and asks when a batch machine was made."""
+    return _policy(
+        _allow(["states:StartExecution"], [f"arn:aws:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
+        _allow(
+            ["states:DescribeStateMachine"],
+            [f"arn:aws:states:*:*:stateMachine:{batch_machine(jobs.stage, '*')}"],
+        ),
+        *_logs(f"batch-guard-{jobs.stage}-trigger"),
+    )
+
+
+def render(document: Mapping[str, Any], *, indent: int | None = 2) -> str:
+    """JSON text. YAML would do for CloudFormation, but not for the aliases Chalice writes into it."""
+    separators = (",", ":") if indent is None else None
+    return json.dumps(document, indent=indent, separators=separators, ensure_ascii=False)
+
+
+def _container(ecs: Ecs) -> Json:
+    environment = [{"Name": name, "Value": value} for name, value in ecs.environment.items()]
+    command = {"Command": list(ecs.command)} if ecs.command else {}
+    return {"Name": ecs.container, "Environment": environment, **command}
+
+
+def _task_overrides(ecs: Ecs) -> Json:
+    wanted = {
+        "Cpu": ecs.cpu,
+        "Memory": ecs.memory,
+        "TaskRoleArn": ecs.task_role,
+        "ExecutionRoleArn": ecs.execution_role,
+    }
+    return {key: value for key, value in wanted.items() if value}
+
+
+def _run_task(ecs: Ecs) -> Json:
+    arguments: Json = {"Cluster": ecs.cluster, "TaskDefinition": ecs.task_definition}
+    if ecs.capacity_provider:
+        arguments["CapacityProviderStrategy"] = [{"CapacityProvider": ecs.capacity_provider}]
+    if ecs.launch_type:
+        arguments["LaunchType"] = ecs.launch_type
+    if ecs.platform_version:
+        arguments["PlatformVersion"] = ecs.platform_version
+    if ecs.subnets:
+        network: Json = {"Subnets": list(ecs.subnets)}
+        if ecs.security_groups:
+            network["SecurityGroups"] = list(ecs.security_groups)
+        network["AssignPublicIp"] = "ENABLED" if ecs.assign_public_ip else "DISABLED"
+        arguments["NetworkConfiguration"] = {"AwsvpcConfiguration": network}
+    return arguments
+
+
+def _batch_statements(stage: str, job: Job) -> list[Json]:
+    ecs = job.ecs
+    statements = [
+        _allow(["ecs:RunTask"], [_arn("ecs", f"task-definition/{ecs.family}:*")]),
+        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [_arn("ecs", f"task/{ecs.cluster_name}/*")]),
+        _allow(
+            ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+            [_arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
+        ),
+        _allow(["lambda:InvokeFunction"], [_check_arn(stage)]),
+    ]
+    passed = sorted({role for role in (*ecs.pass_roles, ecs.task_role, ecs.execution_role) if role})
+    if passed:
+        only_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        statements.append(_allow(["iam:PassRole"], passed, Condition=only_ecs))
+    return statements
+
+
+def _machine(name: str, role: str, asl: Json, stage: str) -> Json:
+    return {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {
+            "StateMachineName": name,
+            "StateMachineType": "STANDARD",
+            "RoleArn": {"Fn::GetAtt": [role, "Arn"]},
+            "DefinitionString": render(asl, indent=None),
+            "DefinitionSubstitutions": {"CheckFunctionArn": _check_arn(stage)},
+        },
+    }
+
+
+def _role(statements: Iterable[Json]) -> Json:
+    trust = _allow(["sts:AssumeRole"], None, Principal={"Service": "states.amazonaws.com"})
+    trust["Condition"] = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": _policy(trust),
+            "Policies": [{"PolicyName": "batch-guard", "PolicyDocument": _policy(*statements)}],
+        },
+    }
+
+
+def _policy(*statements: Json) -> Json:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(actions: list[str], on: list[Any] | None, **more: Any) -> Json:
+    statement = {"Effect": "Allow", "Action": actions, **more}
+    return statement if on is None else {**statement, "Resource": on}
+
+
+def _logs(function: str) -> list[Json]:
+    group = f"arn:aws:logs:*:*:log-group:/aws/lambda/{function}"
+    return [
+        _allow(["logs:CreateLogGroup"], [group]),
+        _allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),
+    ]
+
+
+def _check_arn(stage: str) -> Json:
+    return _arn("lambda", f"function:batch-guard-{stage}-check")
+
+
+def _arn(service: str, resource: str) -> Json:
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"}
+
+
+def _logical(job: str) -> str:
+    """``nightlyXreportBatch`` for nightly-report: a job's name has no capitals, so no two jobs share one."""
+    return f"{job.replace('-', 'X')}Batch"
