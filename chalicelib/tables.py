@@ -1,0 +1,173 @@
+"""Reading TOML tables: one reader per key, and every fault noted where it is written.
+
+A reader takes a value and its `Spot`, and returns the value as the program wants it, or notes a fault there
+and returns `BAD`. So reading goes on after a fault, and one look at a file finds them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+BAD: Any = object()
+"""Stands for a value with a fault, so that the same fault is not found again under another name."""
+
+Reader = Callable[[Any, "Spot"], Any]
+
+_TYPES = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "an array", dict: "a table"}
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a file, and what would be right."""
+
+    file: str
+    place: str
+    """The key as TOML writes it, `jobs.nightly-report.ecs.cluster`, or line and column of broken TOML."""
+    wrong: str
+    right: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.place}: {self.wrong}; {self.right}".replace("\n", "\\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a file, and the list that its faults go to."""
+
+    file: str
+    place: str
+    faults: list[Fault]
+
+    def key(self, key: str) -> Spot:
+        """The place of a key of this table."""
+        written = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+        return Spot(self.file, f"{self.place}.{written}" if self.place else written, self.faults)
+
+    def item(self, index: int) -> Spot:
+        """The place of an item of this array; the first is 0."""
+        return Spot(self.file, f"{self.place}[{index}]", self.faults)
+
+    def fault(self, wrong: str, right: str) -> Any:
+        """Note a fault here. Returns `BAD`."""
+        self.faults.append(Fault(self.file, self.place, wrong, right))
+        return BAD
+
+    def lacks(self, kind: type, value: object, right: str) -> bool:
+        """Whether `value` is of another type than `kind`, which is noted. TOML's true is no integer."""
+        if type(value) is kind:
+            return False
+        self.fault(f"is {_TYPES.get(type(value), 'a date or time')}, not {_TYPES[kind]}", right)
+        return True
+
+
+def near(word: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
+    """What would be right instead of `word`: the known word that looks like it, or `otherwise`."""
+    import difflib  # noqa: PLC0415 takes as long to import as all of this; only a fault needs it
+
+    found = difflib.get_close_matches(word, sorted(known), 1)
+    return f'did you mean "{found[0]}"?' if found else otherwise
+
+
+def table(
+    readers: Mapping[str, Reader], value: Any, spot: Spot, *, strayed: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The keys of a table, read. `strayed` says of keys that belong elsewhere where that is."""
+    if spot.lacks(dict, value, f"write it as a table, [{spot.place}]"):
+        return dict.fromkeys(readers, BAD)
+    read: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key in readers:
+            read[key] = readers[key](inner, spot.key(key))
+        elif strayed and key in strayed:
+            spot.key(key).fault("is not a key of this table", f"it belongs in [{strayed[key]}]")
+        else:
+            right = near(key, readers, f"known here: {', '.join(readers)}")
+            spot.key(key).fault("is not a known key", right)
+    return read
+
+
+def text(pattern: str, right: str) -> Reader:
+    """Text that matches `pattern` from end to end, and that AWS takes as it is written."""
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(str, value, right):
+            return BAD
+        # Both would reach the state machine's definition, where neither is taken literally.
+        if value.startswith("{%"):
+            return spot.fault('starts with "{%"', "start it otherwise; Step Functions would evaluate it as JSONata")
+        if "${" in value:
+            return spot.fault('contains "${"', "write the value itself; CloudFormation would substitute it")
+        # Compiled at the first use and not at import: a file uses few of the patterns.
+        return value if re.fullmatch(pattern, value, re.DOTALL) else spot.fault(f'"{value}" is not valid', right)
+
+    return read
+
+
+def one_of(*words: str) -> Reader:
+    """One of these words."""
+    right = "write " + ", ".join(f'"{word}"' for word in words[:-1]) + f' or "{words[-1]}"'
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(str, value, right):
+            return BAD
+        return value if value in words else spot.fault(f'"{value}" is not valid', right)
+
+    return read
+
+
+def boolean(value: Any, spot: Spot) -> Any:
+    """True or false."""
+    return BAD if spot.lacks(bool, value, "write true or false") else value
+
+
+def integer(low: int, high: int) -> Reader:
+    """A whole number, both ends included."""
+    right = f"write a whole number from {low} to {high}"
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(int, value, right):
+            return BAD
+        return value if low <= value <= high else spot.fault(f"{value} is out of range", right)
+
+    return read
+
+
+def array(each: Reader, right: str, *, least: int = 0) -> Reader:
+    """An array as a tuple."""
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(list, value, right):
+            return BAD
+        if len(value) < least:
+            return spot.fault("is empty", right)
+        items = tuple([each(item, spot.item(n)) for n, item in enumerate(value)])
+        return BAD if BAD in items else items
+
+    return read
+
+
+def duration(low: str, high: str) -> Reader:
+    """Text like "1h30m" as whole seconds, both ends included."""
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(str, value, 'write a duration with its unit, such as "90s"'):
+            return BAD
+        seconds = _seconds(value)
+        if seconds is None:
+            return spot.fault(f'"{value}" is not a duration', 'write "90s", "15m", "2h", "1d" or "1h30m"')
+        if not (_seconds(low) or 0) <= seconds <= (_seconds(high) or 0):
+            return spot.fault(f'"{value}" is out of range', f'write a duration from "{low}" to "{high}"')
+        return seconds
+
+    return read
+
+
+def _seconds(written: str) -> int | None:
+    match = re.fullmatch("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _SECONDS), written)
+    if match is None or not written:
+        return None
+    return sum(int(number) * each for number, each in zip(match.groups("0"), _SECONDS.values(), strict=True))
