@@ -57,15 +57,15 @@ READY_WITHIN = 60.0
 PORTS_TO_TRY = 3
 
 
-class NotLoopback(Exception):  # noqa: N818  (a refusal, named as one)
+class NotLoopback(Exception):
     """The endpoint is not on this machine."""
 
 
-class EmulatorFailed(Exception):  # noqa: N818  (says what happened)
+class EmulatorFailed(Exception):
     """The emulator could not be started; the message ends with the tail of its log."""
 
 
-class _PortTaken(Exception):  # noqa: N818  (says what happened)
+class _PortTaken(Exception):
     """Somebody else took the port between our choosing it and the emulator's binding it."""
 
 
@@ -291,9 +291,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], endpoint: str, identity:
             text = log.read_text(encoding="utf-8", errors="replace")
             if "already in use" in text.lower():
                 raise _PortTaken(endpoint)
-            raise EmulatorFailed(
-                f"the emulator ended with {process.returncode} before it was ready:\n{text[-3000:]}"
-            )
+            raise EmulatorFailed(f"the emulator ended with {process.returncode} before it was ready:\n{text[-3000:]}")
         if _answers(endpoint, identity):
             return
         time.sleep(0.05)

@@ -17,7 +17,5 @@ def eventually(predicate: Callable[[], T], *, within: float, what: str = "", eve
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(
-                f"not within {within:g} s: {what or predicate!r}; the last answer was {answer!r}"
-            )
+            raise AssertionError(f"not within {within:g} s: {what or predicate!r}; the last answer was {answer!r}")
         time.sleep(every)
