@@ -116,9 +116,9 @@ def keepalives(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
 
 def execution_name(job: str, scheduled_at: datetime) -> str:
     """`<job>-20261123T1800Z`. Raises ValueError for a time that is not a whole minute with a zone."""
-    if scheduled_at.tzinfo is None or scheduled_at.second or scheduled_at.microsecond:
-        raise ValueError(f"a scheduled time is a whole minute with a zone, not {scheduled_at.isoformat()}")
     at = scheduled_at.astimezone(UTC)
+    if scheduled_at.tzinfo is None or at.second or at.microsecond:
+        raise ValueError(f"a scheduled time is a whole minute with a zone, not {scheduled_at.isoformat()}")
     return f"{job}-{at.year:04}{at:%m%dT%H%MZ}"
 
 

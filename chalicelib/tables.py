@@ -31,7 +31,9 @@ class Fault:
     right: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.place}: {self.wrong}; {self.right}".replace("\n", "\\n")
+        line = f"{self.file}:{self.place}: {self.wrong}; {self.right}"
+        # One line, whatever the file says.
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 @dataclass(frozen=True, slots=True)
