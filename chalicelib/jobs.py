@@ -155,8 +155,7 @@ def parse(text: str, *, stage: str, place: str) -> JobsFile:
 def _schedules(value: Any, spot: Spot) -> Any:
     if type(value) is list:
         return array(_schedule, "")(value, spot)
-    schedule = _schedule(value, spot)
-    return BAD if schedule is BAD else (schedule,)
+    return (_schedule(value, spot),)
 
 
 def _schedule(value: Any, spot: Spot) -> Any:

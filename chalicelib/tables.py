@@ -146,8 +146,7 @@ def array(each: Reader, right: str, *, least: int = 0) -> Reader:
             return BAD
         if len(value) < least:
             return spot.fault("is empty", right)
-        items = tuple([each(item, spot.item(n)) for n, item in enumerate(value)])
-        return BAD if BAD in items else items
+        return tuple([each(item, spot.item(n)) for n, item in enumerate(value)])
 
     return read
 

@@ -371,6 +371,11 @@ def test_in_the_second_pass_of_a_repeated_hour_all_of_it_has_happened() -> None:
     assert latest([parse_schedule("50 1 * * *")], "America/New_York", now, within=HOUR) == utc("2026-11-01T05:50")
 
 
+def test_the_last_minute_of_a_year_that_is_over() -> None:
+    now = utc("2026-01-01T00:10")
+    assert latest([parse_schedule("cron(* * * * ? 2024-2025)")], "UTC", now, within=HOUR) == utc("2025-12-31T23:59")
+
+
 def test_several_schedules_are_merged_and_a_shared_time_comes_once() -> None:
     schedules = [parse_schedule("0 */6 * * *"), parse_schedule("rate(12 hours)"), parse_schedule("30 12 * * *")]
     times = between(schedules, "UTC", utc("2026-11-24T00:00"), utc("2026-11-25T00:00"))
