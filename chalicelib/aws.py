@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.guard import CantTell
+from chalicelib.guard import CantTell, Refused
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -14,16 +14,16 @@ _MISSING = frozenset({"StateMachineDoesNotExist", "ClusterNotFoundException", "R
 _INVALID = frozenset({"InvalidArn", "InvalidParameterException", "ValidationException"})
 
 
-class NotDeployed(Exception):
-    """The job's batch machine, or its cluster, is not there. Asking again does not help."""
+class NotDeployed(Refused):
+    """The job's batch machine, or its cluster, is not there."""
 
 
-class PermissionDenied(Exception):
-    """IAM refused a read. Asking again does not help."""
+class PermissionDenied(Refused):
+    """IAM refused a read."""
 
 
-class Misconfigured(Exception):
-    """AWS says that the job's settings can't be right. Asking again does not help."""
+class Misconfigured(Refused):
+    """AWS says that the job's settings can't be right."""
 
 
 def client_config() -> "Config":

@@ -11,32 +11,32 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import guard, tasks
-from chalicelib.guard import CantTell, Claim, Decision, Facts, Need, NeedDetails, Request, decide
+from chalicelib.guard import CantTell, Claim, Decision, Facts, Need, NeedDetails, Refused, Request, decide
+from chalicelib.jobs import Job, JobsFile, JobsFileInvalid
 from chalicelib.names import batch_machine, execution_arn, machine_arn, run_number
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
 
     from chalicelib.executions import Executions
-    from chalicelib.jobs import Job, JobsFile
 
 _KNOWN = {"job", "scheduled_at", "commands", "deadline", "keepalive", "first", "guard"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
 
 
-class InvalidInput(Exception):
-    """The event is malformed. Asking again does not help."""
+class InvalidInput(Refused):
+    """The event is malformed."""
 
 
-class UnknownJob(Exception):
-    """The jobs file has no such job. Asking again does not help."""
+class UnknownJob(Refused):
+    """The jobs file has no such job."""
 
 
 @dataclass(frozen=True)
 class Checker:
     """Everything the checker uses, passed in. ``ecs`` is called only when ECS must be asked."""
 
-    jobs: "JobsFile"
+    load_jobs: Callable[[], JobsFile]
     function_arn: str
     executions: "Executions"
     ecs: "Callable[[], ECSClient]"
@@ -45,16 +45,17 @@ class Checker:
     def answer(self, event: Any) -> dict[str, Any]:
         """The answer to one event, ready for JSON.
 
-        Raises `InvalidInput`, `UnknownJob`, `guard.RestedTooLong`, `guard.CantTell` and the errors of
-        `chalicelib.aws`: none of them may start a run.
+        Raises `guard.CantTell` when asking again may help. When it can't, the answer's outcome is ``refuse``;
+        only a batch machine's question has no such answer, and raises `guard.Refused`.
         """
-        if not isinstance(event, Mapping):
-            raise InvalidInput(f'the input must be an object like {{"job": "nightly-report"}}, not {event!r:.100}')
-        if "StateMachineId" in event:
-            return self._article(event)
-        if "task_of" in event:
+        if isinstance(event, Mapping) and "task_of" in event:
             return self._task_of(event)
-        return self._decision(event)
+        try:
+            if not isinstance(event, Mapping):
+                raise InvalidInput(f'the input must be an object like {{"job": "nightly-report"}}, not {event!r:.100}')
+            return self._article(event) if "StateMachineId" in event else self._decision(event)
+        except (Refused, JobsFileInvalid) as refusal:
+            return {"running_flg": True, "outcome": "refuse", "error": type(refusal).__name__, "reason": str(refusal)}
 
     def _decision(self, event: Mapping[str, Any]) -> dict[str, Any]:
         job = self._job(event)
@@ -68,7 +69,7 @@ class Checker:
             "state_machine_arn": request.machine,
         }
 
-    def _decide(self, job: "Job", request: Request) -> Decision:
+    def _decide(self, job: Job, request: Request) -> Decision:
         facts = Facts(now=self.now())
         token: str | None = None
         while True:
@@ -122,20 +123,21 @@ class Checker:
         reason = f"{older.name} has been running since {guard.stamp(older.started_at)}" if older else "none is older"
         return {"running_flg": older is not None, "reason": reason, "state_machine_arn": machine}
 
-    def _job(self, event: Mapping[str, Any]) -> "Job":
+    def _job(self, event: Mapping[str, Any]) -> Job:
+        jobs = self.load_jobs()
         name = event.get("job")
         if not isinstance(name, str):
             raise InvalidInput(f'the input must name a job, like {{"job": "nightly-report"}}; it has {sorted(event)}')
-        if name not in self.jobs.jobs:
-            known = ", ".join(sorted(self.jobs.jobs)) or "none"
-            raise UnknownJob(f"no job {name!r} in stage {self.jobs.stage}; the jobs are: {known}")
-        return self.jobs.jobs[name]
+        if name not in jobs.jobs:
+            known = ", ".join(sorted(jobs.jobs)) or "none"
+            raise UnknownJob(f"no job {name!r} in stage {jobs.stage}; the jobs are: {known}")
+        return jobs.jobs[name]
 
-    def _machine(self, job: "Job") -> str:
-        return machine_arn(self.function_arn, batch_machine(self.jobs.stage, job.name))
+    def _machine(self, job: Job) -> str:
+        return machine_arn(self.function_arn, batch_machine(self.load_jobs().stage, job.name))
 
 
-def _request(event: Mapping[str, Any], job: "Job", machine: str) -> Request:
+def _request(event: Mapping[str, Any], job: Job, machine: str) -> Request:
     faults = [f"unknown key {key!r}" for key in sorted(set(event) - _KNOWN, key=str)]
     commands = event.get("commands")
     if commands is not None and not (

@@ -43,8 +43,12 @@ class CantTell(Exception):
     """The facts don't say whether the job is running. Asking again may help; running would not be safe."""
 
 
-class RestedTooLong(Exception):
-    """The job's last run is so old that its name may be forgotten. Asking again does not help."""
+class Refused(Exception):
+    """The job must not be started, and asking again does not help. Its subclasses are the reasons."""
+
+
+class RestedTooLong(Refused):
+    """The job's last run is so old that its name may be forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chalicelib.guard import stamp
 from chalicelib.names import batch_machine, guard_machine, machine_arn
-from chalicelib.schedule import Due, due
+from chalicelib.schedule import Due, due, keepalives
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -50,7 +50,8 @@ class Trigger:
 
         Raises `SomeStartsFailed` after all have been tried.
         """
-        starts = [start for start in due(self.jobs.jobs.values(), now) if start.name not in self.handled]
+        jobs = self.jobs.jobs.values()
+        starts = [start for start in (*due(jobs, now), *keepalives(jobs, now)) if start.name not in self.handled]
         if not starts:
             return
         with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(starts))) as pool:

@@ -13,7 +13,7 @@ AWS = 3
 INTERRUPTED = 130
 
 
-class Stop(Exception):  # noqa: N818 (it ends a command, and need not be an error)
+class Stop(Exception):
     """Ends the command with a message and an exit code."""
 
     def __init__(self, message: str, code: int = USAGE) -> None:

@@ -183,7 +183,7 @@ def _machine(name: str, role: str, asl: Json, stage: str) -> Json:
             "StateMachineName": name,
             "StateMachineType": "STANDARD",
             "RoleArn": {"Fn::GetAtt": [role, "Arn"]},
-            "DefinitionString": render(asl, indent=None),
+            "Definition": asl,
             "DefinitionSubstitutions": {"CheckFunctionArn": _check_arn(stage)},
         },
     }

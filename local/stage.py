@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_stepfunctions import SFNClient
 
+BUCKET = "batch-guard-templates"
+"""A template with more than four jobs is too large to be sent inline."""
+
 PROJECT = Path(__file__).resolve().parent.parent
 _COPIED = ("app.py", "chalicelib", "guardctl", "requirements.txt", ".chalice")
-_LEFT = shutil.ignore_patterns("__pycache__", "deployed", "deployments")
+_LEFT = shutil.ignore_patterns("__pycache__", "deployed")
+_PACKAGES = Path(".chalice") / "deployments"
 
 
 class CommandFailed(Exception):
@@ -86,7 +90,10 @@ class LocalStage:
 
     def deploy(self) -> None:
         """Deploy for real: ``guardctl deploy``, and the clusters and task definitions that the jobs name."""
-        self.command("guardctl", "deploy", "--stage", self.name)
+        self.emulator.client("s3").create_bucket(Bucket=BUCKET)
+        self.command("guardctl", "deploy", "--stage", self.name, "--bucket", BUCKET)
+        # Chalice builds the zip anew only when requirements.txt changes: keep it for the next copy.
+        shutil.copytree(self.directory / _PACKAGES, PROJECT / _PACKAGES, dirs_exist_ok=True)
         for job in self.jobs.jobs.values():
             self.ecs.create_cluster(clusterName=job.ecs.cluster_name)
             container = {"name": job.ecs.container, "image": "batch", "command": [f"bin/{job.ecs.family}"]}
@@ -112,6 +119,12 @@ class LocalStage:
         found: dict[str, Any] = until(description, within=within, what=f"the end of {arn}")
         return found
 
+    def states_entered(self, arn: str) -> list[str]:
+        """The names of the states an execution has entered so far, in order."""
+        pages = self.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
+        entered = (event.get("stateEnteredEventDetails") for page in pages for event in page["events"])
+        return [details["name"] for details in entered if details]
+
     def verdicts(self, arns: Iterable[str], *, within: float = 180) -> list[dict[str, Any]]:
         """The descriptions of guard executions once all have ended."""
         return [self.ended(arn, within=within) for arn in arns]
@@ -131,11 +144,24 @@ class LocalStage:
         tasks: list[str] = until(lambda: self.live_tasks(job), within=within, what=f"a task of {job}")
         return tasks[0]
 
-    def run_task_by_hand(self, job: str, command: Sequence[str] | None = None) -> str:
+    def describe_task(self, job: str, task: str) -> Any:
+        """A task of the job, as DescribeTasks shows it."""
+        return self.ecs.describe_tasks(cluster=self._job(job).ecs.cluster_name, tasks=[task])["tasks"][0]
+
+    def run_task_by_hand(
+        self, job: str, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+    ) -> str:
         """Start a task of the job past the guard, as a person would in the ECS console."""
         ecs = self._job(job).ecs
-        overrides: Any = {"containerOverrides": [{"name": ecs.container, "command": list(command)}]} if command else {}
-        answer = self.ecs.run_task(cluster=ecs.cluster_name, taskDefinition=ecs.task_definition, overrides=overrides)
+        variables = [{"name": name, "value": value} for name, value in (environment or {}).items()]
+        override: Any = {"name": ecs.container, "environment": variables}
+        if command:
+            override["command"] = list(command)
+        answer = self.ecs.run_task(
+            cluster=ecs.cluster_name,
+            taskDefinition=ecs.task_definition,
+            overrides={"containerOverrides": [override]} if command or environment else {},
+        )
         return answer["tasks"][0]["taskArn"]
 
     def stop_task(self, job: str, task: str) -> None:
@@ -143,11 +169,11 @@ class LocalStage:
         self.ecs.stop_task(cluster=self._job(job).ecs.cluster_name, task=task)
 
     def finish(self, job: str, *, within: float = 60) -> None:
-        """End every live task of the job and wait until its runs are closed."""
-        for task in self.live_tasks(job):
-            self.stop_task(job, task)
+        """End the job's tasks, also one that is only about to start, until its runs are closed."""
 
         def closed() -> bool:
+            for task in self.live_tasks(job):
+                self.stop_task(job, task)
             return all(run["status"] != "RUNNING" for run in self.runs(job))
 
         until(closed, within=within, what=f"the end of the runs of {job}")

@@ -1,0 +1,111 @@
+"""Values for tests: a small made-up history, told in minutes before now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.aws import NotDeployed
+from chalicelib.executions import Page
+from chalicelib.guard import Decision, Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task, decide
+from chalicelib.names import execution_arn
+
+NOW = datetime(2026, 11, 23, 19, 1, tzinfo=UTC)
+MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev-nightly-report"
+GUARD = "arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev:nightly-report-20261123T1900Z"
+COMMAND = ("bin/report",)
+
+
+def ago(minutes: float) -> datetime:
+    """So many minutes before `NOW`."""
+    return NOW - timedelta(minutes=minutes)
+
+
+def run(number: int, status: str = "SUCCEEDED", *, began: float = 120, ended: float | None = 60) -> Execution:
+    """``run-000041``, begun and ended so many minutes ago; RUNNING and unknown statuses have not ended."""
+    return execution(f"run-{number:06d}", status, began=began, ended=ended)
+
+
+def execution(name: str, status: str = "SUCCEEDED", *, began: float = 120, ended: float | None = 60) -> Execution:
+    """Any execution of the batch machine."""
+    is_open = status not in {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}
+    stopped = None if is_open or ended is None else ago(ended)
+    return Execution(execution_arn(MACHINE, name), name, status, ago(began), stopped)
+
+
+def task(identity: str = "t1", *, of: str | None = None, status: str = "RUNNING", **more: object) -> Task:
+    """A task of the job's family; `of` is the name of the run that started it."""
+    arn = f"arn:aws:ecs:ap-northeast-1:123456789012:task/batch/{identity}"
+    started_by = execution_arn(MACHINE, of) if of else None
+    return Task(arn, status, started_by, **more)  # type: ignore[arg-type]  # the rows of the table name the fields
+
+
+@dataclass
+class History:
+    """A world that answers every `Need` of `decide` at once, and remembers what was asked."""
+
+    page: tuple[Execution, ...] = ()
+    older: tuple[Execution, ...] = ()
+    created_at: datetime = NOW - timedelta(days=10)
+    tasks: tuple[Task, ...] = ()
+    command: tuple[str, ...] | None = COMMAND
+    details: Mapping[str, Details | None] = field(default_factory=dict)
+    asked: list[Need | NeedDetails] = field(default_factory=list)
+
+    def decide(self, request: Request) -> Decision:
+        """Feed `decide` until it decides."""
+        facts = Facts(NOW)
+        while not isinstance(answer := decide(request, facts), Decision):
+            assert answer not in self.asked, f"asked twice for {answer}"
+            self.asked.append(answer)
+            facts = self._with(facts, answer)
+        return answer
+
+    def _with(self, facts: Facts, need: Need | NeedDetails) -> Facts:
+        match need:
+            case NeedDetails(name):
+                shown = next((Details(e) for e in (*self.page, *self.older) if e.name == name), None)
+                return replace(facts, details={**facts.details, name: self.details.get(name, shown)})
+            case Need.PAGE:
+                return replace(facts, executions=self.page, more=bool(self.older))
+            case Need.OLDER_PAGE:
+                return replace(facts, executions=(*self.page, *self.older), more=False)
+            case Need.CREATED_AT:
+                return replace(facts, created_at=self.created_at)
+            case Need.EVIDENCE:
+                return replace(facts, evidence=Evidence(self.tasks, self.command))
+
+
+@dataclass
+class FakeExecutions:
+    """`chalicelib.executions.Executions` in memory, newest first, pages of `size`."""
+
+    size: int = 100
+    machines: dict[str, datetime] = field(default_factory=dict)
+    known: dict[str, list[Details]] = field(default_factory=dict)
+
+    def add(self, machine: str, details: Details) -> None:
+        """Show one more execution of `machine`."""
+        self.machines.setdefault(machine, NOW)
+        self.known.setdefault(machine, []).append(details)
+
+    def page(self, machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
+        """See `Executions.page`."""
+        self.created_at(machine)
+        shown = [
+            d.execution for d in self.known.get(machine, []) if not only_running or d.execution.status == "RUNNING"
+        ]
+        shown.sort(key=lambda e: (e.stopped_at or e.started_at, e.arn), reverse=True)
+        start = int(token or 0)
+        rest = len(shown) > start + self.size
+        return Page(tuple(shown[start : start + self.size]), str(start + self.size) if rest else None)
+
+    def details(self, arn: str) -> Details | None:
+        """See `Executions.details`."""
+        everything = (d for listed in self.known.values() for d in listed)
+        return next((d for d in everything if d.execution.arn == arn), None)
+
+    def created_at(self, machine: str) -> datetime:
+        """See `Executions.created_at`."""
+        if machine not in self.machines:
+            raise NotDeployed(f"{machine} does not exist")
+        return self.machines[machine]
