@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from chalicelib.schedule import Due
 
-app = Chalice(app_name="batch-guard")
+# Chalice would give the logger of its app's name a handler of its own: every line would come twice.
+app = Chalice(app_name="batch-guard", configure_logs=False)
 logger = Logger(service="batch-guard")
 
 _handled: set[str] = set()

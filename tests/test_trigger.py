@@ -1,0 +1,147 @@
+"""The tick: everything that is due is started, once, side by side, whatever else fails."""
+
+import json
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib import jobs
+from chalicelib.names import batch_machine, machine_arn
+from chalicelib.trigger import SIDE_BY_SIDE, SomeStartsFailed, Trigger
+from tests.world import FakeExecutions
+
+FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-trigger"
+JUST_AFTER = datetime(2026, 11, 23, 18, 0, 20, tzinfo=UTC)
+AN_HOUR_LATE = datetime(2026, 11, 23, 18, 59, tzinfo=UTC)
+
+FILE = """
+[defaults.ecs]
+cluster = "batch"
+container = "app"
+launch_type = "EC2"
+[jobs.nightly-report]
+schedule = "cron(0 3 * * ? *)"
+timezone = "Asia/Tokyo"
+ecs = { task_definition = "report" }
+[jobs.hourly-import]
+schedule = "rate(1 hour)"
+ecs = { task_definition = "import" }
+[jobs.by-hand]
+ecs = { task_definition = "hand" }
+"""
+
+
+class AlreadyExists(Exception):
+    """Stands for botocore's modelled exception."""
+
+
+@dataclass
+class FakeStepFunctions:
+    """StartExecution in memory: names are taken once; `broken` names fail."""
+
+    taken: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    meet: threading.Barrier | None = None
+
+    class exceptions:  # noqa: N801 (botocore's name)
+        ExecutionAlreadyExists = AlreadyExists
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: N803
+        self.calls.append(name)
+        if self.meet:
+            self.meet.wait(timeout=10)
+        if name in self.broken:
+            raise ConnectionError("no route")
+        if name in self.taken:
+            raise AlreadyExists
+        self.taken[name] = {"machine": stateMachineArn, **json.loads(input)}
+        return {}
+
+
+def trigger(client: FakeStepFunctions, *, file: str = FILE, made: datetime = JUST_AFTER - timedelta(days=9)) -> Trigger:
+    parsed = jobs.parse(file, stage="dev", place="dev.toml")
+    known = FakeExecutions()
+    known.machines = {machine_arn(FUNCTION, batch_machine("dev", name)): made for name in parsed.jobs}
+    return Trigger(parsed, FUNCTION, client, known, set())  # type: ignore[arg-type]  # a fake with the one method used
+
+
+def tick(started: Trigger, now: datetime) -> dict[str, str]:
+    reported: dict[str, str] = {}
+    started.tick(now, lambda due, result: reported.__setitem__(due.name, result))
+    return reported
+
+
+def test_what_is_due_is_started_under_its_scheduled_time() -> None:
+    client = FakeStepFunctions()
+    assert tick(trigger(client), JUST_AFTER) == {
+        "nightly-report-20261123T1800Z": "started",
+        "hourly-import-20261123T1800Z": "started",
+    }
+    assert client.taken["nightly-report-20261123T1800Z"] == {
+        "machine": "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev",
+        "job": "nightly-report",
+        "scheduled_at": "2026-11-23T18:00:00Z",
+        "deadline": "2026-11-23T19:00:00Z",
+    }
+
+
+def test_a_tick_that_comes_again_finds_the_names_taken() -> None:
+    client = FakeStepFunctions()
+    tick(trigger(client), JUST_AFTER)
+    assert set(tick(trigger(client), JUST_AFTER + timedelta(minutes=1)).values()) == {"handled"}
+    assert len(client.taken) == 2
+
+
+def test_a_warm_trigger_does_not_ask_again_for_what_it_knows_to_be_handled() -> None:
+    client = FakeStepFunctions()
+    warm = trigger(client)
+    tick(warm, JUST_AFTER)
+    tick(warm, JUST_AFTER + timedelta(minutes=1))
+    assert len(client.calls) == 2
+
+
+def test_a_late_start_is_made_up_for_until_its_deadline() -> None:
+    client = FakeStepFunctions()
+    assert "nightly-report-20261123T1800Z" in tick(trigger(client), AN_HOUR_LATE)
+    assert tick(trigger(FakeStepFunctions()), AN_HOUR_LATE + timedelta(minutes=2)) == {
+        "hourly-import-20261123T1900Z": "started"
+    }
+
+
+def test_a_job_deployed_after_its_scheduled_time_does_not_start_for_it() -> None:
+    client = FakeStepFunctions()
+    made = datetime(2026, 11, 23, 18, 2, tzinfo=UTC)
+    results = tick(trigger(client, made=made), datetime(2026, 11, 23, 18, 4, tzinfo=UTC))
+    assert set(results.values()) == {"not deployed then"}
+    assert client.calls == []
+
+
+def test_one_that_fails_keeps_no_other_from_starting_and_fails_the_whole() -> None:
+    client = FakeStepFunctions(broken={"nightly-report-20261123T1800Z"})
+    failing = trigger(client)
+    with pytest.raises(SomeStartsFailed, match="1 of 2 starts failed: nightly-report-20261123T1800Z: no route"):
+        tick(failing, JUST_AFTER)
+    assert list(client.taken) == ["hourly-import-20261123T1800Z"]
+    client.broken.clear()
+    assert tick(failing, JUST_AFTER) == {"nightly-report-20261123T1800Z": "started"}, "the second try does the rest"
+
+
+def test_many_jobs_due_in_the_same_minute_are_started_side_by_side() -> None:
+    job = '[jobs.j{0}]\nschedule = "rate(1 hour)"\necs = {{ task_definition = "x" }}\n'
+    file = FILE.split("[jobs.", 1)[0] + "".join(job.format(n) for n in range(SIDE_BY_SIDE))
+    client = FakeStepFunctions(meet=threading.Barrier(SIDE_BY_SIDE))  # each waits until all are under way
+    assert len(tick(trigger(client, file=file), JUST_AFTER)) == SIDE_BY_SIDE
+
+
+def test_on_the_first_of_the_month_every_job_is_kept_alive_once() -> None:
+    client = FakeStepFunctions()
+    first = datetime(2026, 12, 1, 0, 30, tzinfo=UTC)
+    assert {n for n in tick(trigger(client), first) if "keepalive" in n} == {
+        f"{job}-keepalive-202612" for job in ("nightly-report", "hourly-import", "by-hand")
+    }
+    assert client.taken["by-hand-keepalive-202612"]["keepalive"] is True
+    assert not any("keepalive" in n for n in tick(trigger(client), datetime(2026, 12, 2, tzinfo=UTC)))
