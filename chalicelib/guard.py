@@ -197,7 +197,7 @@ def decide(request: Request, facts: Facts) -> Decision | Need | NeedDetails:
         return Need.PAGE
     blocked = _open_execution(facts) or _lost_claim(facts, request)
     if blocked:
-        return _step_back(request, *blocked)
+        return _step_back(request, facts, *blocked)
 
     numbers = {number: e for e in facts.executions if (number := run_number(e.name))}
     if lost is not None and (seen := facts.details[lost]) is not None:
@@ -215,8 +215,14 @@ def decide(request: Request, facts: Facts) -> Decision | Need | NeedDetails:
     if isinstance(task, NeedDetails):
         return task
     if task:
-        return _step_back(request, *task)
+        return _step_back(request, facts, *task)
     latest = max(numbers, default=0)
+    if _claim_is_unclear(request, facts):
+        # What this start asked for may be its own run: it asks for the same one again, or for none.
+        asked = run_number(lost or "") or 0
+        if latest >= asked:
+            raise CantTell(f"{lost} was asked for, and Step Functions does not show whose it is; a run is on the list")
+        latest = asked - 1
     seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
     return Decision("start", f"free: {seen_free}, no task is alive", next_run=run_name(latest + 1))
 
@@ -242,14 +248,18 @@ def _open_execution(facts: Facts) -> tuple[Holder, str] | None:
 
 
 def _lost_claim(facts: Facts, request: Request) -> tuple[Holder, str] | None:
-    """The run somebody else got: in the way unless it has been seen closed."""
+    """The run this start asked for and somebody else got: in the way unless it has been seen closed."""
     claim = request.claim
-    if claim is None or not claim.taken:
+    if claim is None:
         return None
     on_page = [e for e in facts.executions or () if e.name == claim.run]
     details = facts.details[claim.run]
     seen = [*on_page, *([details.execution] if details else [])]
     closed = [e for e in seen if e.closed]
+    if seen and not closed:
+        return _run_holder(seen[0]), f"{claim.run} was started by somebody else a moment ago"
+    if not claim.taken:
+        return None
     if not seen:
         holder = Holder("run", claim.run, execution_arn(request.machine, claim.run))
         if not request.may_wait:
@@ -258,8 +268,6 @@ def _lost_claim(facts: Facts, request: Request) -> tuple[Holder, str] | None:
                 f"its records lag, or the state machine was deleted and made again"
             )
         return holder, f"{claim.run} was started by somebody else a moment ago and is not visible yet"
-    if not closed:
-        return _run_holder(seen[0]), f"{claim.run} was started by somebody else a moment ago"
     if request.losses >= MAX_LOSSES:
         if not on_page:
             raise CantTell(f"{request.losses} names were taken up to {claim.run}, which the list does not show")
@@ -298,7 +306,9 @@ def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> tupl
                 return clean
             if not clean:
                 return _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
-    for execution in facts.executions or ():
+    listed = {execution.name: execution for execution in facts.executions or ()}
+    described = {name: details.execution for name, details in facts.details.items() if details}
+    for execution in (described | listed).values():  # the run that won may be too new for the page
         ended = execution.stopped_at
         if ended is None or facts.now - ended >= TASK_LAG or _outlived(execution, evidence):
             continue
@@ -348,11 +358,21 @@ def _is_this_job(task: Task, evidence: Evidence, request: Request) -> bool:
     return task.command == evidence.command or (request.commands is not None and task.command == request.commands)
 
 
-def _step_back(request: Request, holder: Holder, reason: str) -> Decision:
+def _step_back(request: Request, facts: Facts, holder: Holder, reason: str) -> Decision:
     """Busy may be old news: the first look waits `grace`, the second is believed."""
     if request.may_wait and request.grace > 0:
         return Decision("wait", reason, holder, wait_seconds=request.grace)
+    if request.claim and _claim_is_unclear(request, facts):
+        raise CantTell(
+            f"{request.claim.run} was asked for, and Step Functions does not show whose it is: "
+            f"this start may have run. Besides, {reason}"
+        )
     return Decision("skip", reason, holder)
+
+
+def _claim_is_unclear(request: Request, facts: Facts) -> bool:
+    """The claimed run can't be described (yet): it may be anybody's, also this guard execution's own."""
+    return request.claim is not None and facts.details[request.claim.run] is None
 
 
 def _run_holder(execution: Execution) -> Holder:

@@ -116,6 +116,12 @@ FREE = [
         id="a start that got no answer and is not visible is asked for again under the same name",
     ),
     pytest.param(
+        lost("run-000042", taken=False),
+        History((run(40),), details={"run-000042": None}),
+        "run-000042",
+        id="a start that got no answer asks under the same name, also when the list has become older meanwhile",
+    ),
+    pytest.param(
         ASKS,
         History((run(41, began=80 * 1440, ended=79 * 1440),)),
         "run-000042",
@@ -153,6 +159,8 @@ BUSY = [
     pytest.param(ASKS, History((run(41),), tasks=(task(),), command=None), "a task that this guard did not start", id="neither names a command: both run the image's own"),
     pytest.param(replace(ASKS, outsiders="family"), History((run(41),), tasks=(task(command=("bin/migrate",)),)), "a task that this guard did not start", id="outsiders = family: any command counts"),
     pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "run-000042 was started by somebody else a moment ago", id="the run that won is running"),
+    pytest.param(lost("run-000042", taken=False), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "run-000042 was started by somebody else", id="no answer, and it was somebody else who got the name: that run is running, though the list is too old to show it"),
+    pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": Details(run(42, "ABORTED", ended=1))}), "run-000042 ended as ABORTED", id="the run that won was aborted a minute ago, and the list is too old to show it: its task may not be visible yet"),
     pytest.param(lost("run-000042", losses=10), History((run(42, ended=1),)), "others start this job faster: 10 names lost in a row", id="ten names lost in a row: others run the job"),
     pytest.param(replace(lost("run-000042"), may_wait=False, first=True), History((run(43, "RUNNING", began=1), run(42))), "run-000043 has been running", id="the run that won has ended and another runs"),
 ]  # fmt: skip
@@ -188,6 +196,10 @@ CANT_TELL = [
     pytest.param(ASKS, History((run(41, began=90 * 1440, ended=80 * 1440),)), RestedTooLong, "guardctl run JOB --first", id="a rest of 80 days: names may be forgotten"),
     pytest.param(ASKS, History(created_at=NOW - timedelta(days=80)), RestedTooLong, "no run is visible", id="nothing is visible of a machine that is 80 days old"),
     pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": None}), CantTell, "the name run-000042 is taken, but", id="a taken name that stays invisible"),
+    pytest.param(lost("run-000042", taken=False), History((run(42, ended=60),), details={"run-000042": None}), CantTell, "whose it is", id="no answer, and a run of that name has ended that may have been its own: it must not run twice"),
+    pytest.param(lost("run-000042", taken=False), History((run(43, ended=60),), details={"run-000042": None}), CantTell, "whose it is", id="no answer, and a later run has ended: the one asked for may have been its own"),
+    pytest.param(lost("run-000042"), History((run(42, ended=60),), details={"run-000042": None}), CantTell, "whose it is", id="a taken name may be the start's own: until it can be described, nobody can tell"),
+    pytest.param(lost("run-000042", taken=False), History((run(42, "RUNNING"),), details={"run-000042": None}), CantTell, "this start may have run", id="no answer, and the run of that name is running: it may be its own, so it is no skip"),
     pytest.param(lost("run-000010", losses=10), History(details={"run-000010": Details(run(10))}), CantTell, "which the list does not show", id="name after name is taken, and the list shows none of them"),
 ]  # fmt: skip
 
