@@ -216,13 +216,7 @@ def decide(request: Request, facts: Facts) -> Decision | Need | NeedDetails:
         return task
     if task:
         return _step_back(request, facts, *task)
-    latest = max(numbers, default=0)
-    if _claim_is_unclear(request, facts):
-        # What this start asked for may be its own run: it asks for the same one again, or for none.
-        asked = run_number(lost or "") or 0
-        if latest >= asked:
-            raise CantTell(f"{lost} was asked for, and Step Functions does not show whose it is; a run is on the list")
-        latest = asked - 1
+    latest = _latest(numbers, request, facts)
     seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
     return Decision("start", f"free: {seen_free}, no task is alive", next_run=run_name(latest + 1))
 
@@ -273,6 +267,20 @@ def _lost_claim(facts: Facts, request: Request) -> tuple[Holder, str] | None:
             raise CantTell(f"{request.losses} names were taken up to {claim.run}, which the list does not show")
         return _run_holder(closed[0]), f"others start this job faster: {request.losses} names lost in a row"
     return None
+
+
+def _latest(numbers: Iterable[int], request: Request, facts: Facts) -> int:
+    """The number of the last run. A start whose own run may be hidden asks for the same one again, or for none."""
+    latest = max(numbers, default=0)
+    if request.claim is None or not _claim_is_unclear(request, facts):
+        return latest
+    asked = run_number(request.claim.run) or 0
+    if latest >= asked:
+        raise CantTell(
+            f"{request.claim.run} was asked for, and Step Functions does not show whose it is: "
+            f"this start may have run. Besides, {run_name(latest)} has ended"
+        )
+    return asked - 1
 
 
 def _names_are_remembered(numbers: Mapping[int, Execution], facts: Facts) -> None:
