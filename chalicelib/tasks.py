@@ -57,8 +57,9 @@ def newest_task(client: "ECSClient", ecs: "Ecs", execution: str) -> Outcome | No
 
 
 def _described(client: "ECSClient", ecs: "Ecs") -> Iterator[Mapping[str, Any]]:
-    stopped = set(_listed(client, ecs, "STOPPED"))
+    # In this order: a task that is told to stop in between is on both lists; the other way round, on neither.
     running = set(_listed(client, ecs, "RUNNING"))
+    stopped = set(_listed(client, ecs, "STOPPED"))
     everything = sorted(running | stopped)
     for start in range(0, len(everything), _BATCH):
         batch = everything[start : start + _BATCH]

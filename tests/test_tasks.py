@@ -45,7 +45,7 @@ def ecs() -> Iterator[tuple[Any, Stubber]]:
 
 
 def lists(stub: Stubber, *, running: list[str], stopped: list[str] | None = None) -> None:
-    for desired, names in (("STOPPED", stopped or []), ("RUNNING", running)):
+    for desired, names in (("RUNNING", running), ("STOPPED", stopped or [])):
         stub.add_response("list_tasks", {"taskArns": [arn(n) for n in names]}, {**LISTED, "desiredStatus": desired})
 
 
@@ -74,11 +74,11 @@ def test_a_task_that_stops_between_the_lists_is_described_once(ecs: tuple[Any, S
 def test_every_page_is_read_and_described_a_hundred_at_a_time(ecs: tuple[Any, Stubber]) -> None:
     client, stub = ecs
     names = [f"t{n:03d}" for n in range(150)]
-    stub.add_response("list_tasks", {"taskArns": []}, {**LISTED, "desiredStatus": "STOPPED"})
     first = {"taskArns": [arn(n) for n in names[:100]], "nextToken": "more"}
     stub.add_response("list_tasks", first, {**LISTED, "desiredStatus": "RUNNING"})
     rest = {"taskArns": [arn(n) for n in names[100:]]}
     stub.add_response("list_tasks", rest, {**LISTED, "desiredStatus": "RUNNING", "nextToken": "more"})
+    stub.add_response("list_tasks", {"taskArns": []}, {**LISTED, "desiredStatus": "STOPPED"})
     for batch in (names[:100], names[100:]):
         stub.add_response("describe_tasks", {"tasks": [described(n, override=environment(RUN)) for n in batch]})
     assert len(tasks.evidence(client, ECS).tasks) == 150
