@@ -4,14 +4,16 @@ The project is copied first, so that a deployment's own files (.chalice/deployed
 """
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -192,19 +194,25 @@ class LocalStage:
 
     def _run(self, command: list[str], stdin: str | None, code: int) -> "subprocess.CompletedProcess[str]":
         require_loopback(self.emulator.endpoint)
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=self.directory,
             env={**self.emulator.environment(), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"},
-            input=stdin,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
-        if done.returncode != code:
+            process_group=0,
+        ) as process:
+            try:
+                stdout, stderr = process.communicate(stdin)
+            except BaseException:
+                _end_group(process)
+                raise
+        if process.returncode != code:
             shown = " ".join(command[2:])
-            raise CommandFailed(f"{shown} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}")
-        return done
+            raise CommandFailed(f"{shown} ended with {process.returncode}, not {code}:\n{stdout}{stderr}")
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 @contextmanager
@@ -233,6 +241,19 @@ def until(look: Callable[[], Any], *, within: float, what: str, every: float = 0
             raise TimeoutError(f"not within {within:.0f} s: {what}")
         time.sleep(every)
     return answer
+
+
+def _end_group(process: "subprocess.Popen[str]") -> None:
+    """End a command and all it started (guardctl starts chalice, chalice pip), on Ctrl-C for instance.
+
+    SIGINT first: they have files of their own to remove.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _with_stage(config: str, name: str) -> str:
