@@ -1,0 +1,107 @@
+"""Commands that check, build, deploy and remove a stage."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from guardctl import template as templates
+from guardctl.commands.console import StageOption, group, out
+from guardctl.errors import NOT_RUN, Stop, explained
+from guardctl.stage import Stage
+
+app = group()
+
+
+@app.command(epilog="Example: python -m guardctl validate --stage dev")
+def validate(stage: StageOption = "dev") -> None:
+    """Check the jobs file, and say what is wrong with it, all at once. Asks nothing of AWS."""
+    jobs = Stage(stage).file.jobs
+    out.print(f"{stage}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}, no fault")
+
+
+@app.command(epilog="Example: python -m guardctl template --stage dev > machines.json")
+def template(stage: StageOption = "dev") -> None:
+    """Print the CloudFormation template of the state machines. Asks nothing of AWS."""
+    sys.stdout.write(templates.render(templates.template(Stage(stage).file)) + "\n")
+
+
+@app.command(epilog="Example: make package STAGE=dev")
+def package(
+    directory: Annotated[str, typer.Argument(help="Where to leave sam.json and deployment.zip.")] = "build",
+    stage: StageOption = "dev",
+) -> None:
+    """One template for pipelines: the functions and the machines together, in DIRECTORY/sam.json."""
+    from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
+
+    with out.status("packaging…"):
+        deployment.package(Stage(stage), directory, _quiet)
+    out.print(f"wrote {directory}/sam.json and {directory}/deployment.zip")
+    out.print(
+        f"next: aws cloudformation package --template-file {directory}/sam.json --s3-bucket BUCKET "
+        f"--use-json --output-template-file {directory}/packaged.json"
+    )
+
+
+@app.command(epilog="Example: python -m guardctl deploy --stage dev --dry-run")
+def deploy(
+    stage: StageOption = "dev",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    bucket: Annotated[str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes.")] = None,
+) -> None:
+    """Deploy the state machines (CloudFormation), then the functions (chalice deploy)."""
+    from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
+
+    target = Stage(stage)
+    deployment.chalice_knows(stage)
+    _ = target.file
+    with explained():
+        with out.status("asking CloudFormation what would change…"):
+            plan = deployment.plan(target, bucket)
+        if plan is None:
+            out.print("state machines: no change")
+        else:
+            out.print(f"state machines (stack {plan.stack}):")
+            for change in plan.changes:
+                replaces = " (replaced)" if change.replaces else ""
+                out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
+            if dry_run:
+                deployment.discard(target, plan)
+            else:
+                deployment.refuse_to_end_runs(target, plan)
+                with out.status("deploying the state machines…"):
+                    deployment.carry_out(target, plan, out.print)
+        if dry_run:
+            out.print("functions: chalice deploy would create or update check and trigger")
+            out.print("dry run: nothing was changed")
+            return
+        for name in deployment.write_policies(target):
+            out.print(f"wrote .chalice/{name}: commit it")
+        out.print("functions:")
+        with out.status("chalice deploy…"):
+            deployment.chalice(stage, "deploy", out.print)
+    out.print(f"deployed stage {stage}; see it with: python -m guardctl status --stage {stage}")
+
+
+@app.command(epilog="Example: python -m guardctl destroy --stage dev")
+def destroy(
+    stage: StageOption = "dev",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Remove the functions and the state machines of a stage, asking first."""
+    from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
+
+    target = Stage(stage)
+    deployment.chalice_knows(stage)
+    with explained():
+        for job in target.file.jobs:
+            for run in deployment.running_executions(target, target.machine(job)):
+                out.print(f"{job}: {run} is in progress and would be ended")
+        if not yes and not typer.confirm(f"Remove batch-guard's stage {stage}, with the history of all its runs?"):
+            raise Stop("nothing was removed", NOT_RUN)
+        with out.status("removing…"):
+            deployment.destroy(target, out.print)
+
+
+def _quiet(_line: str) -> None:
+    pass
