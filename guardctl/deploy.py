@@ -17,6 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from chalicelib.jobs import JobsFile
 from guardctl import template
 from guardctl.errors import AWS, Stop
 from guardctl.stage import PROJECT, Stage
@@ -102,7 +103,7 @@ def plan(stage: Stage, bucket: str | None) -> Plan | None:
         ChangeSetName=f"guardctl-{int(time.time() * 1000)}",
         ChangeSetType="CREATE" if creates else "UPDATE",
         Capabilities=["CAPABILITY_IAM"],
-        **_body(stage, bucket),
+        **_sent(stage, bucket),
     )["Id"]
     while True:
         answer = cloudformation.describe_change_set(ChangeSetName=change_set, StackName=name)
@@ -209,19 +210,30 @@ def destroy(stage: Stage, say: Say) -> None:
     say(f"removed the stack {name}")
 
 
-def _body(stage: Stage, bucket: str | None) -> dict[str, str]:
-    body = template.render(template.template(stage.file), indent=None)
-    size = len(body.encode())
+def body(jobs: JobsFile, bucket: str | None) -> str:
+    """The template's text. Raises `Stop` when CloudFormation would not take it, inline or from a bucket."""
+    text = template.render(template.template(jobs), indent=None)
+    size = len(text.encode())
+    if bucket is None and size > template.INLINE_LIMIT:
+        raise Stop(
+            f"the template has {size:,} bytes, and CloudFormation takes {template.INLINE_LIMIT:,} inline: "
+            f"name an S3 bucket of yours with --bucket"
+        )
+    if size > template.S3_LIMIT:
+        raise Stop(
+            f"the template has {size:,} bytes, and CloudFormation takes {template.S3_LIMIT:,} at most: "
+            f"spread the jobs over two stages"
+        )
+    return text
+
+
+def _sent(stage: Stage, bucket: str | None) -> dict[str, str]:
+    text = body(stage.file, bucket)
     if bucket is None:
-        if size > template.INLINE_LIMIT:
-            raise Stop(
-                f"the template has {size:,} bytes, and CloudFormation takes {template.INLINE_LIMIT:,} inline: "
-                f"name an S3 bucket of yours with --bucket"
-            )
-        return {"TemplateBody": body}
-    key = f"batch-guard/{stack_name(stage.name)}-{hashlib.sha256(body.encode()).hexdigest()[:16]}.json"
+        return {"TemplateBody": text}
+    key = f"batch-guard/{stack_name(stage.name)}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     s3 = stage.client("s3")
-    s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json")
+    s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")
     return {"TemplateURL": f"{s3.meta.endpoint_url.rstrip('/')}/{bucket}/{key}"}
 
 

@@ -14,7 +14,10 @@ from chalicelib.names import batch_machine, guard_machine
 Json = dict[str, Any]
 
 INLINE_LIMIT = 51_200
-"""Bytes that CloudFormation takes as TemplateBody; from S3 it takes 1 MB (AWS, CloudFormation quotas)."""
+"""Bytes that CloudFormation takes as TemplateBody (AWS, CloudFormation quotas)."""
+
+S3_LIMIT = 1_000_000
+"""Bytes that CloudFormation takes from S3: 1 MB (AWS, CloudFormation quotas)."""
 
 _RUN_TASK = "Run an ECS task and wait for it to complete"
 
