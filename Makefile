@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAGE ?= dev
 
-.PHONY: help test demo check package clean
+.PHONY: help test demo bench check package clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: $(BIN)/.ready  ## run all the tests (unit, contract, end to end on the emu
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m local.demo
+
+bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 4 minutes)
+	$(BIN)/python -m bench
 
 check: $(BIN)/.ready  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff check .

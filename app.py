@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib import jobs
-from chalicelib.aws import client_config
+from chalicelib.aws import client
 from chalicelib.check import Checker
 from chalicelib.executions import StepFunctions
 from chalicelib.trigger import Trigger
@@ -50,8 +50,8 @@ def check(event: Any, context: Any) -> dict[str, Any]:
 def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context
-    client = _stepfunctions()
-    Trigger(_jobs(), context.invoked_function_arn, client, StepFunctions(client), _handled).tick(_now(), _report)
+    sfn = _stepfunctions()
+    Trigger(_jobs(), context.invoked_function_arn, sfn, StepFunctions(sfn), _handled).tick(_now(), _report)
 
 
 def _report(start: "Due", result: str) -> None:
@@ -73,16 +73,14 @@ def _jobs() -> jobs.JobsFile:
 
 @cache
 def _stepfunctions() -> "SFNClient":
-    import boto3  # noqa: PLC0415 (a tick with nothing due needs no client)
-
-    return boto3.client("stepfunctions", config=client_config())
+    made: SFNClient = client("stepfunctions")
+    return made
 
 
 @cache
 def _ecs() -> "ECSClient":
-    import boto3  # noqa: PLC0415 (a start that steps back never asks ECS)
-
-    return boto3.client("ecs", config=client_config())
+    made: ECSClient = client("ecs")
+    return made
 
 
 def _now() -> datetime:

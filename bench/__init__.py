@@ -1,0 +1,1 @@
+"""Measurements beside the alternatives, as ratios. `make bench` writes docs/benchmarks.md."""
