@@ -7,20 +7,25 @@ Three events are answered: a guard's question (``{"job": …}``), a batch machin
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import guard, tasks
-from chalicelib.guard import CantTell, Claim, Decision, Facts, Need, NeedDetails, Refused, Request, decide
+from chalicelib import guard, overlap, tasks
+from chalicelib.guard import CantTell, Claim, Facts, Need, NeedDetails, Refused, Request
 from chalicelib.jobs import Job, JobsFile, JobsFileInvalid
-from chalicelib.names import batch_machine, execution_arn, machine_arn, run_number
+from chalicelib.names import batch_machine, execution_arn, guard_machine, machine_arn, run_number
+from chalicelib.overlap import Decision, Policy, Start
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
 
     from chalicelib.executions import Executions
 
-_KNOWN = {"job", "scheduled_at", "commands", "deadline", "keepalive", "first", "guard"}
+_BY_HAND = timedelta(minutes=5)
+"""How long a start without a deadline asks, as "Can asking again help?" of guard.asl.json has it."""
+
+_OURS = {"guard", "guard_execution", "queued_since"}
+_KNOWN = ("job", "scheduled_at", "commands", "deadline", "keepalive", "first", "anyway")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
 
 
@@ -41,6 +46,7 @@ class Checker:
     executions: "Executions"
     ecs: "Callable[[], ECSClient]"
     now: Callable[[], datetime]
+    decide: Callable[[Start, Facts], Decision | Need | NeedDetails] = overlap.decide
 
     def answer(self, event: Any) -> dict[str, Any]:
         """The answer to one event, ready for JSON.
@@ -59,33 +65,39 @@ class Checker:
 
     def _decision(self, event: Mapping[str, Any]) -> dict[str, Any]:
         job = self._job(event)
-        request = _request(event, job, self._machine(job))
-        answer = self._decide(job, request)
+        now = self.now()
+        start = _start(event, job, self._machine(job), now)
+        answer = self._decide(job, start, now)
         return {
             "running_flg": answer.outcome != "start",
             **asdict(answer),
             "holder": _holder(answer),
             "job": job.name,
-            "state_machine_arn": request.machine,
+            "state_machine_arn": start.request.machine,
+            **_to_obey(answer, event, job, start),
         }
 
-    def _decide(self, job: Job, request: Request) -> Decision:
-        facts = Facts(now=self.now())
+    def _decide(self, job: Job, start: Start, now: datetime) -> Decision:
+        facts = Facts(now=now)
+        machine = start.request.machine
         token: str | None = None
         while True:
-            match decide(request, facts):
+            match self.decide(start, facts):
                 case Decision() as decision:
                     return decision
+                case NeedDetails(name, waiter=True):
+                    arn = execution_arn(self._guard_machine(), name)
+                    facts = replace(facts, waiters={**facts.waiters, name: self.executions.details(arn)})
                 case NeedDetails(name):
-                    details = self.executions.details(execution_arn(request.machine, name))
+                    details = self.executions.details(execution_arn(machine, name))
                     facts = replace(facts, details={**facts.details, name: details})
                 case Need.PAGE | Need.OLDER_PAGE:
-                    page = self.executions.page(request.machine, token)
+                    page = self.executions.page(machine, token)
                     token = page.token
                     known = facts.executions or ()
                     facts = replace(facts, executions=known + page.executions, more=token is not None)
                 case Need.CREATED_AT:
-                    facts = replace(facts, created_at=self.executions.created_at(request.machine))
+                    facts = replace(facts, created_at=self.executions.created_at(machine))
                 case Need.EVIDENCE:
                     facts = replace(facts, evidence=tasks.evidence(self.ecs(), job.ecs))
 
@@ -133,22 +145,25 @@ class Checker:
             raise UnknownJob(f"no job {name!r} in stage {jobs.stage}; the jobs are: {known}")
         return jobs.jobs[name]
 
+    def _guard_machine(self) -> str:
+        return machine_arn(self.function_arn, guard_machine(self.load_jobs().stage))
+
     def _machine(self, job: Job) -> str:
         return machine_arn(self.function_arn, batch_machine(self.load_jobs().stage, job.name))
 
 
-def _request(event: Mapping[str, Any], job: Job, machine: str) -> Request:
-    faults = [f"unknown key {key!r}" for key in sorted(set(event) - _KNOWN, key=str)]
+def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> Start:
+    faults = [f"unknown key {key!r}" for key in sorted(set(event) - {*_KNOWN, *_OURS}, key=str)]
     commands = event.get("commands")
     if commands is not None and not (
         isinstance(commands, list) and commands and all(isinstance(c, str) for c in commands)
     ):
         faults.append(f'commands must be a list of strings like ["bin/report", "--day", "1"], not {commands!r:.100}')
-    for key in ("scheduled_at", "deadline"):
+    for key in ("scheduled_at", "deadline", "queued_since"):
         value = event.get(key)
-        if value is not None and not (isinstance(value, str) and _TIME.fullmatch(value)):
+        if value is not None and not _is_time(value):
             faults.append(f"{key} must be a UTC time like 2026-11-23T18:00:00Z, not {value!r:.100}")
-    for key in ("keepalive", "first"):
+    for key in ("keepalive", "first", "anyway"):
         if not isinstance(event.get(key, False), bool):
             faults.append(f"{key} must be true or false, not {event[key]!r:.100}")
     asking = event.get("guard") or {}
@@ -156,19 +171,71 @@ def _request(event: Mapping[str, Any], job: Job, machine: str) -> Request:
     if not isinstance(asking, Mapping) or "forged" in asking or (claim and not run_number(claim["run"])):
         faults.append(f"guard is the guard machine's own, and can't be {asking!r:.200}")
     if faults:
-        known = "job, scheduled_at, commands, deadline, keepalive, first"
-        raise InvalidInput(f"{'; '.join(faults)}. The input may have: {known}")
-    return Request(
+        raise InvalidInput(f"{'; '.join(faults)}. The input may have: {', '.join(_KNOWN)}")
+    keepalive = event.get("keepalive", False)
+    began_at = _moment(asking.get("started")) or now
+    request = Request(
         machine=machine,
         guard_execution=asking.get("execution"),
         outsiders=job.outsiders,
         commands=tuple(commands) if commands else None,
-        grace=job.grace,
-        may_wait=bool(asking) and not asking.get("waited", False),
+        may_wait=bool(asking) and not asking.get("waited", False) and job.grace > 0,
         first=event.get("first", False),
         claim=Claim(claim["run"], bool(claim.get("taken"))) if claim else None,
         losses=int(asking.get("losses", 0)),
     )
+    # A keepalive runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
+    policy = Policy(job.name, grace=job.grace)
+    if not keepalive:
+        policy = Policy(job.name, job.overlap, job.orphans, job.grace, job.queue_timeout)
+    return Start(
+        request=request,
+        policy=policy,
+        began_at=began_at,
+        deadline=_moment(event.get("deadline")) or began_at + _BY_HAND,
+        scheduled_at=_moment(event.get("scheduled_at")),
+        anyway=keepalive or event.get("anyway", False),
+        queued_since=_moment(event.get("queued_since")),
+        place_taken=asking.get("place_taken"),
+    )
+
+
+def _to_obey(answer: Decision, event: Mapping[str, Any], job: Job, start: Start) -> dict[str, Any]:
+    """What else the state machine needs to do as it is told."""
+    match answer.outcome:
+        case "skip":
+            green = job.on_skip == "succeed" or event.get("keepalive", False)
+            return {"on_skip": "succeed" if green else "fail"}
+        case "stop_task":
+            return {"cluster": job.ecs.cluster}
+        case "queue":
+            since = start.queued_since or start.began_at
+            passed_on = {key: event[key] for key in _KNOWN if key in event}
+            return {
+                "waiter_input": {
+                    **passed_on,
+                    "deadline": guard.stamp(since + timedelta(seconds=job.queue_timeout)),
+                    "queued_since": guard.stamp(since),
+                    "guard_execution": start.request.guard_execution,
+                }
+            }
+    return {}
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, str) and _TIME.fullmatch(value) is not None and _parses(value)
+
+
+def _parses(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
 def _holder(decision: Decision) -> dict[str, Any] | None:

@@ -59,8 +59,8 @@ class StepFunctions:
                 answer = self._client.describe_execution(executionArn=arn)
             except self._client.exceptions.ExecutionDoesNotExist:
                 return None
-            asked_for_by = _object(answer.get("input")).get("guard_execution")
-            return Details(_execution(answer), answer.get("error"), asked_for_by)
+            said = _object(answer.get("input"))
+            return Details(_execution(answer), answer.get("error"), said.get("guard_execution"), said.get("reason"))
 
     def created_at(self, machine: str) -> datetime:
         with reading("states:DescribeStateMachine", machine):

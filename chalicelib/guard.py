@@ -1,4 +1,4 @@
-"""Decides whether a start may run. Pure: no AWS, no clock, no environment, no logger.
+"""Judges whether a job is free. Pure: no AWS, no clock, no environment, no logger.
 
 The protocol, *numbered runs*: every run of a job is an execution named ``run-000042`` of one state machine,
 and Step Functions hands out a name once. A start looks at the newest page of runs, finds the highest number
@@ -12,7 +12,8 @@ and Step Functions hands out a name once. A start looks at the newest page of ru
 is open, however stale the lists are. Where the promise ends: a task started past the guard after the tasks
 were listed, and a batch machine that somebody starts directly under the next free run name.
 
-``decide`` is asked again and again: it answers with a `Need` for the fact it lacks, until it can decide.
+``judge`` is asked again and again: it answers with a `Need` for the fact it lacks, until it can tell. What to do
+when the job is not free is another question, which `chalicelib.overlap` answers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,13 +22,16 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Literal
 
-from chalicelib.names import execution_arn, run_name, run_number
+from chalicelib.names import execution_arn, pause_number, run_name, run_number
 
 CLOSED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 """The statuses that end an execution (AWS, ListExecutions). Any other, also one AWS adds later, is open."""
 
 TASK_LAG = timedelta(minutes=5)
 """How long ECS may hide a task that RunTask accepted (AWS, RunTask: back off up to about five minutes)."""
+
+CLOCKS = timedelta(seconds=5)
+"""How far the clocks of ECS and Step Functions may be apart. No run starts a task this soon after another's end."""
 
 NAMES_LAST = timedelta(days=80)
 """After this rest nobody is sure which names still exist: AWS forgets a closed execution after 90 days."""
@@ -69,11 +73,14 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What only DescribeExecution tells: how the execution failed, and which guard execution asked for it."""
+    """What only DescribeExecution tells: how the execution failed, who asked for it, and why (of a pause)."""
 
     execution: Execution
     error: str | None = None
     guard_execution: str | None = None
+    """The guard execution that asked for it: for a run, or to wait in its stead."""
+    reason: str | None = None
+    """What somebody who paused the job said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +121,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, for what, and how the job wants it decided."""
+    """Who asks, and what counts as the job's being in use."""
 
     machine: str
     """The batch machine's ARN."""
     guard_execution: str | None = None
     outsiders: Literal["command", "family", "ignore"] = "command"
     commands: tuple[str, ...] | None = None
-    grace: int = 0
-    """Seconds to wait before a busy job is believed to be busy."""
     may_wait: bool = False
     """True on a first look; the second look is final."""
     first: bool = False
@@ -145,10 +150,12 @@ class Facts:
     evidence: Evidence | None = None
     details: Mapping[str, Details | None] = field(default_factory=dict)
     """By execution name; None means that Step Functions does not show it."""
+    waiters: Mapping[str, Details | None] = field(default_factory=dict)
+    """Guard executions that wait in a queue, by name; None likewise."""
 
 
 class Need(Enum):
-    """A fact that `decide` lacks, other than the details of one execution."""
+    """A fact that is lacking, other than the details of one execution."""
 
     PAGE = "the newest page of executions"
     OLDER_PAGE = "the page behind"
@@ -158,50 +165,74 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NeedDetails:
-    """`decide` lacks the details of this execution."""
+    """The details of this execution are lacking: one of the batch machine, or a waiter of the guard machine."""
 
     name: str
+    waiter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The run or the task that is in the way."""
+    """The run or the task that is in the way, or the pause."""
 
-    kind: Literal["run", "task"]
+    kind: Literal["run", "task", "pause"]
     name: str
     arn: str
     started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do: the state machine obeys. Only ``start`` may start a run."""
+class Free:
+    """Nothing of the job is alive: ``run-(latest + 1)`` may be asked for."""
 
-    outcome: Literal["start", "started", "wait", "skip"]
+    latest: int
     reason: str
-    holder: Holder | None = None
-    next_run: str | None = None
-    wait_seconds: int | None = None
 
 
-def decide(request: Request, facts: Facts) -> Decision | Need | NeedDetails:
-    """Decide, or say which fact is missing. Raises `CantTell` and `RestedTooLong`."""
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """The run that was asked for is there, and this guard execution's own: its answer had been lost."""
+
+    holder: Holder
+
+
+Why = Literal["run", "claim", "outsider", "orphan", "unseen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Something is in the way."""
+
+    why: Why
+    """An open execution; the run that somebody else got; a task by others; the task of a run that was closed
+    uncleanly; such a run, of which ECS has not shown the end."""
+    holder: Holder
+    reason: str
+    latest: int
+    """The highest run number seen, 0 for none."""
+    unclear: bool = False
+    """This guard execution may have a run, which is not visible: it must not ask for another, nor wait in a queue."""
+
+
+Verdict = Free | Mine | Busy
+
+
+def judge(request: Request, facts: Facts) -> Verdict | Need | NeedDetails:
+    """Tell whether the job is free, or which fact is missing. Raises `CantTell` and `RestedTooLong`."""
     lost = request.claim.run if request.claim else None
     if lost is not None:
         if lost not in facts.details:
             return NeedDetails(lost)
         mine = facts.details[lost]
         if mine is not None and request.guard_execution and mine.guard_execution == request.guard_execution:
-            return Decision("started", f"{lost} is this guard execution's own", _run_holder(mine.execution))
+            return Mine(_run_holder(mine.execution))
     if facts.executions is None:
         return Need.PAGE
+    numbers = _numbers(request, facts)
     blocked = _open_execution(facts) or _lost_claim(facts, request)
     if blocked:
-        return _step_back(request, facts, *blocked)
+        return _busy(request, facts, numbers, *blocked)
 
-    numbers = {number: e for e in facts.executions if (number := run_number(e.name))}
-    if lost is not None and (seen := facts.details[lost]) is not None:
-        numbers.setdefault(run_number(lost) or 0, seen.execution)
     if not numbers and facts.more:
         return Need.OLDER_PAGE
     if not request.first:
@@ -215,10 +246,10 @@ def decide(request: Request, facts: Facts) -> Decision | Need | NeedDetails:
     if isinstance(task, NeedDetails):
         return task
     if task:
-        return _step_back(request, facts, *task)
+        return _busy(request, facts, numbers, *task)
     latest = _latest(numbers, request, facts)
     seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
-    return Decision("start", f"free: {seen_free}, no task is alive", next_run=run_name(latest + 1))
+    return Free(latest, f"free: {seen_free}, no task is alive")
 
 
 def older_is_running(asking: Execution, running: Iterable[Execution]) -> Execution | None:
@@ -232,16 +263,28 @@ def older_is_running(asking: Execution, running: Iterable[Execution]) -> Executi
     return next((e for e in others if (e.started_at, e.arn) <= mine), None)
 
 
-def _open_execution(facts: Facts) -> tuple[Holder, str] | None:
+_Blocked = tuple[Why, Holder, str]
+
+
+def _numbers(request: Request, facts: Facts) -> dict[int, Execution]:
+    """The runs that were seen, by number; among them the one that was lost, which may be too new for the page."""
+    numbers = {number: e for e in facts.executions or () if (number := run_number(e.name))}
+    claim = request.claim
+    if claim is not None and (seen := facts.details[claim.run]) is not None:
+        numbers.setdefault(run_number(claim.run) or 0, seen.execution)
+    return numbers
+
+
+def _open_execution(facts: Facts) -> _Blocked | None:
     for execution in facts.executions or ():
-        if not execution.closed:
-            since = f"{_span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
+        if not execution.closed and pause_number(execution.name) is None:
+            since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
             odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
-            return _run_holder(execution), f"{execution.name} has been running for {since}{odd}"
+            return "run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}"
     return None
 
 
-def _lost_claim(facts: Facts, request: Request) -> tuple[Holder, str] | None:
+def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
     """The run this start asked for and somebody else got: in the way unless it has been seen closed."""
     claim = request.claim
     if claim is None:
@@ -251,7 +294,7 @@ def _lost_claim(facts: Facts, request: Request) -> tuple[Holder, str] | None:
     seen = [*on_page, *([details.execution] if details else [])]
     closed = [e for e in seen if e.closed]
     if seen and not closed:
-        return _run_holder(seen[0]), f"{claim.run} was started by somebody else a moment ago"
+        return "claim", _run_holder(seen[0]), f"{claim.run} was started by somebody else a moment ago"
     if not claim.taken:
         return None
     if not seen:
@@ -261,18 +304,18 @@ def _lost_claim(facts: Facts, request: Request) -> tuple[Holder, str] | None:
                 f"the name {claim.run} is taken, but Step Functions does not show that run: "
                 f"its records lag, or the state machine was deleted and made again"
             )
-        return holder, f"{claim.run} was started by somebody else a moment ago and is not visible yet"
+        return "claim", holder, f"{claim.run} was started by somebody else a moment ago and is not visible yet"
     if request.losses >= MAX_LOSSES:
         if not on_page:
             raise CantTell(f"{request.losses} names were taken up to {claim.run}, which the list does not show")
-        return _run_holder(closed[0]), f"others start this job faster: {request.losses} names lost in a row"
+        return "claim", _run_holder(closed[0]), f"others start this job faster: {request.losses} names lost in a row"
     return None
 
 
 def _latest(numbers: Iterable[int], request: Request, facts: Facts) -> int:
     """The number of the last run. A start whose own run may be hidden asks for the same one again, or for none."""
     latest = max(numbers, default=0)
-    if request.claim is None or not _claim_is_unclear(request, facts):
+    if request.claim is None or not claim_is_unclear(request, facts):
         return latest
     asked = run_number(request.claim.run) or 0
     if latest >= asked:
@@ -299,35 +342,41 @@ def _names_are_remembered(numbers: Mapping[int, Execution], facts: Facts) -> Non
         )
 
 
-def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> tuple[Holder, str] | NeedDetails | None:
+def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> _Blocked | NeedDetails | None:
     prefix = execution_arn(request.machine, "")
     for task in evidence.tasks:
         if not task.alive:
             continue
         if task.execution is None:
             if _is_this_job(task, evidence, request):
-                return _task_holder(task), f"a task that this guard did not start is alive: {task.arn}"
+                return "outsider", _task_holder(task), f"a task that this guard did not start is alive: {task.arn}"
         elif task.execution.startswith(prefix):
             name = task.execution.removeprefix(prefix)
             clean = _closed_cleanly(name, facts)
             if isinstance(clean, NeedDetails):
                 return clean
             if not clean:
-                return _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
+                return "orphan", _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
     listed = {execution.name: execution for execution in facts.executions or ()}
     described = {name: details.execution for name, details in facts.details.items() if details}
     for execution in (described | listed).values():  # the run that won may be too new for the page
         ended = execution.stopped_at
         if ended is None or facts.now - ended >= TASK_LAG or _outlived(execution, evidence):
             continue
+        if pause_number(execution.name) is not None:  # it never had a task
+            continue
         clean = _closed_cleanly(execution.name, facts)
         if isinstance(clean, NeedDetails):
             return clean
         if not clean:
             left = TASK_LAG - (facts.now - ended)
-            return _run_holder(execution), (
-                f"{execution.name} ended as {execution.status} {_span(facts.now - ended)} ago and ECS has not shown "
-                f"its task stopped; if none appears, the job is free in {_span(left)}"
+            return (
+                "unseen",
+                _run_holder(execution),
+                (
+                    f"{execution.name} ended as {execution.status} {span(facts.now - ended)} ago and ECS has not shown "
+                    f"its task stopped; if none appears, the job is free in {span(left)}"
+                ),
             )
     return None
 
@@ -339,7 +388,7 @@ def _outlived(execution: Execution, evidence: Evidence) -> bool:
         and not task.alive
         and task.stopped_at is not None
         and execution.stopped_at is not None
-        and task.stopped_at >= execution.stopped_at
+        and task.stopped_at >= execution.stopped_at - CLOCKS
         for task in evidence.tasks
     )
 
@@ -366,20 +415,25 @@ def _is_this_job(task: Task, evidence: Evidence, request: Request) -> bool:
     return task.command == evidence.command or (request.commands is not None and task.command == request.commands)
 
 
-def _step_back(request: Request, facts: Facts, holder: Holder, reason: str) -> Decision:
-    """Busy may be old news: the first look waits `grace`, the second is believed."""
-    if request.may_wait and request.grace > 0:
-        return Decision("wait", reason, holder, wait_seconds=request.grace)
-    if request.claim and _claim_is_unclear(request, facts):
+def _busy(
+    request: Request,
+    facts: Facts,
+    numbers: Iterable[int],
+    why: Why,
+    holder: Holder,
+    reason: str,
+) -> Busy:
+    unclear = claim_is_unclear(request, facts)
+    if unclear and request.claim and not request.may_wait:
         raise CantTell(
             f"{request.claim.run} was asked for, and Step Functions does not show whose it is: "
             f"this start may have run. Besides, {reason}"
         )
-    return Decision("skip", reason, holder)
+    return Busy(why, holder, reason, max(numbers, default=0), unclear)
 
 
-def _claim_is_unclear(request: Request, facts: Facts) -> bool:
-    """The claimed run can't be described (yet): it may be anybody's, also this guard execution's own."""
+def claim_is_unclear(request: Request, facts: Facts) -> bool:
+    """The run that was asked for can't be described (yet): it may be anybody's, also this guard execution's own."""
     return request.claim is not None and facts.details[request.claim.run] is None
 
 
@@ -396,7 +450,8 @@ def stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _span(length: timedelta) -> str:
+def span(length: timedelta) -> str:
+    """``90 s``, ``61 min``, ``26 h 0 min``."""
     seconds = max(0, round(length.total_seconds()))
     if seconds < 120:
         return f"{seconds} s"

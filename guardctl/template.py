@@ -45,13 +45,9 @@ def sam_extension(jobs: JobsFile) -> Json:
 
 def machines(jobs: JobsFile) -> Json:
     """Logical ID → resource."""
-    guard_role = [
-        _allow(["lambda:InvokeFunction"], [_check_arn(jobs.stage)]),
-        _allow(["states:StartExecution"], [_arn("states", f"stateMachine:{batch_machine(jobs.stage, '*')}")]),
-    ]
     found = {
         "GuardMachine": _machine(guard_machine(jobs.stage), "GuardMachineRole", definition("guard"), jobs.stage),
-        "GuardMachineRole": _role(guard_role),
+        "GuardMachineRole": _role(_guard_statements(jobs)),
     }
     for job in jobs.jobs.values():
         logical = _logical(job.name)
@@ -80,8 +76,6 @@ def batch_definition(job: Job) -> Json:
     run_task["Arguments"] = {**_run_task(job.ecs), "Overrides": overrides}
     run_task["TimeoutSeconds"] = job.timeout
     states["Stop the task"]["Arguments"]["Cluster"] = job.ecs.cluster
-    # The states' own limits end a run well before this; AWS leaves no error when it does.
-    asl["TimeoutSeconds"] = (job.timeout + 3600) * (job.retries + 1)
     return asl
 
 
@@ -91,12 +85,15 @@ def check_policy(jobs: JobsFile) -> Json:
     described = [f"arn:aws:ecs:*:*:task/{cluster}/*" for cluster in clusters]
     listed = {"ArnLike": {"ecs:cluster": [f"arn:aws:ecs:*:*:cluster/{cluster}" for cluster in clusters]}}
     machine = batch_machine(jobs.stage, "*")
+    described_of = [machine]
+    if any(job.overlap == "queue" for job in jobs.jobs.values()):
+        described_of.append(guard_machine(jobs.stage))
     return _policy(
         _allow(
             ["states:ListExecutions", "states:DescribeStateMachine"],
             [f"arn:aws:states:*:*:stateMachine:{machine}"],
         ),
-        _allow(["states:DescribeExecution"], [f"arn:aws:states:*:*:execution:{machine}:*"]),
+        _allow(["states:DescribeExecution"], [f"arn:aws:states:*:*:execution:{name}:*" for name in described_of]),
         *(
             [
                 _allow(["ecs:ListTasks"], ["*"], Sid="ListTasksTakesNoTaskButACluster", Condition=listed),
@@ -159,6 +156,25 @@ def _run_task(ecs: Ecs) -> Json:
         network["AssignPublicIp"] = "ENABLED" if ecs.assign_public_ip else "DISABLED"
         arguments["NetworkConfiguration"] = {"AwsvpcConfiguration": network}
     return arguments
+
+
+def _guard_statements(jobs: JobsFile) -> list[Json]:
+    """What the guard machine may do; to queue, to replace and to stop only if a job of the stage asks for it."""
+    everything = jobs.jobs.values()
+    batches = batch_machine(jobs.stage, "*")
+    started = [_arn("states", f"stateMachine:{batches}")]
+    if any(job.overlap == "queue" for job in everything):
+        started.append(_arn("states", f"stateMachine:{guard_machine(jobs.stage)}"))
+    statements = [
+        _allow(["lambda:InvokeFunction"], [_check_arn(jobs.stage)]),
+        _allow(["states:StartExecution"], started),
+    ]
+    if any(job.overlap == "replace" for job in everything):
+        statements.append(_allow(["states:StopExecution"], [_arn("states", f"execution:{batches}:*")]))
+    clusters = sorted({j.ecs.cluster_name for j in everything if j.overlap == "replace" or j.orphans == "stop"})
+    if clusters:
+        statements.append(_allow(["ecs:StopTask"], [_arn("ecs", f"task/{cluster}/*") for cluster in clusters]))
+    return statements
 
 
 def _batch_statements(stage: str, job: Job) -> list[Json]:

@@ -1,15 +1,15 @@
-"""The decision table: every rule of the guard, a row each. The ids are the rules."""
+"""Whether a job is free: every rule, a row each. The ids are the rules. tests/test_overlap.py goes on from there."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.guard import CantTell, Claim, Decision, Details, Need, NeedDetails, Request, RestedTooLong
+from chalicelib.guard import Busy, CantTell, Claim, Details, Free, Mine, Need, NeedDetails, Request, RestedTooLong
+from chalicelib.names import run_name
 from tests.world import COMMAND, GUARD, MACHINE, NOW, History, ago, execution, run, task
 
-ASKS = Request(MACHINE, GUARD, grace=15)
-FIRST_LOOK = replace(ASKS, may_wait=True)
+ASKS = Request(MACHINE, GUARD)
 
 
 def lost(run_name: str, *, losses: int = 1, taken: bool = True) -> Request:
@@ -139,6 +139,27 @@ FREE = [
         "run-000001",
         id="nothing is remembered, and an operator vouches for it",
     ),
+    pytest.param(
+        ASKS,
+        History((execution("paused-000001", "RUNNING", began=3), run(41))),
+        "run-000042",
+        id="a pause is not a run: whether it counts is decided elsewhere",
+    ),
+    pytest.param(
+        ASKS,
+        History((execution("paused-000001", "ABORTED", ended=1), run(41))),
+        "run-000042",
+        id="a pause that was ended a minute ago has left no task",
+    ),
+    pytest.param(
+        ASKS,
+        History(
+            (run(41, "ABORTED", ended=1),),
+            tasks=(task(of="run-000041", status="STOPPED", stopped_at=ago(1) - timedelta(seconds=2)),),
+        ),
+        "run-000042",
+        id="its task stopped as the run was aborted, two seconds earlier by the other clock: free",
+    ),
 ]
 
 BUSY = [
@@ -166,30 +187,19 @@ BUSY = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("request_", "history", "expected"), FREE)
-def test_free(request_: Request, history: History, expected: str) -> None:
-    decision = history.decide(request_)
-    assert (decision.outcome, decision.next_run) == ("start", expected), decision.reason
+@pytest.mark.parametrize(("request_", "history", "next_run"), FREE)
+def test_free(request_: Request, history: History, next_run: str) -> None:
+    verdict = history.judge(request_)
+    assert isinstance(verdict, Free), verdict
+    assert run_name(verdict.latest + 1) == next_run
 
 
 @pytest.mark.parametrize(("request_", "history", "expected"), BUSY)
 def test_busy(request_: Request, history: History, expected: str) -> None:
-    decision = history.decide(request_)
-    assert decision.outcome == "skip"
-    assert decision.reason.startswith(expected)
-    assert decision.holder is not None
-    assert decision.next_run is None
-
-
-@pytest.mark.parametrize(("request_", "history", "expected"), BUSY)
-def test_the_first_look_at_a_busy_job_waits_and_says_the_same(
-    request_: Request, history: History, expected: str
-) -> None:
-    first = History(**{**vars(history), "asked": []}).decide(replace(request_, may_wait=True))
-    assert (first.outcome, first.wait_seconds) == ("wait", 15)
-    assert first.reason.startswith(expected)
-    no_grace = History(**{**vars(history), "asked": []}).decide(replace(request_, may_wait=True, grace=0))
-    assert no_grace.outcome == "skip"
+    verdict = history.judge(request_)
+    assert isinstance(verdict, Busy)
+    assert verdict.reason.startswith(expected)
+    assert not verdict.unclear
 
 
 CANT_TELL = [
@@ -207,25 +217,24 @@ CANT_TELL = [
 @pytest.mark.parametrize(("request_", "history", "error", "expected"), CANT_TELL)
 def test_cant_tell(request_: Request, history: History, error: type[Exception], expected: str) -> None:
     with pytest.raises(error, match=expected):
-        history.decide(request_)
+        history.judge(request_)
 
 
 def test_a_taken_name_that_is_not_visible_yet_is_waited_for() -> None:
     history = History((run(41),), details={"run-000042": None})
-    decision = history.decide(replace(lost("run-000042"), may_wait=True))
-    assert decision.outcome == "wait"
-    assert decision.holder is not None
-    assert decision.holder.name == "run-000042"
+    verdict = history.judge(replace(lost("run-000042"), may_wait=True))
+    assert isinstance(verdict, Busy)
+    assert verdict.unclear, "it may be its own"
+    assert verdict.holder.name == "run-000042"
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED", "FAILED"])
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_lost_reply_is_recognised_as_ours(status: str, taken: bool) -> None:
     mine = Details(run(42, status), guard_execution=GUARD)
-    decision = History((run(41),), details={"run-000042": mine}).decide(lost("run-000042", taken=taken))
-    assert decision.outcome == "started"
-    assert decision.holder is not None
-    assert decision.holder.name == "run-000042"
+    verdict = History((run(41),), details={"run-000042": mine}).judge(lost("run-000042", taken=taken))
+    assert isinstance(verdict, Mine)
+    assert verdict.holder.name == "run-000042"
 
 
 @pytest.mark.parametrize(
@@ -238,11 +247,9 @@ def test_a_lost_reply_is_recognised_as_ours(status: str, taken: bool) -> None:
     ],
 )  # fmt: skip
 def test_what_is_read_and_in_what_order(history: History, needs: list[Need | NeedDetails]) -> None:
-    assert isinstance(history.decide(ASKS), Decision)
-    assert history.asked == needs
+    assert history.asked(ASKS) == needs
 
 
 def test_a_lost_claim_is_looked_at_before_the_page_is_read_again() -> None:
     history = History((run(42, ended=1),))
-    history.decide(lost("run-000042"))
-    assert history.asked[:2] == [NeedDetails("run-000042"), Need.PAGE]
+    assert history.asked(lost("run-000042"))[:2] == [NeedDetails("run-000042"), Need.PAGE]

@@ -1,13 +1,15 @@
 """Values for tests: a small made-up history, told in minutes before now."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from chalicelib.aws import NotDeployed
 from chalicelib.executions import Page
-from chalicelib.guard import Decision, Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task, decide
+from chalicelib.guard import Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task, Verdict, judge
 from chalicelib.names import execution_arn
+from chalicelib.overlap import Decision, Start, decide
 
 NOW = datetime(2026, 11, 23, 19, 1, tzinfo=UTC)
 MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev-nightly-report"
@@ -39,9 +41,9 @@ def task(identity: str = "t1", *, of: str | None = None, status: str = "RUNNING"
     return Task(arn, status, started_by, **more)  # type: ignore[arg-type]  # the rows of the table name the fields
 
 
-@dataclass
+@dataclass(frozen=True)
 class History:
-    """A world that answers every `Need` of `decide` at once, and remembers what was asked."""
+    """A world that answers every `Need` at once."""
 
     page: tuple[Execution, ...] = ()
     older: tuple[Execution, ...] = ()
@@ -49,19 +51,35 @@ class History:
     tasks: tuple[Task, ...] = ()
     command: tuple[str, ...] | None = COMMAND
     details: Mapping[str, Details | None] = field(default_factory=dict)
-    asked: list[Need | NeedDetails] = field(default_factory=list)
+    waiters: Mapping[str, Details | None] = field(default_factory=dict)
 
-    def decide(self, request: Request) -> Decision:
+    def judge(self, request: Request) -> Verdict:
+        """Feed `judge` until it can tell."""
+        verdict: Verdict = self._told(lambda facts: judge(request, facts))[0]
+        return verdict
+
+    def decide(self, start: Start) -> Decision:
         """Feed `decide` until it decides."""
+        decision: Decision = self._told(lambda facts: decide(start, facts))[0]
+        return decision
+
+    def asked(self, request: Request) -> list[Need | NeedDetails]:
+        """What `judge` wants to know, in order."""
+        return self._told(lambda facts: judge(request, facts))[1]
+
+    def _told(self, ask: Callable[[Facts], Any]) -> tuple[Any, list[Need | NeedDetails]]:
         facts = Facts(NOW)
-        while not isinstance(answer := decide(request, facts), Decision):
-            assert answer not in self.asked, f"asked twice for {answer}"
-            self.asked.append(answer)
+        asked: list[Need | NeedDetails] = []
+        while isinstance(answer := ask(facts), Need | NeedDetails):
+            assert answer not in asked, f"asked twice for {answer}"
+            asked.append(answer)
             facts = self._with(facts, answer)
-        return answer
+        return answer, asked
 
     def _with(self, facts: Facts, need: Need | NeedDetails) -> Facts:
         match need:
+            case NeedDetails(name, waiter=True):
+                return replace(facts, waiters={**facts.waiters, name: self.waiters.get(name)})
             case NeedDetails(name):
                 shown = next((Details(e) for e in (*self.page, *self.older) if e.name == name), None)
                 return replace(facts, details={**facts.details, name: self.details.get(name, shown)})
