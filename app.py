@@ -42,7 +42,7 @@ def check(event: Any, context: Any) -> dict[str, Any]:
     if "outcome" in answer:
         shown: Any = {key: answer.get(key) for key in ("outcome", "reason", "holder", "next_run", "error")}
         logger.info("decision", job=asked, **shown)
-        _count(answer["outcome"].capitalize(), asked)
+        _count(answer["outcome"].title().replace("_", ""), asked)
     return answer
 
 

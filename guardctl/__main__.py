@@ -7,7 +7,7 @@ import typer
 
 from chalicelib.aws import Misconfigured, NotDeployed, PermissionDenied
 from chalicelib.guard import CantTell
-from guardctl.commands import deploying, looking, starting
+from guardctl.commands import deploying, looking, pausing, starting
 from guardctl.commands.console import err
 from guardctl.errors import AWS, INTERRUPTED, Stop
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (deploying, starting, looking):
+for commands in (deploying, starting, pausing, looking):
     app.add_typer(commands.app)
 
 

@@ -23,10 +23,18 @@ class Verdict:
     run: str | None
     """The run's ARN."""
     reason: str
+    waiter: str | None = None
+    """The ARN of the guard execution that waits in the queue in its stead."""
 
 
 def start(
-    stage: Stage, job: str, *, commands: list[str] | None, scheduled_at: datetime | None, first: bool = False
+    stage: Stage,
+    job: str,
+    *,
+    commands: list[str] | None = None,
+    scheduled_at: datetime | None = None,
+    first: bool = False,
+    anyway: bool = False,
 ) -> str:
     """Start a guard execution by hand and return its ARN. It decides on its own, whether or not anyone waits."""
     event: dict[str, Any] = {"job": job}
@@ -36,6 +44,8 @@ def start(
         event["scheduled_at"] = stamp(scheduled_at)
     if first:
         event["first"] = True
+    if anyway:
+        event["anyway"] = True
     name = f"{job}-by-hand-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     answer = stage.stepfunctions.start_execution(stateMachineArn=stage.guard, name=name, input=json.dumps(event))
     return answer["executionArn"]
@@ -49,6 +59,9 @@ def verdict(stage: Stage, guard_execution: str, waiting: Callable[[], None]) -> 
         if output.get("outcome") == "started":
             run = execution_arn(output["state_machine_arn"], output["run"])
             return Verdict(True, run, f"started {output['run']}")
+        if output.get("outcome") == "queued":
+            reason = f"waits in the queue as {output['waiter']}: {output['reason']}"
+            return Verdict(False, None, reason, execution_arn(stage.guard, output["waiter"]))
         return Verdict(False, None, output.get("reason", ended["output"]))
     return Verdict(False, None, f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}")
 

@@ -68,8 +68,18 @@ class Stage:
         return client
 
     @cached_property
-    def _states(self) -> str:
+    def _identity(self) -> Mapping[str, Any]:
         identity: Mapping[str, Any] = self.client("sts").get_caller_identity()
+        return identity
+
+    @property
+    def caller(self) -> str:
+        """The ARN of whoever runs the command."""
+        return str(self._identity["Arn"])
+
+    @cached_property
+    def _states(self) -> str:
+        identity = self._identity
         region = self.session.region_name
         if region is None:
             raise Stop("no AWS Region: set AWS_DEFAULT_REGION, or a region in the profile", AWS)

@@ -8,7 +8,7 @@ from chalicelib.aws import NotDeployed
 from chalicelib.executions import StepFunctions
 from chalicelib.guard import Execution
 from chalicelib.jobs import Job
-from chalicelib.names import run_number
+from chalicelib.names import pause_number, run_number
 from guardctl.stage import Stage
 
 
@@ -18,7 +18,7 @@ class JobStatus:
 
     job: str
     state: str
-    """running, free, disabled or not deployed."""
+    """running, paused, free, disabled or not deployed."""
     run: Execution | None
     """The run in progress."""
     last: Execution | None
@@ -35,7 +35,9 @@ def read(stage: Stage, job: Job, now: datetime) -> JobStatus:
     except NotDeployed:
         return JobStatus(job.name, "not deployed", None, None, next_time)
     runs = [e for e in page.executions if run_number(e.name)]
-    running = next((e for e in page.executions if not e.closed), None)
+    opened = [e for e in page.executions if not e.closed]
+    running = next((e for e in opened if pause_number(e.name) is None), None)
     last = max((e for e in runs if e.closed), key=lambda e: run_number(e.name) or 0, default=None)
-    state = "running" if running else "free" if job.enabled else "disabled"
+    idle = "paused" if opened else "free" if job.enabled else "disabled"
+    state = "running" if running else idle
     return JobStatus(job.name, state, running, last, next_time)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.jobs import Job, JobsFile, load
-from chalicelib.names import batch_machine, execution_arn, guard_machine
+from chalicelib.names import batch_machine, execution_arn, guard_machine, pause_number
 from local.emulator import Emulator, require_loopback
 
 if TYPE_CHECKING:
@@ -132,9 +132,10 @@ class LocalStage:
         return [self.ended(arn, within=within) for arn in arns]
 
     def runs(self, job: str) -> list[Any]:
-        """The executions of the job's batch machine, oldest first."""
+        """The executions of the job's batch machine that are no pauses, oldest first."""
         pages = self.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=self.machine(job))
-        return sorted((item for page in pages for item in page["executions"]), key=lambda item: item["startDate"])
+        found = (item for page in pages for item in page["executions"] if pause_number(item["name"]) is None)
+        return sorted(found, key=lambda item: item["startDate"])
 
     def live_tasks(self, job: str) -> list[str]:
         """The ARNs of the live tasks of the job's family, whoever started them."""

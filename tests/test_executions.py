@@ -48,7 +48,7 @@ def fake() -> World:
         status = "FAILED" if ended else "RUNNING"
         shown = Execution(execution_arn(machine, name), name, status, at, ended)
         error = "BatchGuard.TaskFailed" if ended else None
-        known.add(machine, Details(shown, error, event.get("guard_execution")))
+        known.add(machine, Details(shown, error, event.get("guard_execution"), event.get("reason")))
 
     return World(known, running, failing, start)
 
@@ -90,12 +90,13 @@ def test_a_running_execution_is_shown_as_open(world: World) -> None:
 
 
 def test_an_ended_execution_is_shown_as_closed_and_its_error_in_the_details(world: World) -> None:
-    world.start(world.failing, "run-000001", {"guard_execution": "arn:of:the:guard"})
+    world.start(world.failing, "run-000001", {"guard_execution": "arn:of:the:guard", "reason": "why"})
     (shown,) = world.executions.page(world.failing).executions
     assert (shown.status, shown.closed) == ("FAILED", True)
     details = world.executions.details(shown.arn)
     assert details is not None
-    assert (details.error, details.guard_execution) == ("BatchGuard.TaskFailed", "arn:of:the:guard")
+    assert details.error == "BatchGuard.TaskFailed"
+    assert (details.guard_execution, details.reason) == ("arn:of:the:guard", "why")
     assert details.execution == shown
 
 

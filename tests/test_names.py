@@ -4,12 +4,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.names import execution_arn, machine_arn, run_name, run_number
+from chalicelib.names import (
+    execution_arn,
+    machine_arn,
+    pause_name,
+    pause_number,
+    run_name,
+    run_number,
+    waiter_name,
+    waits_after,
+)
 
 
 @given(st.integers(min_value=1, max_value=10**12))
 def test_a_run_name_says_its_number(number: int) -> None:
     assert run_number(run_name(number)) == number
+
+
+@given(st.integers(min_value=1, max_value=10**12))
+def test_a_pause_is_not_a_run_and_a_run_not_a_pause(number: int) -> None:
+    assert pause_number(pause_name(number)) == number
+    assert run_number(pause_name(number)) is None
+    assert pause_number(run_name(number)) is None
+
+
+@given(st.integers(min_value=0, max_value=10**12), st.integers(min_value=1, max_value=99))
+def test_a_waiters_name_says_behind_which_run_it_waits(latest: int, turn: int) -> None:
+    assert waits_after(waiter_name("nightly-report", latest, turn)) == (latest, turn)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nightly-report-20261123T1800Z",
+        "nightly-after-run-000041",
+        "nightly-after-run-41-1",
+        "nightly-after-run-000041-0",
+        "after-run-000041-1",
+    ],
+)
+def test_who_does_not_wait_has_another_name(name: str) -> None:
+    assert waits_after(name) is None
 
 
 @given(st.text(max_size=20) | st.from_regex(r"run-\d{1,9}", fullmatch=True))

@@ -30,6 +30,7 @@ def run(
         bool,
         typer.Option("--first", help="After a rest of 80 days or more: you vouch that nothing is running."),
     ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also when the job is paused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,16 +46,21 @@ def run(
     except ValueError as error:
         raise Stop(f"--command {command!r} can't be split: {error}") from error
     with explained():
-        arn = runs.start(target, job, commands=commands, scheduled_at=_time(scheduled_at, zone), first=first)
+        at = _time(scheduled_at, zone)
+        arn = runs.start(target, job, commands=commands, scheduled_at=at, first=first, anyway=anyway)
         with err.status("waiting for the decision…"):
             verdict = runs.verdict(target, arn, lambda: None)
+        while wait and verdict.waiter:
+            with err.status(f"{verdict.reason} (Ctrl-C stops waiting here, not in the queue)"):
+                verdict = runs.verdict(target, verdict.waiter, lambda: None)
         result: dict[str, Any] = {
             "job": job,
             "guard_execution": arn,
             "started": verdict.started,
             "run": verdict.run,
+            "queued": verdict.waiter,
         }
-        ok, sentence = verdict.started, verdict.reason
+        ok, sentence = verdict.started or verdict.waiter is not None, verdict.reason
         if verdict.run and wait:
             if not as_json:
                 out.print(f"{job}: {sentence}")

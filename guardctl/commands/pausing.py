@@ -1,0 +1,40 @@
+"""Pausing a job, and resuming it."""
+
+from typing import Annotated
+
+import typer
+
+from guardctl.commands.console import StageOption, group, out
+from guardctl.errors import explained
+from guardctl.stage import Stage
+
+app = group()
+JobArgument = Annotated[str, typer.Argument(help="The job's name in the jobs file.")]
+
+
+@app.command(epilog='Example: python -m guardctl pause nightly-report --reason "the database moves until noon"')
+def pause(
+    job: JobArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why: every start that steps back says so.")],
+    stage: StageOption = "dev",
+) -> None:
+    """Pause a job: starts step back until it is resumed. A run in progress goes on."""
+    from guardctl import pause as pausing  # noqa: PLC0415 (needs botocore)
+
+    target = Stage(stage)
+    target.job(job)
+    with explained():
+        made = pausing.pause(target, job, reason)
+    out.print(f"{job}: paused ({made.name}); resume it with: guardctl resume {job} --stage {stage}", markup=False)
+
+
+@app.command(epilog="Example: python -m guardctl resume nightly-report")
+def resume(job: JobArgument, stage: StageOption = "dev") -> None:
+    """Resume a paused job. Times that passed meanwhile are not made up for."""
+    from guardctl import pause as pausing  # noqa: PLC0415 (needs botocore)
+
+    target = Stage(stage)
+    target.job(job)
+    with explained():
+        ended = pausing.resume(target, job)
+    out.print(f"{job}: resumed" if ended else f"{job}: was not paused")
