@@ -9,14 +9,16 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Chalice, CloudWatchEvent
 
-from chalicelib import jobs
+from chalicelib import jobs, record
 from chalicelib.aws import client
 from chalicelib.check import Checker
 from chalicelib.executions import StepFunctions
+from chalicelib.names import schedule_parameter
 from chalicelib.trigger import Trigger
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
     from chalicelib.schedule import Due
@@ -50,8 +52,7 @@ def check(event: Any, context: Any) -> dict[str, Any]:
 def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context
-    sfn = _stepfunctions()
-    Trigger(_jobs(), context.invoked_function_arn, sfn, StepFunctions(sfn), _handled).tick(_now(), _report)
+    Trigger(_jobs(), context.invoked_function_arn, _stepfunctions(), _recorded, _handled).tick(_now(), _report)
 
 
 def _report(start: "Due", result: str) -> None:
@@ -81,6 +82,16 @@ def _stepfunctions() -> "SFNClient":
 def _ecs() -> "ECSClient":
     made: ECSClient = client("ecs")
     return made
+
+
+@cache
+def _ssm() -> "SSMClient":
+    made: SSMClient = client("ssm")
+    return made
+
+
+def _recorded(job: jobs.Job) -> record.Record:
+    return record.read(_ssm(), schedule_parameter(os.environ["BATCH_GUARD_STAGE"], job.name))
 
 
 def _now() -> datetime:

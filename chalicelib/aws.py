@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException"})
-_MISSING = frozenset({"StateMachineDoesNotExist", "ClusterNotFoundException", "ResourceNotFoundException"})
+_MISSING = frozenset(
+    {"StateMachineDoesNotExist", "ClusterNotFoundException", "ResourceNotFoundException", "ParameterNotFound"}
+)
 _INVALID = frozenset({"InvalidArn", "InvalidParameterException", "ValidationException"})
 
 
 class NotDeployed(Refused):
-    """The job's batch machine, or its cluster, is not there."""
+    """The job's batch machine, its cluster or the record of its schedule is not there."""
 
 
 class PermissionDenied(Refused):

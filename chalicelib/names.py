@@ -57,6 +57,11 @@ def batch_machine(stage: str, job: str) -> str:
     return f"batch-guard-{stage}-{job}"
 
 
+def schedule_parameter(stage: str, job: str) -> str:
+    """The name of the SSM parameter that records the job's schedule."""
+    return f"/batch-guard/{stage}/{job}/schedule"
+
+
 def machine_arn(function_arn: str, machine: str) -> str:
     """The ARN of a state machine beside a Lambda function: same partition, Region and account."""
     _, partition, _, region, account, *_ = function_arn.split(":")

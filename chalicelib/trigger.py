@@ -12,22 +12,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from chalicelib.guard import stamp
-from chalicelib.names import batch_machine, guard_machine, machine_arn
+from chalicelib.names import guard_machine, machine_arn
+from chalicelib.record import Record, recorded_as
 from chalicelib.schedule import Due, due, keepalives
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-    from chalicelib.executions import Executions
-    from chalicelib.jobs import JobsFile
+    from chalicelib.jobs import Job, JobsFile
 
 LATE = timedelta(seconds=90)
-"""A start later than this might be for a time before the job was deployed: that is looked up first."""
+"""A start later than this might be for a time before the job had this schedule: that is looked up first."""
 
 SIDE_BY_SIDE = 32
 """Starts in flight at once; the client's connection pool is as large."""
 
-Result = Literal["started", "handled", "not deployed then"]
+Result = Literal["started", "handled", "schedule changed since"]
 
 
 class SomeStartsFailed(Exception):
@@ -41,7 +41,8 @@ class Trigger:
     jobs: "JobsFile"
     function_arn: str
     client: "SFNClient"
-    executions: "Executions"
+    recorded: "Callable[[Job], Record]"
+    """What the deployment recorded of a job's schedule."""
     handled: set[str]
     """Names known to be used up. A warm function remembers them, which saves calls; nothing depends on it."""
 
@@ -68,10 +69,8 @@ class Trigger:
             raise SomeStartsFailed(_list(failures.items(), of=len(starts)))
 
     def _start(self, start: Due) -> Result:
-        if start.late > LATE:
-            machine = machine_arn(self.function_arn, batch_machine(self.jobs.stage, start.job))
-            if self.executions.created_at(machine) > start.scheduled_at:
-                return "not deployed then"
+        if start.late > LATE and not start.keepalive and not self._had_this_schedule(start):
+            return "schedule changed since"
         try:
             self.client.start_execution(
                 stateMachineArn=machine_arn(self.function_arn, guard_machine(self.jobs.stage)),
@@ -81,6 +80,12 @@ class Trigger:
         except self.client.exceptions.ExecutionAlreadyExists:
             return "handled"
         return "started"
+
+    def _had_this_schedule(self, start: Due) -> bool:
+        """Whether the job had its present schedule at the scheduled time. Another one is recorded mid-deployment."""
+        job = self.jobs.jobs[start.job]
+        record = self.recorded(job)
+        return record.schedule == recorded_as(job) and record.since <= start.scheduled_at
 
 
 def guard_input(start: Due) -> str:

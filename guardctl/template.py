@@ -9,7 +9,8 @@ from importlib import resources
 from typing import Any
 
 from chalicelib.jobs import Ecs, Job, JobsFile
-from chalicelib.names import batch_machine, guard_machine
+from chalicelib.names import batch_machine, guard_machine, schedule_parameter
+from chalicelib.record import recorded_as
 
 Json = dict[str, Any]
 
@@ -23,7 +24,7 @@ _RUN_TASK = "Run an ECS task and wait for it to complete"
 
 
 def template(jobs: JobsFile) -> Json:
-    """The stack of one stage: the guard machine, a batch machine per job, and a role for each."""
+    """The stack of one stage: the guard machine, a batch machine per job, a role for each, and the schedules."""
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"batch-guard, stage {jobs.stage}: the guard machine and the batch machines",
@@ -54,6 +55,15 @@ def machines(jobs: JobsFile) -> Json:
         asl = batch_definition(job)
         found[logical] = _machine(batch_machine(jobs.stage, job.name), f"{logical}Role", asl, jobs.stage)
         found[f"{logical}Role"] = _role(_batch_statements(jobs.stage, job))
+        if job.schedules:
+            found[f"{logical}Schedule"] = {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {
+                    "Name": schedule_parameter(jobs.stage, job.name),
+                    "Type": "String",
+                    "Value": recorded_as(job),
+                },
+            }
     return found
 
 
@@ -108,13 +118,10 @@ def check_policy(jobs: JobsFile) -> Json:
 
 
 def trigger_policy(jobs: JobsFile) -> Json:
-    """The trigger's policy: it starts the guard machine, and asks when a batch machine was made."""
+    """The trigger's policy: it starts the guard machine, and asks since when a job has had its schedule."""
     return _policy(
         _allow(["states:StartExecution"], [f"arn:aws:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
-        _allow(
-            ["states:DescribeStateMachine"],
-            [f"arn:aws:states:*:*:stateMachine:{batch_machine(jobs.stage, '*')}"],
-        ),
+        _allow(["ssm:GetParameter"], [f"arn:aws:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
         *_logs(f"batch-guard-{jobs.stage}-trigger"),
     )
 

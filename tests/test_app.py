@@ -39,10 +39,10 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv(name, value)
     import app  # noqa: PLC0415 (it reads the environment)
 
-    for cached in (app._jobs, app._stepfunctions, app._ecs):
+    for cached in (app._jobs, app._stepfunctions, app._ecs, app._ssm):
         cached.cache_clear()
     yield app
-    for cached in (app._jobs, app._stepfunctions, app._ecs):
+    for cached in (app._jobs, app._stepfunctions, app._ecs, app._ssm):
         cached.cache_clear()
 
 

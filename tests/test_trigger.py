@@ -2,16 +2,15 @@
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib import jobs
-from chalicelib.names import batch_machine, machine_arn
+from chalicelib.record import Record, recorded_as
 from chalicelib.trigger import SIDE_BY_SIDE, SomeStartsFailed, Trigger
-from tests.world import FakeExecutions
 
 FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-trigger"
 JUST_AFTER = datetime(2026, 11, 23, 18, 0, 20, tzinfo=UTC)
@@ -62,11 +61,20 @@ class FakeStepFunctions:
         return {}
 
 
-def trigger(client: FakeStepFunctions, *, file: str = FILE, made: datetime = JUST_AFTER - timedelta(days=9)) -> Trigger:
+def trigger(
+    client: FakeStepFunctions,
+    *,
+    file: str = FILE,
+    changed: datetime = JUST_AFTER - timedelta(days=9),
+    recorded: str | None = None,
+) -> Trigger:
+    """All schedules have been as they are since `changed`, or the deployment has recorded another one."""
     parsed = jobs.parse(file, stage="dev", place="dev.toml")
-    known = FakeExecutions()
-    known.machines = {machine_arn(FUNCTION, batch_machine("dev", name)): made for name in parsed.jobs}
-    return Trigger(parsed, FUNCTION, client, known, set())  # type: ignore[arg-type]  # a fake with the one method used
+
+    def record(job: jobs.Job) -> Record:
+        return Record(recorded_as(job) if recorded is None else recorded, changed)
+
+    return Trigger(parsed, FUNCTION, client, record, set())  # type: ignore[arg-type]  # a fake with the one method used
 
 
 def tick(started: Trigger, now: datetime) -> dict[str, str]:
@@ -112,12 +120,44 @@ def test_a_late_start_is_made_up_for_until_its_deadline() -> None:
     }
 
 
-def test_a_job_deployed_after_its_scheduled_time_does_not_start_for_it() -> None:
+def test_a_schedule_that_changed_after_its_scheduled_time_does_not_start_for_it() -> None:
     client = FakeStepFunctions()
-    made = datetime(2026, 11, 23, 18, 2, tzinfo=UTC)
-    results = tick(trigger(client, made=made), datetime(2026, 11, 23, 18, 4, tzinfo=UTC))
-    assert set(results.values()) == {"not deployed then"}
+    changed = datetime(2026, 11, 23, 18, 2, tzinfo=UTC)
+    results = tick(trigger(client, changed=changed), datetime(2026, 11, 23, 18, 4, tzinfo=UTC))
+    assert set(results.values()) == {"schedule changed since"}
     assert client.calls == []
+
+
+def test_while_another_schedule_is_recorded_nothing_starts_late() -> None:
+    client = FakeStepFunctions()
+    results = tick(trigger(client, recorded='{"schedule": ["cron(0 4 * * ? *)"]}'), AN_HOUR_LATE)
+    assert set(results.values()) == {"schedule changed since"}
+    assert client.calls == []
+
+
+def test_a_start_in_time_does_not_ask_for_the_record() -> None:
+    started = trigger(FakeStepFunctions())
+
+    def nobody(job: jobs.Job) -> Record:
+        raise AssertionError(f"asked for {job.name}")
+
+    assert len(tick(replace(started, recorded=nobody), JUST_AFTER)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param('"rate(1 hour)"', '"rate(2 hours)"', id="another schedule"),
+        pytest.param('"Asia/Tokyo"', '"Asia/Seoul"', id="another zone"),
+        pytest.param('timezone = "Asia/Tokyo"', 'timezone = "Asia/Tokyo"\nenabled = false', id="enabled or not"),
+    ],
+)
+def test_what_decides_when_a_job_is_due_is_recorded(before: str, after: str) -> None:
+    def records(file: str) -> set[str]:
+        return {recorded_as(job) for job in jobs.parse(file, stage="dev", place="dev.toml").jobs.values()}
+
+    assert records(FILE) != records(FILE.replace(before, after))
+    assert records(FILE) == records(FILE.replace('"batch"', '"another-cluster"')), "the rest is not"
 
 
 def test_one_that_fails_keeps_no_other_from_starting_and_fails_the_whole() -> None:
