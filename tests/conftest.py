@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ def stage() -> Iterator[LocalStage]:
     recorded = {"CLOUDTRAIL_RECORDING": "1"}
     with start_emulator(wait_scale=0.1, mock_config=mock_config(), environment=recorded) as running:
         jobs = Path(__file__).with_name("e2e.toml").read_text(encoding="utf-8")
+        ten_minutes_ago = datetime.now(UTC) - timedelta(minutes=10)
+        jobs = jobs.replace("TEN_MINUTES_AGO", str(ten_minutes_ago.minute))
         with local_stage(running, name="e2e", jobs=jobs) as deployed:
             deployed.deploy()
             deployed.stepfunctions.delete_state_machine(stateMachineArn=deployed.machine("gone"))
