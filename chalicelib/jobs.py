@@ -332,11 +332,11 @@ def _check_name(name: str, stage: str, at: Spot) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         right = "a letter, then letters, digits and single hyphens, all lower case, no hyphen at the end"
         at.fault(f'"{name}" is not a job name', right)
-    # CreateStateMachine and StartExecution, Step Functions API reference. A start that waits has the longest
-    # name of the guard's executions.
+    # CreateStateMachine and StartExecution, Step Functions API reference. A start by hand for a given time has
+    # the longest name of the guard's executions.
     longest = {
         "state machine": f"batch-guard-{stage}-{name}",
-        "guard execution": f"{name}-after-run-000000-99",
+        "guard execution": f"{name}-20261123T1800Z-by-hand-99",
     }
     what, full = max(longest.items(), key=lambda item: len(item[1]))
     if len(full) > 80:

@@ -157,17 +157,18 @@ def duration(low: str, high: str) -> Reader:
     def read(value: Any, spot: Spot) -> Any:
         if spot.lacks(str, value, 'write a duration with its unit, such as "90s"'):
             return BAD
-        seconds = _seconds(value)
+        seconds = seconds_of(value)
         if seconds is None:
             return spot.fault(f'"{value}" is not a duration', 'write "90s", "15m", "2h", "1d" or "1h30m"')
-        if not (_seconds(low) or 0) <= seconds <= (_seconds(high) or 0):
+        if not (seconds_of(low) or 0) <= seconds <= (seconds_of(high) or 0):
             return spot.fault(f'"{value}" is out of range', f'write a duration from "{low}" to "{high}"')
         return seconds
 
     return read
 
 
-def _seconds(written: str) -> int | None:
+def seconds_of(written: str) -> int | None:
+    """5400 for "1h30m"; None for what is not a duration."""
     match = re.fullmatch("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _SECONDS), written)
     if match is None or not written:
         return None

@@ -3,16 +3,20 @@
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.guard import stamp
 from chalicelib.names import execution_arn
+from guardctl.errors import Stop
+from guardctl.ledger import repetition_name
 from guardctl.stage import Stage
 
 _POLL_SECONDS = 1.0
+_REPETITIONS = 99
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,22 @@ def start(
         event["first"] = True
     if anyway:
         event["anyway"] = True
-    name = f"{job}-by-hand-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    answer = stage.stepfunctions.start_execution(stateMachineArn=stage.guard, name=name, input=json.dumps(event))
-    return answer["executionArn"]
+    for name in _names(job, scheduled_at):
+        with suppress(stage.stepfunctions.exceptions.ExecutionAlreadyExists):
+            answer = stage.stepfunctions.start_execution(
+                stateMachineArn=stage.guard, name=name, input=json.dumps(event)
+            )
+            return answer["executionArn"]
+    raise Stop(f"{job} has been started by hand {_REPETITIONS} times for {stamp(scheduled_at or datetime.now(UTC))}")
+
+
+def _names(job: str, scheduled_at: datetime | None) -> Iterator[str]:
+    """Names to try: a repetition is to be found by the time that it is for (`guardctl why`)."""
+    if scheduled_at is None or scheduled_at.second or scheduled_at.microsecond:
+        yield f"{job}-by-hand-{secrets.token_hex(6)}"
+        return
+    for number in range(1, _REPETITIONS + 1):
+        yield repetition_name(job, scheduled_at, number)
 
 
 def verdict(stage: Stage, guard_execution: str, waiting: Callable[[], None]) -> Verdict:

@@ -98,3 +98,7 @@ class Stage:
     def guard_execution(self, name: str) -> str:
         """The ARN of a guard execution."""
         return execution_arn(self.guard, name)
+
+    def run(self, job: str, name: str) -> str:
+        """The ARN of an execution of a job's batch machine."""
+        return execution_arn(self.machine(job), name)

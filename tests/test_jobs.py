@@ -533,8 +533,8 @@ def test_names_that_are_not_job_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("length", "stage", "expected"),
     [
-        pytest.param(60, "dev", None, id="as long as a guard execution's name allows"),
-        pytest.param(61, "dev", "the guard execution's name would have 81 characters and AWS takes 80", id="longer"),
+        pytest.param(54, "dev", None, id="as long as a guard execution's name allows"),
+        pytest.param(55, "dev", "the guard execution's name would have 81 characters and AWS takes 80", id="longer"),
         pytest.param(50, "s" * 17, None, id="as long as a state machine's name allows"),
         pytest.param(50, "s" * 18, "the state machine's name would have 81 characters and AWS takes 80", id="too long"),
     ],

@@ -1,17 +1,26 @@
-"""What every command has in common: where it prints, the options that all take, times as a person writes them."""
+"""What every command has in common: where it prints, the options that all take, and what it is given to read."""
 
-from datetime import datetime
-from typing import Annotated
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
+
+from chalicelib.tables import seconds_of
+from guardctl.errors import Stop, explained
+from guardctl.ledger import KEPT
+from guardctl.records import Progress
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 StageOption = Annotated[str, typer.Option("--stage", help="The stage: a jobs file chalicelib/jobs/<stage>.toml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+JobArgument = Annotated[str, typer.Argument(help="The job's name in the jobs file.")]
 
 
 def group() -> typer.Typer:
@@ -19,6 +28,32 @@ def group() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None)
 
 
-def local(moment: datetime, zone: ZoneInfo) -> str:
-    """``2026-11-23 18:00 JST``."""
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+def print_json(value: Any) -> None:
+    """Print `value` as JSON."""
+    out.print_json(json.dumps(value))
+
+
+@contextmanager
+def asking(what: str) -> Iterator[Progress]:
+    """Show on a terminal what is being asked, and say in a line what AWS or the network refuse."""
+    with explained(), err.status(what) as status:
+        yield status.update
+
+
+def moment(text: str, zone: ZoneInfo, what: str) -> datetime:
+    """A time in UTC as a person writes it: in the job's zone unless it says another. Raises `Stop`."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Stop(f"{what} {text!r} is not a time; write 2026-11-23T18:00 or 2026-11-23T18:00Z") from error
+    return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def ago(text: str, now: datetime) -> datetime:
+    """The time so long before `now`. Raises `Stop`, also for a time that Step Functions has forgotten."""
+    seconds = seconds_of(text)
+    if not seconds:
+        raise Stop(f'--since {text!r} is not a duration; write "90m", "24h" or "7d"')
+    if seconds > KEPT.total_seconds():
+        raise Stop(f"--since {text}: Step Functions keeps {KEPT.days} days; write {KEPT.days}d or less")
+    return now - timedelta(seconds=seconds)

@@ -1,13 +1,12 @@
 """Commands that make a job do something."""
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
-from guardctl.commands.console import JsonOption, StageOption, err, group, out
+from guardctl.commands.console import JobArgument, JsonOption, StageOption, err, group, moment, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.stage import Stage
 
@@ -16,7 +15,7 @@ app = group()
 
 @app.command(epilog='Example: python -m guardctl run nightly-report --command "bin/report --day 2026-11-23" --wait')
 def run(
-    job: Annotated[str, typer.Argument(help="The job's name in the jobs file.")],
+    job: JobArgument,
     stage: StageOption = "dev",
     command: Annotated[
         str | None,
@@ -41,12 +40,12 @@ def run(
 
     target = Stage(stage)
     zone = ZoneInfo(target.job(job).timezone)
+    at = moment(scheduled_at, zone, "--scheduled-at") if scheduled_at else None
     try:
         commands = shlex.split(command) if command else None
     except ValueError as error:
         raise Stop(f"--command {command!r} can't be split: {error}") from error
     with explained():
-        at = _time(scheduled_at, zone)
         arn = runs.start(target, job, commands=commands, scheduled_at=at, first=first, anyway=anyway)
         with err.status("waiting for the decision…"):
             verdict = runs.verdict(target, arn, lambda: None)
@@ -72,13 +71,3 @@ def run(
         out.print(f"{job}: {sentence}", markup=False)
     if not ok:
         raise typer.Exit(NOT_RUN)
-
-
-def _time(text: str | None, zone: ZoneInfo) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Stop(f"--scheduled-at {text!r} is not a time; write 2026-11-23T18:00 or 2026-11-23T18:00Z") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)

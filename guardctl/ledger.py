@@ -1,0 +1,259 @@
+"""What became of each scheduled time. Pure: facts in, entries out; no AWS, no clock.
+
+Three things are laid beside each other: the times that the schedule asked for, the guard execution that each of
+them has (by its name), and the job's runs. What a guard execution says leads to its run; runs that no scheduled
+time asked for were started by hand. ``why``, ``history`` and ``timeline`` are views of the same entries.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from chalicelib import schedule
+from chalicelib.guard import stamp
+from chalicelib.jobs import Job
+from chalicelib.names import run_number
+from chalicelib.trigger import LATE
+
+KEPT = timedelta(days=90)
+"""Step Functions forgets an execution so long after it closed (AWS, Step Functions quotas)."""
+
+Outcome = Literal[
+    "ran",
+    "running",
+    "failed",
+    "timed out",
+    "replaced",
+    "stopped",
+    "skipped",
+    "paused",
+    "gave up",
+    "waiting",
+    "deciding",
+    "not started",
+    "due",
+    "missed",
+    "disabled",
+    "not deployed",
+    "forgotten",
+]
+
+GOOD: frozenset[Outcome] = frozenset({"ran", "running", "waiting", "deciding", "due"})
+"""Nothing to look into: it ran, or it still may."""
+
+_SAID: Mapping[str, Outcome] = {
+    "BatchGuard.AlreadyRunning": "skipped",
+    "BatchGuard.AlreadyQueued": "skipped",
+    "BatchGuard.Paused": "paused",
+    "BatchGuard.WaitedTooLong": "gave up",
+}
+"""A guard execution's error → what became of its scheduled time; every other error is a start that did not happen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One execution as DescribeExecution tells it: a guard execution or a run. Times are UTC."""
+
+    name: str
+    status: str
+    started_at: datetime
+    stopped_at: datetime | None = None
+    input: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    cause: str | None = None
+
+    @property
+    def guard_execution(self) -> str | None:
+        """Of a run: the name of the guard execution that started it."""
+        asked_by = self.input.get("guard_execution")
+        return asked_by.rpartition(":")[2] if isinstance(asked_by, str) else None
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """The time its input says it is for."""
+        text = self.input.get("scheduled_at")
+        try:
+            moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        except ValueError:
+            return None
+        return moment if moment is None or moment.tzinfo else None
+
+    @property
+    def keepalive(self) -> bool:
+        """A run without a task, once a month."""
+        return self.input.get("keepalive") is True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was read about one job. Times are UTC."""
+
+    now: datetime
+    created_at: datetime
+    """When its batch machine was made: before that nothing could start."""
+    guards: Mapping[str, Record] = field(default_factory=dict)
+    """Guard executions by name; a name that is not here was looked up, and Step Functions does not show it."""
+    runs: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A line of the ledger. Times are UTC."""
+
+    job: str
+    scheduled: datetime
+    outcome: Outcome
+    reason: str = ""
+    """Why it did not run, or how its run failed: the guard's and the run's own words."""
+    run: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    by_hand: bool = False
+    guard_execution: str | None = None
+    """The name of the guard execution that has the last word."""
+
+    @property
+    def late(self) -> timedelta | None:
+        """How late its run started; None for what started in time, or not at all."""
+        if self.started is None or self.by_hand or self.started - self.scheduled <= LATE:
+            return None
+        return self.started - self.scheduled
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long its run took."""
+        return self.ended - self.started if self.started and self.ended else None
+
+
+def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
+    """An entry for each scheduled time and each of its known repetitions, and for each run nobody's time asked for."""
+    runs = {run.name: run for run in facts.runs if run_number(run.name)}
+    times = sorted(set(times))
+    entries = [_scheduled(job, time, facts, runs) for time in times]
+    for name in facts.guards:
+        repeated = repeated_time(job.name, name)
+        if repeated in times:
+            entries.append(replace(_told(job, repeated, name, facts, runs), by_hand=True))
+    claimed = {entry.run for entry in entries}
+    entries += [
+        _of_run(job, run.scheduled_at or run.started_at, run, guard=run.guard_execution, by_hand=_by_hand(job, run))
+        for run in runs.values()
+        if run.name not in claimed and not run.keepalive
+    ]
+    return sorted(entries, key=lambda entry: (entry.scheduled, entry.by_hand, entry.started or entry.scheduled))
+
+
+def repetition_name(job: str, scheduled_at: datetime, number: int) -> str:
+    """``<job>-20261123T1800Z-by-hand-1``: a guard execution for a time that a person gave, to be found by its name."""
+    return f"{schedule.execution_name(job, scheduled_at)}-by-hand-{number}"
+
+
+def repeated_time(job: str, name: str) -> datetime | None:
+    """The time of a name made by `repetition_name`; None for any other name."""
+    match = re.fullmatch(r"(.+)-by-hand-[1-9][0-9]?", name)
+    parsed = schedule.parse_execution_name(match[1]) if match else None
+    return parsed[1] if parsed and parsed[0] == job else None
+
+
+def _scheduled(job: Job, time: datetime, facts: Facts, runs: Mapping[str, Record]) -> Entry:
+    name = schedule.execution_name(job.name, time)
+    if name in facts.guards:
+        return _told(job, time, name, facts, runs)
+    own = next((run for run in runs.values() if run.guard_execution == name), None)
+    if own:
+        return _of_run(job, time, own, guard=name)
+    outcome, reason = _absence(job, time, facts)
+    return Entry(job=job.name, scheduled=time, outcome=outcome, reason=reason)
+
+
+def _told(job: Job, time: datetime, name: str, facts: Facts, runs: Mapping[str, Record]) -> Entry:
+    """What the guard execution `name` leads to: its own run, the start that waits in its stead, or its reason."""
+    guard = facts.guards[name]
+    entry = Entry(job=job.name, scheduled=time, outcome="waiting", guard_execution=name)
+    waiter, run = guard.output.get("waiter"), guard.output.get("run")
+    if guard.output.get("outcome") == "queued" and isinstance(waiter, str) and waiter != name:
+        if waiter in facts.guards:
+            return _told(job, time, waiter, facts, runs)
+        return replace(entry, reason=f"{waiter} waits in its stead")
+    if guard.output.get("outcome") == "started" and isinstance(run, str):
+        if run in runs:
+            return _of_run(job, time, runs[run], guard=name)
+        why = "Step Functions does not show it (yet, or any more)"
+        return replace(entry, outcome="running", reason=why, run=run, started=guard.stopped_at)
+    outcome, reason = _verdict(guard)
+    return replace(entry, outcome=outcome, reason=reason)
+
+
+def _verdict(guard: Record) -> tuple[Outcome, str]:
+    """What a guard execution that started nothing says."""
+    if guard.status == "RUNNING":
+        waits = "-after-run-" in guard.name
+        return ("waiting" if waits else "deciding"), f"{guard.name} is at it since {stamp(guard.started_at)}"
+    if guard.output.get("outcome") == "skip":
+        error = guard.output.get("error") or "BatchGuard.AlreadyRunning"
+        return _SAID.get(error, "skipped"), str(guard.output.get("reason", ""))
+    if guard.error is not None and guard.error in _SAID:
+        return _SAID[guard.error], guard.cause or ""
+    said = ": ".join(part for part in (guard.error, guard.cause) if part)
+    if guard.status == "ABORTED":
+        return "not started", f"its guard execution was stopped{f': {said}' if said else ''}"
+    return "not started", said or f"its guard execution ended as {guard.status}, without a word"
+
+
+def _absence(job: Job, time: datetime, facts: Facts) -> tuple[Outcome, str]:
+    """Why a scheduled time has no guard execution."""
+    if facts.now - time > KEPT:
+        return "forgotten", "older than the 90 days that Step Functions keeps"
+    if facts.created_at > time:
+        return "not deployed", f"the job's state machine was made later, at {stamp(facts.created_at)}"
+    if not job.enabled:
+        return "disabled", "the schedule rests: enabled = false in the jobs file"
+    deadline = time + timedelta(seconds=job.start_deadline)
+    newest = schedule.latest(job.schedules, job.timezone, facts.now, within=facts.now - time)
+    if facts.now <= deadline and newest == time:
+        return "due", f"no tick has started it yet; it may start until {stamp(deadline)}"
+    return "missed", "no tick started it: neither it nor a run for it was ever recorded"
+
+
+def _of_run(job: Job, time: datetime, run: Record, *, guard: str | None, by_hand: bool = False) -> Entry:
+    outcome, reason = _how_it_ended(run)
+    return Entry(
+        job=job.name,
+        scheduled=time,
+        outcome=outcome,
+        reason=reason,
+        run=run.name,
+        started=run.started_at,
+        ended=run.stopped_at,
+        by_hand=by_hand,
+        guard_execution=guard,
+    )
+
+
+def _how_it_ended(run: Record) -> tuple[Outcome, str]:
+    said = ": ".join(part for part in (run.error, run.cause) if part)
+    match run.status:
+        case "SUCCEEDED":
+            return "ran", ""
+        case "FAILED" if run.error == "BatchGuard.TimedOut":
+            return "timed out", run.cause or ""
+        case "FAILED":
+            return "failed", (run.cause if run.error == "BatchGuard.TaskFailed" else said) or "without a word"
+        case "TIMED_OUT":
+            return "timed out", "Step Functions ended the run; its task may live on"
+        case "ABORTED" if run.error == "BatchGuard.Replaced" or (run.cause or "").startswith("replaced by"):
+            return "replaced", run.cause or ""
+        case "ABORTED":
+            return "stopped", run.cause or run.error or "by hand; no reason was given"
+    return "running", ""
+
+
+def _by_hand(job: Job, run: Record) -> bool:
+    """Whether a run that no known scheduled time asked for was started by a person, and not by an older schedule."""
+    if "-after-run-" in (run.guard_execution or ""):  # it waited, and its own name does not say for whom
+        return run.scheduled_at is None or run.scheduled_at.second + run.scheduled_at.microsecond > 0
+    parsed = schedule.parse_execution_name(run.guard_execution or "")
+    return parsed is None or parsed[0] != job.name

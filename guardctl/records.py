@@ -1,0 +1,160 @@
+"""Reads what the ledger needs from Step Functions, and no more than it needs. Nothing here writes.
+
+DescribeExecution has a quota that the guard lives on, too (AWS: a burst of 250, then 10 a second in most Regions).
+So a long history is read at a pace that leaves it most of that.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import schedule
+from chalicelib.executions import StepFunctions
+from chalicelib.guard import Execution
+from chalicelib.jobs import Job
+from chalicelib.names import run_number
+from guardctl.ledger import Entry, Facts, Record, ledger, repetition_name
+from guardctl.stage import Stage
+
+Progress = Callable[[str], None]
+
+FREELY = 100
+"""So many descriptions are asked for at once; what is beyond, at `PER_SECOND`."""
+PER_SECOND = 5
+_SIDE_BY_SIDE = 8
+
+
+@dataclass
+class Reader:
+    """Reads one stage. `progress` is told what it is doing; `sleep` is called to keep the pace."""
+
+    stage: Stage
+    progress: Progress = lambda _line: None
+    sleep: Callable[[float], None] = time.sleep
+    _asked: int = field(default=0, init=False)
+
+    def guard(self, name: str) -> Record | None:
+        """The guard execution `name`; None if Step Functions does not show it."""
+        return self._describe(self.stage.guard_execution(name))
+
+    def run(self, job: str, name: str) -> Record | None:
+        """An execution of the job's batch machine; None if Step Functions does not show it."""
+        return self._describe(self.stage.run(job, name))
+
+    def entries(self, job: Job, start: datetime, end: datetime, *, limit: int) -> tuple[list[Entry], int]:
+        """The ledger from `start` to `end` (UTC), of the newest `limit` scheduled times, and how many were left out.
+
+        Raises what `chalicelib.aws.reading` raises.
+        """
+        steps = StepFunctions(self.stage.stepfunctions)
+        created_at = steps.created_at(self.stage.machine(job.name))
+        asked_for = schedule.between(job.schedules, job.timezone, start, end)
+        times = asked_for[-limit:]
+        left_out = len(asked_for) - len(times)
+        runs = [*self._newest(steps, job.name, since=times[0] if left_out else start)]
+        names = [schedule.execution_name(job.name, time) for time in times]
+        guards = self._guards(names, f"{job.name}: scheduled times")
+        entries = ledger(job, times, self._facts(job, created_at, end, guards, runs))
+        return [entry for entry in entries if entry.outcome != "not deployed"], left_out
+
+    def entry(self, job: Job, at: datetime, now: datetime) -> list[Entry]:
+        """What became of one time, be it in the schedule or not, then its repetitions by hand. Looked up by name.
+
+        Raises what `chalicelib.aws.reading` raises.
+        """
+        created_at = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
+        guards = self._guards([schedule.execution_name(job.name, at)], job.name)
+        for number in range(1, 100):
+            name = repetition_name(job.name, at, number)
+            again = self.guard(name)
+            if again is None:
+                break
+            guards[name] = again
+        return ledger(job, [at], self._facts(job, created_at, now, guards, []))
+
+    def _facts(
+        self, job: Job, created_at: datetime, now: datetime, guards: dict[str, Record], listed: list[Execution]
+    ) -> Facts:
+        """`guards`, and what they lead to; `listed` are the runs that the list shows."""
+        waiters = [guard.output["waiter"] for guard in guards.values() if guard.output.get("waiter")]
+        guards = guards | self._guards(waiters, f"{job.name}: starts that waited")
+        started = {guard.output["run"] for guard in guards.values() if guard.output.get("outcome") == "started"}
+        # The list tells all there is to know of a run that succeeded and whose guard execution is known.
+        plain = {e.name: _plain(e) for e in listed if e.status == "SUCCEEDED" and e.name in started}
+        rest = sorted((started | {e.name for e in listed}) - plain.keys())
+        described = self._all([self.stage.run(job.name, name) for name in rest], f"{job.name}: runs")
+        runs = (*plain.values(), *(record for record in described if record))
+        return Facts(now=now, created_at=created_at, guards=guards, runs=runs)
+
+    def _guards(self, names: Iterable[str], what: str) -> dict[str, Record]:
+        arns = [self.stage.guard_execution(name) for name in names]
+        return {record.name: record for record in self._all(arns, what) if record}
+
+    def _newest(self, steps: StepFunctions, job: str, since: datetime) -> Iterator[Execution]:
+        """The runs that were open at some time after `since`."""
+        token: str | None = None
+        while True:
+            page = steps.page(self.stage.machine(job), token)
+            for execution in page.executions:
+                if run_number(execution.name) and (execution.stopped_at is None or execution.stopped_at > since):
+                    yield execution
+            token = page.token
+            # Newest first; an open one may stand anywhere.
+            if token is None or all(e.stopped_at and e.stopped_at <= since for e in page.executions):
+                return
+
+    def _all(self, arns: list[str], what: str) -> list[Record | None]:
+        found: list[Record | None] = []
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            for first in range(0, len(arns), _SIDE_BY_SIDE):
+                some = arns[first : first + _SIDE_BY_SIDE]
+                if self._asked > FREELY:
+                    self.sleep(len(some) / PER_SECOND)
+                found += pool.map(self._describe, some)
+                self._asked += len(some)
+                self.progress(f"{what}: {len(found)} of {len(arns)}")
+        return found
+
+    def _describe(self, arn: str) -> Record | None:
+        client = self.stage.stepfunctions
+        try:
+            answer: Any = client.describe_execution(executionArn=arn)
+        except client.exceptions.ExecutionDoesNotExist:
+            return None
+        return record(answer)
+
+
+def record(answer: Mapping[str, Any]) -> Record:
+    """An answer of DescribeExecution."""
+    stopped = answer.get("stopDate")
+    return Record(
+        name=answer["name"],
+        status=answer["status"],
+        started_at=answer["startDate"].astimezone(UTC),
+        stopped_at=stopped.astimezone(UTC) if stopped else None,
+        input=_object(answer.get("input")),
+        output=_object(answer.get("output")),
+        error=answer.get("error"),
+        cause=answer.get("cause"),
+    )
+
+
+def _plain(execution: Execution) -> Record:
+    return Record(
+        name=execution.name,
+        status=execution.status,
+        started_at=execution.started_at,
+        stopped_at=execution.stopped_at,
+    )
+
+
+def _object(text: str | None) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

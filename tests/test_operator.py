@@ -1,0 +1,99 @@
+"""The operator's commands on the emulator, as a person types them. Every test has a job of its own."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.guard import stamp
+from chalicelib.schedule import execution_name
+from local.stage import LocalStage
+
+
+def midnight(days_ago: int) -> datetime:
+    """A scheduled time of the jobs here; from the day before yesterday on no tick has to do with it any more."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days_ago)
+
+
+def due(stage: LocalStage, job: str, time: datetime) -> str:
+    """Start the guard as the trigger does for that scheduled time, and return the execution's ARN."""
+    event = {"job": job, "scheduled_at": stamp(time), "deadline": stamp(datetime.now(UTC) + timedelta(hours=1))}
+    return stage.stepfunctions.start_execution(
+        stateMachineArn=stage.guard, name=execution_name(job, time), input=json.dumps(event)
+    )["executionArn"]
+
+
+def guardctl(stage: LocalStage, *arguments: str, code: int = 0) -> str:
+    """What `python -m guardctl …` prints. Raises `CommandFailed` when it ends with another code."""
+    return stage.command("guardctl", *arguments, "--stage", stage.name, code=code).stdout
+
+
+def guardctl_json(stage: LocalStage, *arguments: str, code: int = 0) -> Any:
+    """The same with `--json`, parsed."""
+    return json.loads(guardctl(stage, *arguments, "--json", code=code))
+
+
+def test_what_became_of_a_time_is_told_by_name_and_in_the_history(stage: LocalStage) -> None:
+    first, second, third = midnight(4), midnight(3), midnight(2)
+    stage.ended(due(stage, "asked", first))
+    assert stage.ended(due(stage, "asked", second))["error"] == "BatchGuard.AlreadyRunning"
+
+    told = guardctl(stage, "why", "asked", stamp(first))
+    assert told.startswith(f"asked for {first:%Y-%m-%d} 00:00 UTC is running as run-000001, having started 4 d")
+    assert f"/states/home?region=us-east-1#/v2/executions/details/{stage.run_arn('asked', 'run-000001')}" in told
+    skipped = guardctl(stage, "why", "asked", f"{second:%Y-%m-%d}", code=1)
+    assert "00:00 UTC was skipped: run-000001 has been running for" in skipped
+    stage.finish("asked")
+
+    # The one that was skipped is made up for by hand; so `why` has a second part, and the run a line of its own.
+    again = guardctl_json(stage, "run", "asked", "--scheduled-at", stamp(second))
+    assert again["guard_execution"].endswith(f"{execution_name('asked', second)}-by-hand-1")
+    stage.finish("asked")
+    made_up = guardctl_json(stage, "why", "asked", stamp(second))
+    assert [(e["outcome"], e["by_hand"], e["run"]) for e in made_up] == [
+        ("skipped", False, None),
+        ("ran", True, "run-000002"),
+    ]
+    assert "ran by hand as run-000002 and succeeded after" in made_up[1]["sentence"]
+
+    history = guardctl_json(stage, "history", "asked", "--since", "7d")
+    lines = [(e["scheduled_at"], e["outcome"], e["run"], e["by_hand"]) for e in history]
+    assert lines == [
+        (stamp(first), "ran", "run-000001", False),
+        (stamp(second), "skipped", None, False),
+        (stamp(second), "ran", "run-000002", True),
+    ], "the times before the job was deployed have no line"
+    assert "was not started, for the job was not deployed yet" in guardctl(stage, "why", "asked", stamp(third), code=1)
+    shown = stage.command("guardctl", "history", "asked", "--limit", "4", "--stage", stage.name)
+    assert f"{second:%Y-%m-%d} 00:00 UTC  ✗ skipped" in shown.stdout
+    assert shown.stderr == "3 earlier scheduled times are left out; --limit 7 shows them all\n"
+
+
+def test_a_time_that_is_not_in_the_schedule_gets_its_neighbours_named(stage: LocalStage) -> None:
+    done = stage.command("guardctl", "why", "asked", "2026-11-20T18:00Z", "--stage", stage.name, code=2)
+    assert done.stderr == (
+        "asked has no scheduled time at 2026-11-20 18:00 UTC, and nothing was started for it; "
+        "the nearest are 2026-11-20 00:00 UTC and 2026-11-21 00:00 UTC\n"
+    )
+
+
+MISTAKES = [
+    pytest.param(["why", "asked", "noon"], "TIME 'noon' is not a time", id="a time that is none"),
+    pytest.param(["why", "asked", "2026-11-20T18:00:30"], "scheduled times are whole minutes", id="a time with seconds"),
+    pytest.param(["why", "asked", "2126-11-20T00:00"], "has not come yet", id="a time in the future"),
+    pytest.param(["why", "nobody", "2026-11-20T00:00"], "no job 'nobody' in stage e2e; the jobs are: ", id="an unknown job"),
+    pytest.param(["history", "asked", "--since", "tomorrow"], "--since 'tomorrow' is not a duration", id="a duration that is none"),
+    pytest.param(["history", "asked", "--since", "91d"], "Step Functions keeps 90 days", id="more than AWS keeps"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "says"), MISTAKES)
+def test_a_mistake_gets_a_sentence_and_exit_code_2(stage: LocalStage, arguments: list[str], says: str) -> None:
+    done = stage.command("guardctl", *arguments, "--stage", stage.name, code=2)
+    assert says in done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
