@@ -25,9 +25,6 @@ Protocol = Literal["list", "names", "names, kept"]
 is throttled, by names: the job's previous guard execution (its output names the run that it started), that run,
 and the next pause. "names" reads all anew at each try; "names, kept" remembers the first two, which can't change."""
 
-SHOWN: tuple[Protocol, ...] = ("list", "names, kept")
-"""In docs/benchmarks.md."""
-
 
 @dataclass(frozen=True)
 class Quotas:
@@ -69,6 +66,8 @@ class Outcome:
     jobs: int
     region: str
     protocol: Protocol
+    deadline: float
+    """The jobs' start_deadline, in seconds."""
     launched: list[float] = field(default_factory=list)
     """When each job's task was started, in seconds after the scheduled time."""
     lost: Counter[str] = field(default_factory=Counter)
@@ -114,7 +113,7 @@ class _Rush:
         self.world = World(Random(seed))
         self.settings = settings
         self.protocol = protocol
-        self.outcome = Outcome(jobs, quotas.region, protocol)
+        self.outcome = Outcome(jobs, quotas.region, protocol, settings.deadline)
         self.list_executions = Bucket(*quotas.list_executions)
         self.start_execution = Bucket(*quotas.start_execution)
         self.describe_execution = Bucket(*quotas.describe_execution)

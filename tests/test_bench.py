@@ -191,11 +191,11 @@ def test_the_endpoint_answers_pages_newest_first() -> None:
 
 def test_the_document_says_which_goals_are_missed() -> None:
     warm = [Warm(1, 1, "skip", 1.0, 1.2, CALLS), Warm(100, 100, "skip", 3.0, 3.0, CALLS)]
-    lost = rush.Outcome(3, "here", "list", launched=[1.0, 5.0], refused=dict.fromkeys(REFUSED, 0))
+    lost = rush.Outcome(3, "here", "list", 3600, launched=[1.0, 5.0], refused=dict.fromkeys(REFUSED, 0))
     text = report.document(
         "A machine.",
         warm,
-        Cold(10, 200, 220),
+        [Cold("cached", 10, 200, 220)],
         costs(CALLS),
         [Delay("a tick", "batch-guard", 1, 0.5, 0.5)],
         [lost],
