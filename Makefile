@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAGE ?= dev
 
-.PHONY: help test demo bench check package clean
+.PHONY: help venv test demo bench check package clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,6 +14,8 @@ $(BIN)/.ready: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
 	touch $@
+
+venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activate
 
 test: $(BIN)/.ready  ## run all the tests (unit, contract, end to end on the emulator)
 	$(BIN)/python -m pytest

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 BUCKET = "batch-guard-templates"
-"""A template with more than four jobs is too large to be sent inline."""
+"""A template with more than three jobs is too large to be sent inline."""
 
 PROJECT = Path(__file__).resolve().parent.parent
 _COPIED = ("app.py", "chalicelib", "guardctl", "requirements.txt", ".chalice")
