@@ -26,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for commands in (deploying, starting, pausing, looking):
+    for command in commands.app.registered_commands:
+        command.epilog = f"{command.epilog}\n\n{EXIT_CODES}"
     app.add_typer(commands.app)
 
 

@@ -192,14 +192,32 @@ def package(stage: Stage, directory: str, say: Say) -> None:
     extension.unlink()
 
 
+def left(stage: Stage) -> list[str]:
+    """The names of the stage's functions and of its stack, as far as they exist."""
+    functions = stage.client("lambda")
+    found = []
+    for name in (f"batch-guard-{stage.name}-{function}" for function in ("check", "trigger")):
+        with suppress(functions.exceptions.ResourceNotFoundException):
+            functions.get_function_configuration(FunctionName=name)
+            found.append(name)
+    stack = stack_name(stage.name)
+    return [*found, stack] if _status(stage.client("cloudformation"), stack) not in _ABSENT else found
+
+
 def destroy(stage: Stage, say: Say) -> None:
     """Remove the functions, then the machines. Raises `Stop` if a part could not be removed."""
     chalice(stage.name, "delete", say)
-    cloudformation = stage.client("cloudformation")
     name = stack_name(stage.name)
-    if _status(cloudformation, name) is None:
-        say(f"there is no stack {name}")
-        return
+    functions = [found for found in left(stage) if found != name]
+    if functions:
+        # Without its record of the deployment, chalice removes nothing and says nothing.
+        raise Stop(
+            f"{' and '.join(functions)} could not be removed, and the state machines were left alone: "
+            f"chalice knows only what was deployed from this directory (.chalice/deployed/{stage.name}.json). "
+            f"Destroy the stage where it was deployed, or delete the stack that it was packaged for",
+            AWS,
+        )
+    cloudformation = stage.client("cloudformation")
     cloudformation.delete_stack(StackName=name)
     try:
         cloudformation.get_waiter("stack_delete_complete").wait(
@@ -233,7 +251,10 @@ def _sent(stage: Stage, bucket: str | None) -> dict[str, str]:
         return {"TemplateBody": text}
     key = f"batch-guard/{stack_name(stage.name)}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     s3 = stage.client("s3")
-    s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")
+    except ClientError as error:
+        raise Stop(f"the template can't be put into the bucket {bucket}: {error}", AWS) from error
     return {"TemplateURL": f"{s3.meta.endpoint_url.rstrip('/')}/{bucket}/{key}"}
 
 

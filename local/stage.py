@@ -91,11 +91,15 @@ class LocalStage:
         return self._run([sys.executable, "-c", "from chalice.cli import main; main()", *arguments], stdin, 0)
 
     def deploy(self) -> None:
-        """Deploy for real: ``guardctl deploy``, and the clusters and task definitions that the jobs name."""
+        """Deploy for real: ``guardctl deploy``, and what the jobs need of ECS."""
         self.emulator.client("s3").create_bucket(Bucket=BUCKET)
         self.command("guardctl", "deploy", "--stage", self.name, "--bucket", BUCKET)
         # Chalice builds the zip anew only when requirements.txt changes: keep it for the next copy.
         shutil.copytree(self.directory / _PACKAGES, PROJECT / _PACKAGES, dirs_exist_ok=True)
+        self.provide()
+
+    def provide(self) -> None:
+        """Make the clusters and task definitions that the jobs name. Deploying is not concerned with them."""
         for job in self.jobs.jobs.values():
             self.ecs.create_cluster(clusterName=job.ecs.cluster_name)
             container = {"name": job.ecs.container, "image": "batch", "command": [f"bin/{job.ecs.family}"]}

@@ -65,10 +65,10 @@ def deploy(
             for change in plan.changes:
                 replaces = " (replaced)" if change.replaces else ""
                 out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
+            deployment.refuse_to_end_runs(target, plan)
             if dry_run:
                 deployment.discard(target, plan)
             else:
-                deployment.refuse_to_end_runs(target, plan)
                 with out.status("deploying the state machines…"):
                     deployment.carry_out(target, plan, out.print)
         if dry_run:
@@ -94,10 +94,13 @@ def destroy(
     target = Stage(stage)
     deployment.chalice_knows(stage)
     with explained():
+        if not deployment.left(target):
+            out.print(f"there is nothing of stage {stage} to remove")
+            return
         for job in target.file.jobs:
             for run in deployment.running_executions(target, target.machine(job)):
                 out.print(f"{job}: {run} is in progress and would be ended")
-        if not yes and not typer.confirm(f"Remove batch-guard's stage {stage}, with the history of all its runs?"):
+        if not yes and not _confirmed(f"Remove batch-guard's stage {stage}, with the history of all its runs?"):
             raise Stop("nothing was removed", NOT_RUN)
         with out.status("removing…"):
             deployment.destroy(target, out.print)
@@ -105,3 +108,12 @@ def destroy(
 
 def _quiet(_line: str) -> None:
     pass
+
+
+def _confirmed(question: str) -> bool:
+    """Whether a person said yes; no answer is a no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        out.print()
+        return False
