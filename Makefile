@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAGE ?= dev
 
-.PHONY: help venv test demo bench check package clean
+.PHONY: help venv test demo verify bench check package clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: $(BIN)/.ready  ## run all the tests (unit, contract, end to end on the emu
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m local.demo
+
+verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (about 5 minutes)
+	$(BIN)/python -m verify
 
 bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 4 minutes)
 	$(BIN)/python -m bench

@@ -1,0 +1,208 @@
+"""The real checker (check.py, tasks.py, guard.py), fed with one read at a time.
+
+`ask` runs the checker on the reads it has had so far. It answers with the next read that it needs, with its
+decision, or with the error it ends with. Nothing is kept between two calls: so a pause of the model's checker is
+an exception, and going on is running it again from the start with one read more.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, NoReturn
+
+from chalicelib import check, guard
+from chalicelib.executions import Page
+from chalicelib.guard import Details, Execution
+from chalicelib.jobs import parse
+from chalicelib.names import batch_machine, execution_arn, machine_arn, run_name, run_number
+from verify.world import (
+    ABORTED,
+    EARLIER,
+    FAILED,
+    FORGOTTEN,
+    JUST_NOW,
+    LONG_AGO,
+    OPEN,
+    RESTED,
+    STOPPED,
+    STOPPED_SINCE,
+    SUCCEEDED,
+    UNCLEAR,
+)
+
+NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
+LAMBDA = "arn:aws:lambda:eu-west-1:123456789012:function:batch-guard-dev-check"
+MACHINE = machine_arn(LAMBDA, batch_machine("dev", "nightly"))
+ME = "arn:aws:states:eu-west-1:123456789012:execution:batch-guard-dev:me"
+OTHER = "arn:aws:states:eu-west-1:123456789012:execution:batch-guard-dev:another"
+OUTSIDER = 0  # the task started by hand, where the tasks of runs have the run's number
+ODD = "PENDING_REDRIVE"
+
+_ENDED = {
+    JUST_NOW: timedelta(0),
+    EARLIER: guard.TASK_LAG,
+    LONG_AGO: 2 * guard.TASK_LAG,
+    RESTED: guard.NAMES_LAST,
+    FORGOTTEN: timedelta(days=90),
+}
+_JOBS = parse(
+    """
+    [jobs.nightly]
+    schedule = "0 * * * *"
+    grace = "15s"
+    [jobs.nightly.ecs]
+    cluster = "batch"
+    task_definition = "report"
+    container = "app"
+    command = ["bin/report"]
+    launch_type = "EC2"
+    """,
+    stage="dev",
+    place="verify",
+)
+
+
+class Shown(NamedTuple):
+    """One execution as a read shows it; `age` is how long ago it closed when the checker looked at its clock."""
+
+    number: int
+    status: str
+    age: int = JUST_NOW
+    mine: bool = False
+
+
+class Read(NamedTuple):
+    """One atomic read: what was asked (``page``, ``describe``, …), of what, and the answer."""
+
+    what: str
+    of: Any
+    answer: Any
+
+
+class Wanted(NamedTuple):
+    """The checker needs this read next."""
+
+    what: str
+    of: Any
+
+
+class Decided(NamedTuple):
+    """The checker's answer, without the words."""
+
+    payload: str
+
+
+class Failed(NamedTuple):
+    """The checker ended with this error."""
+
+    error: str
+
+
+Answer = Wanted | Decided | Failed
+Decide = Callable[[guard.Request, guard.Facts], guard.Decision | guard.Need | guard.NeedDetails]
+
+
+class _Pause(BaseException):
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+
+class RealChecker:
+    """`check.Checker`, with another `decide` if a mutant brings one."""
+
+    def __init__(self, decide: Decide = guard.decide) -> None:
+        self._decide = decide
+        self.ask = functools.cache(self._ask)
+
+    def _ask(self, event: str, reads: tuple[Read, ...]) -> Answer:
+        recorded = _Recorded(reads)
+        checker = check.Checker(lambda: _JOBS, LAMBDA, recorded, lambda: recorded, lambda: NOW)  # type: ignore[arg-type,return-value]  # a recording in place of two AWS clients
+        original, check.decide = check.decide, self._decide  # type: ignore[attr-defined,assignment]  # check.py imports it by name
+        try:
+            answer = checker.answer(json.loads(event))
+        except _Pause as pause:
+            return pause.wanted
+        except guard.CantTell as error:
+            return Failed(type(error).__name__)
+        finally:
+            check.decide = original  # type: ignore[attr-defined]
+        # What is said to people is dropped: no state machine branches on it, and it would tell equal states apart.
+        holder = answer.get("holder") and {"name": answer["holder"]["name"]}
+        return Decided(json.dumps({**answer, "reason": "", "holder": holder}, sort_keys=True))
+
+
+class _Recorded:
+    """Both AWS clients: answers from the recording, in order, and pauses where it ends."""
+
+    def __init__(self, reads: tuple[Read, ...]) -> None:
+        self._reads = iter(reads)
+
+    def _next(self, what: str, of: Any = None) -> Any:
+        read = next(self._reads, None)
+        if read is None:
+            raise _Pause(Wanted(what, of))
+        assert (read.what, read.of) == (what, of), "the checker asked otherwise when it was run again"
+        return read.answer
+
+    def page(self, _machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
+        assert token is None, "the model's histories fit one page"
+        assert not only_running
+        return Page(tuple(map(_execution, self._next("page"))))
+
+    def details(self, arn: str) -> Details | None:
+        number = run_number(arn.rsplit(":", 1)[-1])
+        shown: Shown | None = self._next("details", number)
+        if shown is None:
+            return None
+        error = {FAILED: "BatchGuard.TaskFailed", UNCLEAR: "Unclean.LostSight"}.get(shown.status)
+        return Details(_execution(shown), error, ME if shown.mine else OTHER)
+
+    def created_at(self, _machine: str) -> datetime:
+        return NOW - (guard.NAMES_LAST if self._next("created_at") else timedelta(days=1))
+
+    def list_tasks(self, *, desiredStatus: str, **_: Any) -> Mapping[str, Any]:  # noqa: N803 (AWS's spelling)
+        return {"taskArns": [_task_arn(number) for number in self._next("tasks", desiredStatus)]}
+
+    def describe_tasks(self, *, tasks: list[str], **_: Any) -> Mapping[str, Any]:
+        numbers = tuple(int(arn.rsplit("/", 1)[-1]) for arn in tasks)
+        return {"tasks": list(map(_task, self._next("describe", numbers)))}
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AssertionError(f"the model has no answer to {name}")
+
+
+def _execution(shown: Shown) -> Execution:
+    name = run_name(shown.number)
+    arn = execution_arn(MACHINE, name)
+    if shown.status in {OPEN, ODD}:
+        return Execution(arn, name, shown.status, NOW - timedelta(minutes=1))
+    ended = NOW - _ENDED[shown.age]
+    status = {UNCLEAR: "FAILED"}.get(shown.status, shown.status)
+    assert status in {SUCCEEDED, FAILED, ABORTED}
+    return Execution(arn, name, status, ended - timedelta(hours=1), ended)
+
+
+def _task_arn(number: int) -> str:
+    return f"arn:aws:ecs:eu-west-1:123456789012:task/batch/{number:06d}"
+
+
+def _task(seen: tuple[int, str, int]) -> Mapping[str, Any]:
+    number, status, age = seen
+    override: dict[str, Any] = {"name": "app", "command": ["bin/report"]}
+    if number != OUTSIDER:
+        execution = execution_arn(MACHINE, run_name(number))
+        override["environment"] = [{"name": "BATCH_EXECUTION", "value": execution}]
+    stopped = {
+        STOPPED: NOW - _ENDED[age] - timedelta(seconds=1),
+        STOPPED_SINCE: NOW - _ENDED[age] + timedelta(seconds=1),
+    }
+    return {
+        "taskArn": _task_arn(number),
+        "taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/report:1",
+        "lastStatus": "STOPPED" if status in stopped else "RUNNING",
+        "createdAt": NOW - timedelta(days=1),
+        "stoppedAt": stopped.get(status),
+        "overrides": {"containerOverrides": [override]},
+    }

@@ -1,0 +1,229 @@
+"""The modelled world: executions, tasks and time, with the consistency that AWS documents and no better.
+
+Time has no clock here. What happened has an *age*, counted in steps of five minutes (the longest that ECS hides a
+task, `guard.TASK_LAG`): `JUST_NOW`, then older. `RESTED` is 80 days (`guard.NAMES_LAST`), `FORGOTTEN` 90: the name
+of such a run is free again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chalicelib.names import run_name
+
+JUST_NOW, EARLIER, LONG_AGO, RESTED, FORGOTTEN = range(5)
+
+OPEN = "RUNNING"
+CHECKING = "CHECKING"  # a rival's own execution before it runs the task: Step Functions shows it as RUNNING
+STEPPED_BACK = "STEPPED BACK"  # ... and after it decided not to: FAILED, without ever having had a task
+SUCCEEDED = "SUCCEEDED"
+FAILED = "FAILED"
+UNCLEAR = "FAILED, unclear"  # with an error that is not BatchGuard.…: a task may be left behind
+ABORTED = "ABORTED"
+CLEAN = frozenset({SUCCEEDED, FAILED, STEPPED_BACK})
+
+NO_TASK = "no task"
+ALIVE = "alive"
+STOPPING = "stopping"
+STOPPED = "stopped"
+STOPPED_SINCE = "stopped since"  # after its run had closed: so it was the run's last
+LIVING = frozenset({ALIVE, STOPPING})
+
+
+MANY = 99
+DELIVERED, RAN = "delivered", "ran"
+
+
+class Run(NamedTuple):
+    """An execution that runs the batch, and the newest ECS task it started. Ages: since it closed, since it began."""
+
+    number: int
+    status: str = OPEN
+    age: int = JUST_NOW
+    task: str = NO_TASK
+    task_age: int = JUST_NOW
+    keepalive: bool = False
+    history: bool = False
+    """It was there before the first start."""
+
+    @property
+    def closed(self) -> bool:
+        """Its execution has ended; its task need not have."""
+        return self.status not in {OPEN, CHECKING}
+
+    @property
+    def name(self) -> str:
+        """``run-000042``."""
+        return run_name(self.number)
+
+
+class World(NamedTuple):
+    """All that is not inside a guard execution."""
+
+    runs: tuple[Run, ...] = ()
+    outsider: str = NO_TASK
+    outsider_age: int = JUST_NOW
+    machine_is_old: bool = False
+    """The state machine was made 80 days ago or more."""
+    aborts_left: int = 0
+    restless: int = 0
+    """How many long rests may still happen."""
+    mishaps: int = MANY
+    """How many crashes and lost replies may still happen; at MANY it is not counted."""
+    delivered: str = ""
+    """What became of the schedule event that is delivered twice: DELIVERED, then RAN."""
+    lock: tuple[int, bool] | None = None
+    """A rival's lock row: the index of its run, and whether its time to live has passed."""
+
+    def holder_of(self, number: int) -> Run | None:
+        """The run because of which this name is taken."""
+        taken = (r for r in self.runs if r.number == number and not (r.closed and r.age >= FORGOTTEN))
+        return next(taken, None)
+
+    def mishap(self) -> "World":
+        """The same world after a crash or a lost reply."""
+        return self if self.mishaps == MANY else self._replace(mishaps=self.mishaps - 1)
+
+    def with_run(self, index: int, **changes: object) -> "World":
+        """The same world, one run changed."""
+        changed = self.runs[index]._replace(**changes)  # type: ignore[arg-type]  # the fields are Run's own
+        return self._replace(runs=(*self.runs[:index], changed, *self.runs[index + 1 :]))
+
+
+@dataclass(frozen=True)
+class Features:
+    """What may happen besides starts, reads and runs that end."""
+
+    stale: bool = True
+    """Step Functions shows any state that an execution has had, or not the execution at all."""
+    unclear: bool = True
+    """A run may also end as FAILED with an error that promises nothing."""
+    aborts: int = 1
+    """So many runs may end uncleanly and leave their task behind."""
+    outsider: bool = True
+    """Somebody starts a task by hand, at any moment."""
+    lost_replies: bool = True
+    """StartExecution may fail, with or without having created the run; the service retries, or gives up."""
+    crashes: bool = True
+    """The checker dies between any two reads and is asked again; a guard execution is aborted."""
+    task_retries: bool = True
+    """A run starts another task after the first has stopped."""
+    slow_stops: bool = True
+    """A stopping task lives for a while; the two lists of tasks and their description are three reads."""
+    failures: bool = True
+    """A run may end as FAILED as well as SUCCEEDED: its error has to be read."""
+    old_tasks: bool = True
+    """Tasks that stopped before their run closed are on ECS's list."""
+    slow_checks: bool = True
+    """The checker's clock is a read of its own, and five minutes may pass before the next."""
+    misfits: bool = False
+    """A deployment went wrong: StartExecution is denied, or the checker answers what nobody knows."""
+    fine: bool = False
+    """Every read is a step of its own; else reads are joined where the others can't tell the difference."""
+    odd_status: bool = False
+    """An open run may be shown with a status that AWS has not documented yet."""
+
+
+def happenings(world: World, features: Features) -> Iterator[tuple[World, str, bool]]:
+    """Everything that may happen by itself: the world after it, in words, and whether five minutes pass with it."""
+    for index, run in enumerate(world.runs):
+        if run.status in {CHECKING, STEPPED_BACK}:
+            continue
+        yield from ((_tidy(w, features), text, False) for w, text in _run_happens(world, index, run, features))
+    if features.outsider and world.outsider == NO_TASK:
+        yield world._replace(outsider=ALIVE, outsider_age=JUST_NOW), "somebody starts the batch by hand", False
+    if world.outsider == ALIVE:
+        yield world._replace(outsider=STOPPED, outsider_age=JUST_NOW), "the task started by hand stops", False
+    if world.lock is not None and not world.lock[1]:
+        yield world._replace(lock=(world.lock[0], True)), "the lock's time to live passes", False
+    later = _later(world)
+    if later != world:
+        yield later, "five minutes pass", True
+
+
+def _tidy(world: World, features: Features) -> World:
+    """Forget what no decision depends on, so that equal worlds are equal."""
+
+    def tidied(run: Run) -> Run:
+        if run.closed and run.status in CLEAN:
+            run = run._replace(task=NO_TASK, task_age=JUST_NOW)
+            if run.status == SUCCEEDED:
+                run = run._replace(age=max(run.age, LONG_AGO))
+        elif run.task == STOPPED and not features.old_tasks and features.task_retries:
+            run = run._replace(task=NO_TASK, task_age=JUST_NOW)
+        return run
+
+    return world._replace(runs=tuple(map(tidied, world.runs)))
+
+
+def _run_happens(world: World, index: int, run: Run, features: Features) -> Iterator[tuple[World, str]]:
+    name = run.name
+    fresh_task = run.task == NO_TASK or (features.task_retries and run.task == STOPPED)
+    # RunTask may be on its way while its run is aborted: the task starts although the run has just been closed.
+    in_flight = run.closed and run.status not in CLEAN and run.age == JUST_NOW
+    if fresh_task and not run.keepalive and not run.history and (run.status == OPEN or in_flight):
+        again = "another task of" if run.task == STOPPED else "the task of"
+        closed = ", which has just been closed," if run.closed else ""
+        yield world.with_run(index, task=ALIVE, task_age=JUST_NOW), f"{again} {name}{closed} starts"
+    if run.task == ALIVE and features.slow_stops:
+        yield world.with_run(index, task=STOPPING), f"the task of {name} is told to stop"
+    if run.task in LIVING:
+        yield (
+            world.with_run(index, task=STOPPED_SINCE if run.closed else STOPPED, task_age=JUST_NOW),
+            f"the task of {name} stops",
+        )
+    if run.status != OPEN:
+        return
+    lock = None if world.lock is None or world.lock[0] == index else world.lock
+    if run.task not in LIVING:
+        for status in (SUCCEEDED, FAILED) if features.failures and not run.keepalive else (SUCCEEDED,):
+            verb = "succeeds" if status == SUCCEEDED else "fails cleanly"
+            yield world._replace(lock=lock).with_run(index, status=status, age=JUST_NOW), f"{name} {verb}"
+    if world.aborts_left:
+        less = world._replace(aborts_left=world.aborts_left - 1)
+        living = "; its task lives on" if run.task in LIVING else ""
+        yield less.with_run(index, status=ABORTED, age=JUST_NOW), f"{name} is aborted{living}"
+        if features.unclear and features.failures:
+            yield less.with_run(index, status=UNCLEAR, age=JUST_NOW), f"{name} fails with another error{living}"
+
+
+def _later(world: World) -> World:
+    def older(run: Run) -> Run:
+        age = min(run.age + 1, LONG_AGO) if run.closed and run.age < LONG_AGO else run.age
+        return run._replace(age=age, task_age=EARLIER if run.task in LIVING else run.task_age)
+
+    outsider_age = EARLIER if world.outsider == ALIVE else world.outsider_age
+    return world._replace(runs=tuple(map(older, world.runs)), outsider_age=outsider_age)
+
+
+def rests(world: World) -> Iterator[tuple[World, str]]:
+    """Long rests, possible when nobody is in the middle of anything and no run is open."""
+    if not world.restless or any(not run.closed for run in world.runs):
+        return
+    less = world._replace(restless=world.restless - 1)
+
+    def rested(long: bool) -> tuple[Run, ...]:
+        ages = {True: RESTED, False: LONG_AGO}
+        return tuple(r._replace(age=FORGOTTEN if r.age >= RESTED else ages[long], task_age=EARLIER) for r in world.runs)
+
+    yield less._replace(runs=rested(True), machine_is_old=True, outsider_age=EARLIER), "eighty days pass"
+    yield less._replace(runs=rested(False), outsider_age=EARLIER), "ten days pass"
+
+
+def fault(world: World) -> str | None:
+    """What must never be."""
+    if sum(run.status == OPEN for run in world.runs) > 1:
+        return OVERLAP
+    if sum(run.task in LIVING for run in world.runs) > 1:
+        return TWO_TASKS
+    return None
+
+
+OVERLAP = "two runs are open at once"
+TWO_TASKS = "two tasks of ours are alive at once"
+JOINED = "a task started by hand, visible before the decision, is joined"
+TWICE = "one scheduled time runs twice"
+WRONG = "the verdict is wrong"
+LOST = "the job was free, and nobody ran"
+ENDLESS = "a start does not end"
+FAULTS = (OVERLAP, TWO_TASKS, JOINED, TWICE, WRONG, LOST, ENDLESS)
