@@ -15,8 +15,8 @@ GUARD_FILE = Path(__file__).parent.parent / "chalicelib" / "machines" / "guard.a
 class Asl:
     """One state machine. `taken` collects the transitions that were asked for, as (state, how, next state)."""
 
-    def __init__(self, text: str | None = None) -> None:
-        self.definition: dict[str, Any] = json.loads(text or GUARD_FILE.read_text())
+    def __init__(self, definition: dict[str, Any] | None = None) -> None:
+        self.definition: dict[str, Any] = definition or json.loads(GUARD_FILE.read_text())
         self.states: dict[str, Any] = self.definition["States"]
         self.taken: set[tuple[str, str, str]] = set()
 

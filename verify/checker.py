@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
 
-from chalicelib import check, guard
+from chalicelib import check, guard, overlap
 from chalicelib.executions import Page
 from chalicelib.guard import Details, Execution
 from chalicelib.jobs import parse
@@ -100,7 +100,7 @@ class Failed(NamedTuple):
 
 
 Answer = Wanted | Decided | Failed
-Decide = Callable[[guard.Request, guard.Facts], guard.Decision | guard.Need | guard.NeedDetails]
+Decide = Callable[[overlap.Start, guard.Facts], overlap.Decision | guard.Need | guard.NeedDetails]
 
 
 class _Pause(BaseException):
@@ -112,22 +112,20 @@ class _Pause(BaseException):
 class RealChecker:
     """`check.Checker`, with another `decide` if a mutant brings one."""
 
-    def __init__(self, decide: Decide = guard.decide) -> None:
+    def __init__(self, decide: Decide = overlap.decide) -> None:
         self._decide = decide
         self.ask = functools.cache(self._ask)
 
     def _ask(self, event: str, reads: tuple[Read, ...]) -> Answer:
         recorded = _Recorded(reads)
-        checker = check.Checker(lambda: _JOBS, LAMBDA, recorded, lambda: recorded, lambda: NOW)  # type: ignore[arg-type,return-value]  # a recording in place of two AWS clients
-        original, check.decide = check.decide, self._decide  # type: ignore[attr-defined,assignment]  # check.py imports it by name
+        clients: Any = recorded  # in place of two AWS clients
+        checker = check.Checker(lambda: _JOBS, LAMBDA, clients, lambda: clients, lambda: NOW, self._decide)
         try:
             answer = checker.answer(json.loads(event))
         except _Pause as pause:
             return pause.wanted
         except guard.CantTell as error:
             return Failed(type(error).__name__)
-        finally:
-            check.decide = original  # type: ignore[attr-defined]
         # What is said to people is dropped: no state machine branches on it, and it would tell equal states apart.
         holder = answer.get("holder") and {"name": answer["holder"]["name"]}
         return Decided(json.dumps({**answer, "reason": "", "holder": holder}, sort_keys=True))
@@ -195,7 +193,7 @@ def _task(seen: tuple[int, str, int]) -> Mapping[str, Any]:
         execution = execution_arn(MACHINE, run_name(number))
         override["environment"] = [{"name": "BATCH_EXECUTION", "value": execution}]
     stopped = {
-        STOPPED: NOW - _ENDED[age] - timedelta(seconds=1),
+        STOPPED: NOW - _ENDED[age] - 2 * guard.CLOCKS,
         STOPPED_SINCE: NOW - _ENDED[age] + timedelta(seconds=1),
     }
     return {

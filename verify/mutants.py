@@ -1,16 +1,18 @@
 """Our own guard with one line made wrong. A model that does not catch these proves nothing.
 
-A mutant is the text of a line, found exactly once in its function (or in guard.asl.json), and the text in its place.
+A mutant is the text of a line, found exactly once in its function (or state of guard.asl.json), and the text in its
+place.
 """
 
 import inspect
+import json
 import textwrap
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib import guard
+from chalicelib import guard, overlap
 from verify.asl import GUARD_FILE, Asl
 from verify.checker import Decide, RealChecker
 from verify.explore import Scenario
@@ -23,8 +25,8 @@ class Mutant:
     """One fault of ours, and the smallest scenario that is known to catch it."""
 
     name: str
-    where: Callable[..., Any] | None
-    """The function with the line; None for guard.asl.json."""
+    where: Callable[..., Any] | str
+    """The function with the line, or the state."""
     line: str
     wrong: str
     scenario: Scenario
@@ -32,8 +34,11 @@ class Mutant:
     def protocol(self) -> Ours:
         """This project's guard with the fault in it."""
         features = self.scenario.features
-        if self.where is None:
-            return Ours(features, asl=Asl(_changed(GUARD_FILE.read_text(), self.line, self.wrong)))
+        if isinstance(self.where, str):
+            machine = json.loads(GUARD_FILE.read_text())
+            states = machine["States"]
+            states[self.where] = json.loads(_changed(json.dumps(states[self.where]), self.line, self.wrong))
+            return Ours(features, asl=Asl(machine))
         return Ours(features, RealChecker(_decide_with(self.where, self.line, self.wrong)))
 
 
@@ -43,13 +48,20 @@ def _changed(text: str, line: str, wrong: str) -> str:
 
 
 def _decide_with(where: Callable[..., Any], line: str, wrong: str) -> Decide:
-    """`guard.decide`, with one function of its module changed: the module's functions, bound to each other anew."""
-    space = dict(vars(guard))
-    for name, value in vars(guard).items():
-        if isinstance(value, types.FunctionType) and value.__module__ == guard.__name__:
-            space[name] = types.FunctionType(value.__code__, space, name, value.__defaults__, value.__closure__)
-    exec(_changed(textwrap.dedent(inspect.getsource(where)), line, wrong), space)
-    decide: Decide = space["decide"]
+    """`overlap.decide` with one function changed: the functions of both modules, bound to each other anew."""
+    spaces = {module.__name__: dict(vars(module)) for module in (guard, overlap)}
+    bound: dict[Any, Any] = {}
+    for name, space in spaces.items():
+        for function in [v for v in space.values() if isinstance(v, types.FunctionType) and v.__module__ == name]:
+            bound[function] = types.FunctionType(
+                function.__code__, space, function.__name__, function.__defaults__, function.__closure__
+            )
+    home = spaces[where.__module__]
+    exec(_changed(textwrap.dedent(inspect.getsource(where)), line, wrong), home)
+    bound[where] = home[where.__name__]
+    for space in spaces.values():
+        space.update({n: bound[v] for n, v in space.items() if isinstance(v, types.FunctionType) and v in bound})
+    decide: Decide = spaces[overlap.__name__]["decide"]
     return decide
 
 
@@ -62,7 +74,7 @@ def _two(history: str = NOBODY, *, starts: int = 2, aborts: int = 0, rests: int 
 MUTANTS = (
     Mutant(
         "a run that is open is not in the way",
-        guard.decide,
+        guard.judge,
         "_open_execution(facts) or _lost_claim(facts, request)",
         "_lost_claim(facts, request)",
         _two(),
@@ -70,13 +82,13 @@ MUTANTS = (
     Mutant(
         "a status that AWS adds later counts as closed",
         guard._open_execution,
-        "if not execution.closed:",
-        'if execution.status == "RUNNING":',
+        "if not execution.closed and",
+        'if execution.status == "RUNNING" and',
         _two(odd_status=True),
     ),
     Mutant(
         "forgotten names are not minded",
-        guard.decide,
+        guard.judge,
         "_names_are_remembered(numbers, facts)",
         "pass",
         _two(RUN, starts=3, rests=2),
@@ -91,7 +103,7 @@ MUTANTS = (
     Mutant(
         "a task that stopped before its run was aborted counts as the last",
         guard._outlived,
-        "and task.stopped_at >= execution.stopped_at",
+        "and task.stopped_at >= execution.stopped_at - CLOCKS",
         "",
         _two(aborts=1, old_tasks=True, task_retries=True),
     ),
@@ -118,16 +130,16 @@ MUTANTS = (
     ),
     Mutant(
         "its own run is taken for somebody else's",
-        guard.decide,
+        guard.judge,
         "if mine is not None and",
         "if False and mine is not None and",
         _two(lost_replies=True),
     ),
     Mutant(
         "it says that it did not run when it can't know",
-        guard._step_back,
-        "if request.claim and _claim_is_unclear(request, facts):",
-        "if False:",
+        guard._busy,
+        "unclear = claim_is_unclear(request, facts)",
+        "unclear = False",
         _two(lost_replies=True),
     ),
     Mutant(
@@ -139,14 +151,16 @@ MUTANTS = (
     ),
     Mutant(
         "a name that is taken counts as started",
-        None,
-        '''"ExecutionAlreadyExists"
-          ],
-          "Next": "Check running executions"''',
-        '''"ExecutionAlreadyExists"
-          ],
-          "Next": "Started"''',
+        "Start the run",
+        '"Next": "Check running executions"',
+        '"Next": "Started"',
         _two(),
     ),
-    Mutant("it does not remember that it has waited", None, "{'waited': true}", "{'waited': false}", _two()),
+    Mutant(
+        "it does not remember that it has waited",
+        "Wait for the holder",
+        "{'waited': true}",
+        "{'waited': false}",
+        _two(),
+    ),
 )

@@ -264,7 +264,7 @@ class Ours:
     def _verdict(self, guard: Guard, end: str) -> str | None:
         if end == "Started":
             return None if guard.owns else WRONG
-        return WRONG if guard.owns and end in {"Already running", "Not needed"} else None
+        return WRONG if guard.owns and end in {"Already running", "Skipped"} else None
 
     def _states(self, guard: Guard, **more: Any) -> dict[str, Any]:
         own = {"keepalive": True} if guard.kind == KEEPALIVE else {}
