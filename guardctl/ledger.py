@@ -36,7 +36,7 @@ Outcome = Literal[
     "due",
     "missed",
     "disabled",
-    "not deployed",
+    "no schedule",
     "forgotten",
 ]
 
@@ -92,8 +92,8 @@ class Facts:
     """What was read about one job. Times are UTC."""
 
     now: datetime
-    created_at: datetime
-    """When its batch machine was made: before that nothing could start."""
+    since: datetime
+    """When it got the schedule it has: what it should have done before that, nobody knows."""
     guards: Mapping[str, Record] = field(default_factory=dict)
     """Guard executions by name; a name that is not here was looked up, and Step Functions does not show it."""
     runs: tuple[Record, ...] = ()
@@ -207,8 +207,8 @@ def _absence(job: Job, time: datetime, facts: Facts) -> tuple[Outcome, str]:
     """Why a scheduled time has no guard execution."""
     if facts.now - time > KEPT:
         return "forgotten", "older than the 90 days that Step Functions keeps"
-    if facts.created_at > time:
-        return "not deployed", f"the job's state machine was made later, at {stamp(facts.created_at)}"
+    if facts.since > time:
+        return "no schedule", f"it has had it since {stamp(facts.since)}"
     if not job.enabled:
         return "disabled", "the schedule rests: enabled = false in the jobs file"
     deadline = time + timedelta(seconds=job.start_deadline)

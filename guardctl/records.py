@@ -8,15 +8,16 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import schedule
+from chalicelib import record, schedule
+from chalicelib.aws import NotDeployed
 from chalicelib.executions import StepFunctions
 from chalicelib.guard import Execution
 from chalicelib.jobs import Job
-from chalicelib.names import run_number
+from chalicelib.names import run_number, schedule_parameter
 from guardctl.ledger import Entry, Facts, Record, ledger, repetition_name
 from guardctl.stage import Stage
 
@@ -48,25 +49,24 @@ class Reader:
     def entries(self, job: Job, start: datetime, end: datetime, *, limit: int) -> tuple[list[Entry], int]:
         """The ledger from `start` to `end` (UTC), of the newest `limit` scheduled times, and how many were left out.
 
-        Raises what `chalicelib.aws.reading` raises.
+        The schedule is the deployed one. Raises what `chalicelib.aws.reading` raises.
         """
-        steps = StepFunctions(self.stage.stepfunctions)
-        created_at = steps.created_at(self.stage.machine(job.name))
+        job, since = self.deployed(job)
         asked_for = schedule.between(job.schedules, job.timezone, start, end)
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
-        runs = [*self._newest(steps, job.name, since=times[0] if left_out else start)]
+        runs = [*self._newest(job.name, since=times[0] if left_out else start)]
         names = [schedule.execution_name(job.name, time) for time in times]
         guards = self._guards(names, f"{job.name}: scheduled times")
-        entries = ledger(job, times, self._facts(job, created_at, end, guards, runs))
-        return [entry for entry in entries if entry.outcome != "not deployed"], left_out
+        entries = ledger(job, times, self._facts(job, since, end, guards, runs))
+        return [entry for entry in entries if entry.outcome != "no schedule"], left_out
 
     def entry(self, job: Job, at: datetime, now: datetime) -> list[Entry]:
         """What became of one time, be it in the schedule or not, then its repetitions by hand. Looked up by name.
 
         Raises what `chalicelib.aws.reading` raises.
         """
-        created_at = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
+        job, since = self.deployed(job)
         guards = self._guards([schedule.execution_name(job.name, at)], job.name)
         for number in range(1, 100):
             name = repetition_name(job.name, at, number)
@@ -74,10 +74,24 @@ class Reader:
             if again is None:
                 break
             guards[name] = again
-        return ledger(job, [at], self._facts(job, created_at, now, guards, []))
+        return ledger(job, [at], self._facts(job, since, now, guards, []))
+
+    def deployed(self, job: Job) -> tuple[Job, datetime]:
+        """The job with the schedule that is deployed, and since when it has had it (UTC).
+
+        A job without a schedule has no record of one: it counts from when its machine was made.
+        """
+        try:
+            found = record.read(self.stage.ssm, schedule_parameter(self.stage.name, job.name))
+        except NotDeployed:
+            machine = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
+            return replace(job, schedules=()), machine
+        said = json.loads(found.schedule)
+        schedules = tuple(schedule.parse_schedule(expression) for expression in said["schedule"])
+        return replace(job, schedules=schedules, timezone=said["timezone"], enabled=said["enabled"]), found.since
 
     def _facts(
-        self, job: Job, created_at: datetime, now: datetime, guards: dict[str, Record], listed: list[Execution]
+        self, job: Job, since: datetime, now: datetime, guards: dict[str, Record], listed: list[Execution]
     ) -> Facts:
         """`guards`, and what they lead to; `listed` are the runs that the list shows."""
         waiters = [guard.output["waiter"] for guard in guards.values() if guard.output.get("waiter")]
@@ -86,16 +100,17 @@ class Reader:
         # The list tells all there is to know of a run that succeeded and whose guard execution is known.
         plain = {e.name: _plain(e) for e in listed if e.status == "SUCCEEDED" and e.name in started}
         rest = sorted((started | {e.name for e in listed}) - plain.keys())
-        described = self._all([self.stage.run(job.name, name) for name in rest], f"{job.name}: runs")
-        runs = (*plain.values(), *(record for record in described if record))
-        return Facts(now=now, created_at=created_at, guards=guards, runs=runs)
+        told = self._all([self.stage.run(job.name, name) for name in rest], f"{job.name}: runs")
+        runs = (*plain.values(), *(each for each in told if each))
+        return Facts(now=now, since=since, guards=guards, runs=runs)
 
     def _guards(self, names: Iterable[str], what: str) -> dict[str, Record]:
         arns = [self.stage.guard_execution(name) for name in names]
-        return {record.name: record for record in self._all(arns, what) if record}
+        return {each.name: each for each in self._all(arns, what) if each}
 
-    def _newest(self, steps: StepFunctions, job: str, since: datetime) -> Iterator[Execution]:
+    def _newest(self, job: str, since: datetime) -> Iterator[Execution]:
         """The runs that were open at some time after `since`."""
+        steps = StepFunctions(self.stage.stepfunctions)
         token: str | None = None
         while True:
             page = steps.page(self.stage.machine(job), token)
@@ -125,10 +140,10 @@ class Reader:
             answer: Any = client.describe_execution(executionArn=arn)
         except client.exceptions.ExecutionDoesNotExist:
             return None
-        return record(answer)
+        return described(answer)
 
 
-def record(answer: Mapping[str, Any]) -> Record:
+def described(answer: Mapping[str, Any]) -> Record:
     """An answer of DescribeExecution."""
     stopped = answer.get("stopDate")
     return Record(

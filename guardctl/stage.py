@@ -13,6 +13,8 @@ from guardctl.errors import AWS, Stop
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -65,6 +67,18 @@ class Stage:
     def ecs(self) -> "ECSClient":
         """ECS."""
         client: ECSClient = self.client("ecs")
+        return client
+
+    @cached_property
+    def ssm(self) -> "SSMClient":
+        """Systems Manager, which keeps the record of each job's schedule."""
+        client: SSMClient = self.client("ssm")
+        return client
+
+    @cached_property
+    def logs(self) -> "CloudWatchLogsClient":
+        """CloudWatch Logs."""
+        client: CloudWatchLogsClient = self.client("logs")
         return client
 
     @cached_property

@@ -39,7 +39,7 @@ _PHRASES: dict[Outcome, str] = {
     "due": "is due",
     "missed": "was missed",
     "disabled": "was not started, for the job is disabled",
-    "not deployed": "was not started, for the job was not deployed yet",
+    "no schedule": "was not started, for the job did not have this schedule then",
     "forgotten": "is forgotten",
 }
 

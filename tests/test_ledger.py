@@ -65,7 +65,7 @@ class Case:
     guards: tuple[Record, ...] = ()
     runs: tuple[Record, ...] = ()
     now: datetime = field(default_factory=lambda: at(600))
-    created_at: datetime = SIX - timedelta(days=30)
+    since: datetime = SIX - timedelta(days=30)
     job: Job = JOB
 
 
@@ -107,14 +107,14 @@ CASES = [
     pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed", now=at(61)), id="its deadline has passed"),
     pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed", now=at(31), job=replace(JOB, schedules=(parse_schedule("*/30 * * * *"),))), id="a later time has come: only the newest missed one is made up for"),
     pytest.param(Case("was not started, for the job is disabled: the schedule rests: enabled = false in the jobs file", "disabled", job=replace(JOB, enabled=False)), id="the job is disabled"),
-    pytest.param(Case("was not started, for the job was not deployed yet: the job's state machine was made later, at 2026-11-23T18:05:00Z", "not deployed", created_at=at(5)), id="the job was deployed later"),
+    pytest.param(Case("was not started, for the job did not have this schedule then: it has had it since 2026-11-23T18:05:00Z", "no schedule", since=at(5)), id="the job was deployed, or its schedule changed, later"),
     pytest.param(Case("is forgotten: older than the 90 days that Step Functions keeps", "forgotten", now=SIX + KEPT + timedelta(minutes=1)), id="it is older than the records"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_scheduled_time_is_told_in_one_sentence(case: Case) -> None:
-    facts = Facts(now=case.now, created_at=case.created_at, guards={g.name: g for g in case.guards}, runs=case.runs)
+    facts = Facts(now=case.now, since=case.since, guards={g.name: g for g in case.guards}, runs=case.runs)
     (entry,) = ledger(case.job, [SIX], facts)
     assert sentence(entry, ZoneInfo("UTC")) == f"report for 2026-11-23 18:00 UTC {case.says}"
     assert entry.outcome == case.outcome
@@ -122,7 +122,7 @@ def test_a_scheduled_time_is_told_in_one_sentence(case: Case) -> None:
 
 def entries(times: list[datetime], guards: list[Record], runs: list[Record], job: Job = JOB) -> list[Entry]:
     """The ledger of a day long after."""
-    facts = Facts(now=at(600), created_at=at(-6000), guards={g.name: g for g in guards}, runs=tuple(runs))
+    facts = Facts(now=at(600), since=at(-6000), guards={g.name: g for g in guards}, runs=tuple(runs))
     return ledger(job, times, facts)
 
 

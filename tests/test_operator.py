@@ -67,7 +67,9 @@ def test_what_became_of_a_time_is_told_by_name_and_in_the_history(stage: LocalSt
         (stamp(second), "skipped", None, False),
         (stamp(second), "ran", "run-000002", True),
     ], "the times before the job was deployed have no line"
-    assert "was not started, for the job was not deployed yet" in guardctl(stage, "why", "asked", stamp(third), code=1)
+    assert "was not started, for the job did not have this schedule then" in guardctl(
+        stage, "why", "asked", stamp(third), code=1
+    )
     shown = stage.command("guardctl", "history", "asked", "--limit", "4", "--stage", stage.name)
     assert f"{second:%Y-%m-%d} 00:00 UTC  ✗ skipped" in shown.stdout
     assert shown.stderr == "3 earlier scheduled times are left out; --limit 7 shows them all\n"

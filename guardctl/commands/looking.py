@@ -93,10 +93,10 @@ def why(
     if at > now:
         raise Stop(f"{local(at, zone)} has not come yet")
     with asking("looking it up…"):
-        entries = Reader(target).entry(asked, at, now)
-    scheduled = entries[0]
-    if scheduled.guard_execution is None and len(entries) == 1 and scheduled.outcome != "forgotten":
-        _require_scheduled(asked, at, zone)
+        reader = Reader(target)
+        entries = reader.entry(asked, at, now)
+        if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
+            _require_scheduled(reader.deployed(asked)[0], at, zone)
     if as_json:
         print_json([{**_entry_json(entry), "sentence": sentence(entry, zone)} for entry in entries])
     else:
