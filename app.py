@@ -38,14 +38,22 @@ def check(event: Any, context: Any) -> dict[str, Any]:
     try:
         answer = checker.answer(event)
     except Exception as error:
-        logger.error("can't tell", job=asked, outcome="error", error=type(error).__name__, reason=str(error))
+        told: Any = {"outcome": "error", "error": type(error).__name__, "reason": str(error)}
+        logger.error("can't tell", job=asked, guard_execution=_guard_execution(event), **told)
         _count("Error", asked)
         raise
     if "outcome" in answer:
         shown: Any = {key: answer.get(key) for key in ("outcome", "reason", "holder", "next_run", "error")}
-        logger.info("decision", job=asked, **shown)
+        logger.info("decision", job=asked, guard_execution=_guard_execution(event), **shown)
         _count(answer["outcome"].title().replace("_", ""), asked)
     return answer
+
+
+def _guard_execution(event: Any) -> str | None:
+    """The name of the guard execution that asks: `guardctl logs` finds its decision by it."""
+    asking = event.get("guard") if isinstance(event, dict) else None
+    execution = asking.get("execution") if isinstance(asking, dict) else None
+    return execution.rpartition(":")[2] if isinstance(execution, str) else None
 
 
 @app.schedule("rate(1 minute)", name="trigger")

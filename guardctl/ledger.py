@@ -138,12 +138,23 @@ def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
         if repeated in times:
             entries.append(replace(_told(job, repeated, name, facts, runs), by_hand=True))
     claimed = {entry.run for entry in entries}
-    entries += [
-        _of_run(job, run.scheduled_at or run.started_at, run, guard=run.guard_execution, by_hand=_by_hand(job, run))
-        for run in runs.values()
-        if run.name not in claimed and not run.keepalive
-    ]
+    entries += [of_run(job, run) for run in runs.values() if run.name not in claimed and not run.keepalive]
     return sorted(entries, key=lambda entry: (entry.scheduled, entry.by_hand, entry.started or entry.scheduled))
+
+
+def of_run(job: Job, run: Record) -> Entry:
+    """The entry of one run, whoever started it."""
+    time = run.scheduled_at or run.started_at
+    return _of_run(job, time, run, guard=run.guard_execution, by_hand=_by_hand(job, run))
+
+
+def not_started(job: Job, guard: Record) -> Entry | None:
+    """The entry of a guard execution that has ended; None if it started a run, or left a waiter."""
+    if guard.status == "RUNNING" or guard.output.get("outcome") in {"started", "queued"}:
+        return None
+    outcome, reason = _verdict(guard)
+    time = guard.scheduled_at or guard.started_at
+    return Entry(job=job.name, scheduled=time, outcome=outcome, reason=reason, guard_execution=guard.name)
 
 
 def repetition_name(job: str, scheduled_at: datetime, number: int) -> str:

@@ -92,13 +92,23 @@ class Stage:
         return str(self._identity["Arn"])
 
     @cached_property
-    def _states(self) -> str:
+    def _place(self) -> tuple[str, str, str]:
+        """Partition, Region and account."""
         identity = self._identity
         region = self.session.region_name
         if region is None:
             raise Stop("no AWS Region: set AWS_DEFAULT_REGION, or a region in the profile", AWS)
-        partition = identity["Arn"].split(":")[1]
-        return f"arn:{partition}:states:{region}:{identity['Account']}:stateMachine:"
+        return identity["Arn"].split(":")[1], region, identity["Account"]
+
+    @property
+    def _states(self) -> str:
+        partition, region, account = self._place
+        return f"arn:{partition}:states:{region}:{account}:stateMachine:"
+
+    def function(self, name: str) -> str:
+        """The ARN of a function of the stage, ``check`` or ``trigger``."""
+        partition, region, account = self._place
+        return f"arn:{partition}:lambda:{region}:{account}:function:batch-guard-{self.name}-{name}"
 
     @property
     def guard(self) -> str:

@@ -226,6 +226,7 @@ def _settings(
         **mocks,
         "SFN_WAIT_SCALE": str(wait_scale),
         "LOG_LEVEL": log_level,
+        "POWERTOOLS_LOG_LEVEL": "INFO",  # the emulator's own level is not the functions'
         "PYTHONUNBUFFERED": "1",
         "TZ": "UTC",  # as in Lambda
         "MINISTACK_REGION": REGION,

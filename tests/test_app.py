@@ -62,6 +62,12 @@ def test_a_refusal_is_answered_logged_and_counted(app: Any, lines: Any) -> None:
     assert (metric["Refuse"], metric["job"], metric["stage"]) == ([1.0], "typo", "dev")
 
 
+def test_the_log_line_names_the_guard_execution_that_asked(app: Any, lines: Any) -> None:
+    execution = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:typo-20261123T1800Z"
+    app.check({"job": "typo", "guard": {"execution": execution}}, SimpleNamespace(invoked_function_arn=CHECK))
+    assert lines()[0]["guard_execution"] == "typo-20261123T1800Z"
+
+
 def test_when_aws_does_not_answer_the_check_fails_and_says_so(app: Any, lines: Any) -> None:
     known = sorted(app._jobs().jobs)[0]
     with pytest.raises(Exception, match="got no answer"):

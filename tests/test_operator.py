@@ -83,6 +83,63 @@ def test_a_time_that_is_not_in_the_schedule_gets_its_neighbours_named(stage: Loc
     )
 
 
+def test_status_tells_how_a_job_stands(stage: LocalStage) -> None:
+    skipped_at = midnight(2)
+    stage.ended(due(stage, "watched", midnight(3)))
+    stage.ended(due(stage, "watched", skipped_at))
+    task = stage.a_task("watched")
+
+    (told,) = guardctl_json(stage, "status", "watched")
+    assert (told["state"], told["run"]["name"], told["run"]["task"]) == ("running", "run-000001", task)
+    assert told["last_skip"]["outcome"] == "skipped"
+    assert told["last_skip"]["reason"].startswith("run-000001 has been running for")
+    assert told["next_time"] == stamp(midnight(-1))
+    assert (told["last_run"], told["usual_seconds"], told["paused"], told["drift"]) == (None, None, None, [])
+    assert told["start_now"].startswith("would step back: run-000001 has been running for")
+    card = guardctl(stage, "status", "watched")
+    assert f"  task         {task}\n" in card
+    assert f"/ecs/v2/clusters/batch/tasks/{task.rpartition('/')[2]}?region=us-east-1\n" in card
+    assert "  deployed     as the jobs file says\n" in card
+
+    stage.finish("watched")
+    guardctl(stage, "pause", "watched", "--reason", "the database moves")
+    (told,) = guardctl_json(stage, "status", "watched")
+    assert (told["state"], told["last_run"]["run"], told["last_run"]["outcome"]) == ("paused", "run-000001", "ran")
+    assert told["usual_seconds"]["runs"] == 1
+    assert told["paused"]["reason"].startswith("the database moves (")
+    table = guardctl(stage, "status")
+    assert "watched: paused: since" in table
+    guardctl(stage, "resume", "watched")
+
+
+def test_status_names_what_is_deployed_otherwise(stage: LocalStage) -> None:
+    jobs_file = stage.directory / "chalicelib" / "jobs" / f"{stage.name}.toml"
+    deployed = jobs_file.read_text(encoding="utf-8")
+    changed = deployed.replace(
+        'ecs = { task_definition = "changed" }', 'grace = "1m"\necs = { task_definition = "changed", cpu = "256" }'
+    )
+    jobs_file.write_text(f'{changed}\n[jobs.new]\necs = {{ task_definition = "new" }}\n', encoding="utf-8")
+    try:
+        standing = {line["job"]: line for line in guardctl_json(stage, "status")}
+    finally:
+        jobs_file.write_text(deployed, encoding="utf-8")
+    assert standing["changed"]["drift"] == [
+        "its state machine is defined differently",
+        "grace is 5, and here 60",
+        'ecs.cpu is null, and here "256"',
+    ]
+    assert standing["new"]["state"] == "not deployed"
+    assert standing["asked"]["drift"] == []
+
+
+def test_a_green_skip_is_found_by_the_name_of_its_time(stage: LocalStage) -> None:
+    stage.ended(due(stage, "watched-green", midnight(3)))
+    assert stage.ended(due(stage, "watched-green", midnight(2)))["status"] == "SUCCEEDED"
+    stage.finish("watched-green")
+    (told,) = guardctl_json(stage, "status", "watched-green")
+    assert told["last_skip"]["outcome"] == "skipped"
+
+
 MISTAKES = [
     pytest.param(["why", "asked", "noon"], "TIME 'noon' is not a time", id="a time that is none"),
     pytest.param(["why", "asked", "2026-11-20T18:00:30"], "scheduled times are whole minutes", id="a time with seconds"),

@@ -1,0 +1,129 @@
+"""Drift: is what is deployed what this checkout says? Nothing here writes.
+
+State machines are compared by their definitions, schedules by their record, and the functions by the files in their
+zip, the jobs file among them: where that can be read, a job's own differences are named.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.request import urlopen
+
+from chalicelib.aws import NotDeployed, reading
+from chalicelib.jobs import Job, JobsFile, JobsFileInvalid, parse
+from chalicelib.names import schedule_parameter
+from chalicelib.record import read, recorded_as
+from guardctl import template
+from guardctl.stage import PROJECT, Stage
+
+_TIMEOUT_SECONDS = 30
+_FUNCTIONS = ("check", "trigger")
+
+
+@dataclass(frozen=True)
+class Functions:
+    """What the deployed functions are made of."""
+
+    differences: tuple[str, ...] = ()
+    jobs: JobsFile | None = None
+    """Their jobs file; None if there is none that this checkout can read."""
+
+
+def functions(stage: Stage) -> Functions:
+    """Compare the functions with this checkout."""
+    client = stage.client("lambda")
+    digests, location = set(), ""
+    for function in _FUNCTIONS:
+        name = f"batch-guard-{stage.name}-{function}"
+        try:
+            with reading("lambda:GetFunction", f"the function {name}"):
+                answer = client.get_function(FunctionName=name)
+        except NotDeployed:
+            return Functions((f"the function {name} is not deployed",))
+        digests.add(answer["Configuration"]["CodeSha256"])
+        location = answer["Code"]["Location"]
+    differences = [] if len(digests) == 1 else ["check and trigger run different code"]
+    deployed = _ours(_unzipped(location), stage.name)
+    here = _ours(_project(), stage.name)
+    changed = sorted(path for path in deployed.keys() | here.keys() if deployed.get(path) != here.get(path))
+    jobs_file = f"chalicelib/jobs/{stage.name}.toml"
+    if code := [path for path in changed if path != jobs_file]:
+        differences.append(f"the functions' code is not this checkout's: {', '.join(code)}")
+    try:
+        jobs = parse(deployed.get(jobs_file, b"").decode(), stage=stage.name, place="the deployed jobs file")
+    except (JobsFileInvalid, UnicodeDecodeError):
+        return Functions((*differences, "the functions' jobs file can't be read by this checkout"))
+    gone = sorted(jobs.jobs.keys() - stage.file.jobs.keys())
+    differences += [f"{name} is deployed, and not in the jobs file" for name in gone]
+    return Functions(tuple(differences), jobs)
+
+
+def guard_machine(stage: Stage) -> tuple[str, ...]:
+    """Compare the guard machine with this checkout's."""
+    return _machine(stage, stage.guard, template.definition("guard"), "the guard machine")
+
+
+def job(stage: Stage, job: Job, deployed: Functions) -> tuple[str, ...]:
+    """Compare what is deployed of one job with the jobs file here."""
+    differences = [*_machine(stage, stage.machine(job.name), template.batch_definition(job), "its state machine")]
+    if deployed.jobs is not None:
+        known = deployed.jobs.jobs.get(job.name)
+        differences += _settings(job, known) if known else ["the functions don't know it"]
+    if job.schedules:
+        try:
+            recorded = read(stage.ssm, schedule_parameter(stage.name, job.name)).schedule
+        except NotDeployed:
+            differences.append("its schedule is not recorded")
+        else:
+            if recorded != recorded_as(job):
+                differences.append("the record of its schedule is another one")
+    return tuple(differences)
+
+
+def _machine(stage: Stage, arn: str, here: Mapping[str, Any], what: str) -> tuple[str, ...]:
+    try:
+        with reading("states:DescribeStateMachine", arn):
+            text = stage.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
+    except NotDeployed:
+        return (f"{what} is not deployed",)
+    check = stage.function("check")
+    substituted = json.loads(json.dumps(here).replace("${CheckFunctionArn}", check))
+    return () if json.loads(text) == substituted else (f"{what} is defined differently",)
+
+
+def _settings(here: Job, deployed: Job) -> Iterator[str]:
+    for one, other, prefix in ((here, deployed, ""), (here.ecs, deployed.ecs, "ecs.")):
+        for field in fields(one):
+            mine, theirs = getattr(one, field.name), getattr(other, field.name)
+            if field.name != "ecs" and mine != theirs:
+                yield f"{prefix}{field.name} is {_shown(theirs)}, and here {_shown(mine)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return json.dumps([getattr(each, "expression", each) for each in value])
+    return json.dumps(dict(value) if isinstance(value, Mapping) else value)
+
+
+def _unzipped(location: str) -> Mapping[str, bytes]:
+    with urlopen(location, timeout=_TIMEOUT_SECONDS) as answer:  # a presigned URL that GetFunction gave
+        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    return {name: archive.read(name) for name in archive.namelist() if name.startswith(("app.py", "chalicelib/"))}
+
+
+def _project() -> Mapping[str, bytes]:
+    found = [PROJECT / "app.py", *(PROJECT / "chalicelib").rglob("*")]
+    return {path.relative_to(PROJECT).as_posix(): path.read_bytes() for path in found if path.is_file()}
+
+
+def _ours(files: Mapping[str, bytes], stage: str) -> Mapping[str, bytes]:
+    """Without bytecode, and without the jobs files of other stages."""
+    jobs = "chalicelib/jobs/"
+    return {
+        path: content
+        for path, content in files.items()
+        if path.endswith((".py", ".json", ".toml")) and (not path.startswith(jobs) or path == f"{jobs}{stage}.toml")
+    }
