@@ -210,6 +210,8 @@ class Busy:
     reason: str
     latest: int
     """The highest run number seen, 0 for none."""
+    began_at: datetime | None = None
+    """When the run in the way began, also if only its task is left; None if it is no run, or not visible."""
     unclear: bool = False
     """This guard execution may have a run, which is not visible: it must not ask for another, nor wait in a queue."""
 
@@ -429,7 +431,16 @@ def _busy(
             f"{request.claim.run} was asked for, and Step Functions does not show whose it is: "
             f"this start may have run. Besides, {reason}"
         )
-    return Busy(why, holder, reason, max(numbers, default=0), unclear)
+    return Busy(why, holder, reason, max(numbers, default=0), _began_at(why, holder, facts), unclear)
+
+
+def _began_at(why: Why, holder: Holder, facts: Facts) -> datetime | None:
+    if why != "orphan":
+        return None if why == "outsider" else holder.started_at
+    (execution,) = {task.execution for task in (facts.evidence or Evidence()).tasks if task.arn == holder.arn}
+    described = (details.execution for details in facts.details.values() if details)
+    known = (e.started_at for e in (*(facts.executions or ()), *described) if e.arn == execution)
+    return next(known, None)
 
 
 def claim_is_unclear(request: Request, facts: Facts) -> bool:

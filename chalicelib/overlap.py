@@ -140,7 +140,7 @@ def _in_the_way(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetail
 
 def _stop(start: Start, facts: Facts, busy: Busy) -> Decision | None:
     """Stop what this start replaces, or an orphan; None if there is nothing that it may stop."""
-    began = busy.holder.started_at
+    began = busy.began_at
     replaces = start.policy.overlap == "replace" and began is not None and began < start.may_replace_before
     seconds = _pace(facts.now - start.began_at)
     if busy.why == "orphan" and (replaces or start.policy.orphans == "stop"):

@@ -73,6 +73,8 @@ TABLE = [
     pytest.param(start("replace"), RUNS, Decision("stop_run", "run-000041 has been running", wait_seconds=5), id="replace: a run that began before it is stopped"),
     pytest.param(start("replace", look=2), UNSEEN, Decision("wait", "run-000041 ended as ABORTED", wait_seconds=5), id="replace: what it stopped must be seen STOPPED"),
     pytest.param(start("replace", look=2), ORPHAN, Decision("stop_task", "run-000041 was closed, but", wait_seconds=5), id="replace: and its task is stopped if Step Functions left it behind"),
+    pytest.param(start("replace", look=2, scheduled_at=ago(50)), History((run(41, "ABORTED", began=61, ended=9),), tasks=(task(of="run-000041", created_at=ago(49)),)), Decision("stop_task", "run-000041 was closed, but", wait_seconds=5), id="replace: what counts is when the run began, not its task"),
+    pytest.param(start("replace", look=2, scheduled_at=ago(62)), History((run(41, "ABORTED", began=61, ended=9),), tasks=(task(of="run-000041", created_at=ago(60)),)), Decision("skip", "run-000041 was closed, but", error="AlreadyRunning"), id="replace: the task of a run that began after it is left alone"),
     pytest.param(start("replace", look=2), BEGAN_SINCE, Decision("skip", "run-000041 has been", error="AlreadyRunning"), id="replace: a run that began after it is left alone"),
     pytest.param(start("replace", look=2, scheduled_at=ago(90)), RUNS, Decision("skip", "run-000041 has been", error="AlreadyRunning"), id="replace: a late start leaves alone what began after its scheduled time"),
     pytest.param(start("replace", look=2, scheduled_at=NOW + timedelta(hours=1)), BEGAN_SINCE, Decision("skip", "run-000041", error="AlreadyRunning"), id="replace: nor does a scheduled time to come let it stop what began after it"),

@@ -50,14 +50,17 @@ def test_queue_who_waited_too_long_gives_up_and_leaves_the_place(stage: LocalSta
 def test_replace_stops_the_run_and_starts_when_its_task_is_stopped(stage: LocalStage) -> None:
     stage.ended(stage.start("replaced"))
     old = stage.a_task("replaced")
+    another_stages = stage.run_arn("replaced", "run-000001").replace("-e2e-", "-prod-")
+    twin = stage.run_task_by_hand("replaced", environment={"BATCH_EXECUTION": another_stages})
     second = stage.ended(stage.start("replaced"))
     assert output(second)["run"] == "run-000002"
     assert stage.describe_task("replaced", old)["lastStatus"] == "STOPPED"
     first, replacement = stage.runs("replaced")
     assert first["status"] == "ABORTED"
     assert first["stopDate"] <= replacement["startDate"]
-    until(lambda: stage.live_tasks("replaced"), within=30, what="the task of the replacement")
+    until(lambda: len(stage.live_tasks("replaced")) == 2, within=30, what="the task of the replacement")
     assert old not in stage.live_tasks("replaced")
+    assert twin in stage.live_tasks("replaced"), "the same job of another stage is left alone"
     stage.finish("replaced")
 
 
@@ -75,7 +78,10 @@ def test_replace_of_many_that_meet_one_runs_and_none_stops_it(stage: LocalStage)
     until(lambda: datetime.now(UTC) > at + timedelta(seconds=1), within=5, what="the scheduled time")
     with ThreadPoolExecutor(8) as pool:
         arns = [*pool.map(lambda _: stage.start("replaced-crowd", scheduled_at=stamp(at)), range(8))]
-    assert sorted(errors(stage.verdicts(arns))) == ["BatchGuard.AlreadyRunning"] * 7 + ["SUCCEEDED"]
+    verdicts = stage.verdicts(arns)
+    assert sorted(errors(verdicts)) == ["BatchGuard.AlreadyRunning"] * 7 + ["SUCCEEDED"], [
+        (v.get("cause"), stage.states_entered(v["executionArn"])) for v in verdicts
+    ]
     runs = stage.runs("replaced-crowd")
     assert [(r["name"], r["status"]) for r in runs] == [("run-000001", "ABORTED"), ("run-000002", "RUNNING")]
     stage.finish("replaced-crowd")
@@ -85,9 +91,12 @@ def test_replace_of_many_that_meet_one_runs_and_none_stops_it(stage: LocalStage)
 def test_an_orphan_is_stopped_when_the_job_says_so(stage: LocalStage) -> None:
     stage.ended(stage.start("left-behind"))
     orphan = stage.a_task("left-behind")
+    twins_run = stage.run_arn("left-behind", "run-000001").replace("left-behind", "left-behind-twin")
+    twin = stage.run_task_by_hand("left-behind", environment={"BATCH_EXECUTION": twins_run})
     stage.stepfunctions.stop_execution(executionArn=stage.run_arn("left-behind", "run-000001"))
     assert output(stage.ended(stage.start("left-behind")))["run"] == "run-000002"
     assert stage.describe_task("left-behind", orphan)["lastStatus"] == "STOPPED"
+    assert twin in stage.live_tasks("left-behind"), "another job's task of the same family is left alone"
     stage.finish("left-behind")
 
 
