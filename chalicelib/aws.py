@@ -38,6 +38,7 @@ def client_config() -> "Config":
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=32,
+        user_agent="batch-guard",  # what CloudTrail shows; botocore's own is put together anew for each call
     )
 
 
