@@ -38,14 +38,16 @@ def check(event: Any, context: Any) -> dict[str, Any]:
     try:
         answer = checker.answer(event)
     except Exception as error:
-        told: Any = {"outcome": "error", "error": type(error).__name__, "reason": str(error)}
-        logger.error("can't tell", job=asked, guard_execution=_guard_execution(event), **told)
-        _count("Error", asked)
+        failed: Any = {"outcome": "error", "error": type(error).__name__, "reason": str(error)}
+        logger.error("can't tell", job=asked, guard_execution=_guard_execution(event), **failed)
+        if isinstance(event, dict) and ("guard" in event or "task_of" in event):
+            _measure("Error", 1, str(asked)[:80] or "none")
         raise
     if "outcome" in answer:
-        shown: Any = {key: answer.get(key) for key in ("outcome", "reason", "holder", "next_run", "error")}
+        told = ("outcome", "reason", "holder", "next_run", "error", "skips_in_a_row")
+        shown: Any = {key: answer.get(key) for key in told}
         logger.info("decision", job=asked, guard_execution=_guard_execution(event), **shown)
-        _count(answer["outcome"].title().replace("_", ""), asked)
+        _count_decision(event, answer)
     return answer
 
 
@@ -66,13 +68,27 @@ def trigger(event: CloudWatchEvent) -> None:
 def _report(start: "Due", result: str) -> None:
     logger.info("tick", job=start.job, name=start.name, result=result, late_seconds=round(start.late.total_seconds()))
     if result == "started":
-        _count("Triggered", start.job)
+        _measure("Triggered", 1, start.job)
 
 
-def _count(metric: str, job: Any) -> None:
-    with single_metric(name=metric, unit=MetricUnit.Count, value=1, namespace="BatchGuard") as point:
+def _count_decision(event: Any, answer: dict[str, Any]) -> None:
+    """Count what a guard was told. A person may ask at any time, and a keepalive is no start of the batch."""
+    if not isinstance(event, dict) or "guard" not in event:
+        return
+    if answer["outcome"] == "refuse":
+        _measure("Refuse", 1)  # of the stage: the job may be a typo
+    elif not event.get("keepalive", False):
+        paused = answer["outcome"] == "skip" and answer["error"] == "Paused"
+        _measure("Paused" if paused else answer["outcome"].title().replace("_", ""), 1, event["job"])
+        if "skips_in_a_row" in answer:
+            _measure("SkipsInARow", answer["skips_in_a_row"], event["job"])
+
+
+def _measure(metric: str, value: int, job: str | None = None) -> None:
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace="BatchGuard") as point:
         point.add_dimension("stage", os.environ["BATCH_GUARD_STAGE"])
-        point.add_dimension("job", str(job)[:80] or "none")  # a typo of a job's name is seen as such
+        if job is not None:
+            point.add_dimension("job", job)
 
 
 @cache

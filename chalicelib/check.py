@@ -15,6 +15,7 @@ from chalicelib.guard import CantTell, Claim, Facts, Need, NeedDetails, Refused,
 from chalicelib.jobs import Job, JobsFile, JobsFileInvalid
 from chalicelib.names import batch_machine, execution_arn, guard_machine, machine_arn, run_number
 from chalicelib.overlap import Decision, Policy, Start
+from chalicelib.skips import skips_in_a_row
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -67,7 +68,7 @@ class Checker:
         job = self._job(event)
         now = self.now()
         start = _start(event, job, self._machine(job), now)
-        answer = self._decide(job, start, now)
+        answer, facts = self._decide(job, start, now)
         return {
             "running_flg": answer.outcome != "start",
             **asdict(answer),
@@ -75,16 +76,17 @@ class Checker:
             "job": job.name,
             "state_machine_arn": start.request.machine,
             **_to_obey(answer, event, job, start),
+            **_to_tell(answer, job, facts),
         }
 
-    def _decide(self, job: Job, start: Start, now: datetime) -> Decision:
+    def _decide(self, job: Job, start: Start, now: datetime) -> tuple[Decision, Facts]:
         facts = Facts(now=now)
         machine = start.request.machine
         token: str | None = None
         while True:
             match self.decide(start, facts):
                 case Decision() as decision:
-                    return decision
+                    return decision, facts
                 case NeedDetails(name, waiter=True):
                     arn = execution_arn(self._guard_machine(), name)
                     facts = replace(facts, waiters={**facts.waiters, name: self.executions.details(arn)})
@@ -219,6 +221,15 @@ def _to_obey(answer: Decision, event: Mapping[str, Any], job: Job, start: Start)
                     "guard_execution": start.request.guard_execution,
                 }
             }
+    return {}
+
+
+def _to_tell(answer: Decision, job: Job, facts: Facts) -> dict[str, Any]:
+    """What an alarm needs to know. A paused job's starts are no row: somebody wants them to step back."""
+    if answer.outcome == "start":
+        return {"skips_in_a_row": 0}
+    if answer.outcome == "skip" and answer.error != "Paused":
+        return {"skips_in_a_row": skips_in_a_row(job, facts)}
     return {}
 
 

@@ -11,17 +11,38 @@ import pytest
 from chalicelib.check import Checker
 
 CHECK = "arn:aws:lambda:us-east-1:123456789012:function:batch-guard-dev-check"
+GUARD = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:nightly-report-20261123T1800Z"
+
+
+Measured = dict[str, tuple[float, dict[str, str]]]
 
 
 @pytest.fixture
-def lines(app: Any, capsys: pytest.CaptureFixture[str]) -> Callable[[], tuple[dict[str, Any], dict[str, Any]]]:
-    """The one log line and the one metric that an invocation writes."""
+def metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], Measured]:
+    """The metrics that have been written: name → value and dimensions."""
+
+    def read() -> Measured:
+        found = {}
+        for written in map(json.loads, capsys.readouterr().out.splitlines()):
+            (declared,) = written["_aws"]["CloudWatchMetrics"]
+            assert declared["Namespace"] == "BatchGuard"
+            ((dimensions,), (metric,)) = declared["Dimensions"], declared["Metrics"]
+            (value,) = written[metric["Name"]]
+            found[metric["Name"]] = value, {name: written[name] for name in dimensions}
+        return found
+
+    return read
+
+
+@pytest.fixture
+def lines(app: Any, metrics: Callable[[], Measured]) -> Callable[[], tuple[dict[str, Any], Measured]]:
+    """The one log line and the metrics that an invocation writes."""
     log = io.StringIO()
     app.logger.registered_handler.setStream(log)
 
-    def read() -> tuple[dict[str, Any], dict[str, Any]]:
-        (line,), (metric,) = log.getvalue().splitlines(), capsys.readouterr().out.splitlines()
-        return json.loads(line), json.loads(metric)
+    def read() -> tuple[dict[str, Any], Measured]:
+        (line,) = log.getvalue().splitlines()
+        return json.loads(line), metrics()
 
     return read
 
@@ -54,12 +75,12 @@ def test_chalice_deploys_two_functions_and_one_schedule(app: Any) -> None:
 
 
 def test_a_refusal_is_answered_logged_and_counted(app: Any, lines: Any) -> None:
-    answer = app.check({"job": "typo"}, SimpleNamespace(invoked_function_arn=CHECK))
+    answer = app.check({"job": "typo", "guard": {}}, SimpleNamespace(invoked_function_arn=CHECK))
     assert (answer["running_flg"], answer["outcome"], answer["error"]) == (True, "refuse", "UnknownJob")
-    log, metric = lines()
+    log, metrics = lines()
     assert (log["message"], log["job"], log["outcome"]) == ("decision", "typo", "refuse")
     assert "the jobs are: " in log["reason"]
-    assert (metric["Refuse"], metric["job"], metric["stage"]) == ([1.0], "typo", "dev")
+    assert metrics == {"Refuse": (1.0, {"stage": "dev"})}
 
 
 def test_the_log_line_names_the_guard_execution_that_asked(app: Any, lines: Any) -> None:
@@ -71,10 +92,33 @@ def test_the_log_line_names_the_guard_execution_that_asked(app: Any, lines: Any)
 def test_when_aws_does_not_answer_the_check_fails_and_says_so(app: Any, lines: Any) -> None:
     known = sorted(app._jobs().jobs)[0]
     with pytest.raises(Exception, match="got no answer"):
-        app.check({"job": known}, SimpleNamespace(invoked_function_arn=CHECK))
-    log, metric = lines()
+        app.check({"job": known, "guard": {}}, SimpleNamespace(invoked_function_arn=CHECK))
+    log, metrics = lines()
     assert (log["level"], log["error"]) == ("ERROR", "CantTell")
-    assert metric["Error"] == [1.0]
+    assert metrics == {"Error": (1.0, {"stage": "dev", "job": known})}
+
+
+OF_A_JOB = {"stage": "dev", "job": "nightly-report"}
+FROM_A_GUARD = {"job": "nightly-report", "guard": {"execution": GUARD}}
+BUSY = {"outcome": "skip", "error": "AlreadyRunning", "skips_in_a_row": 3}
+
+
+@pytest.mark.parametrize(
+    ("event", "answer", "expected"),
+    [
+        pytest.param(FROM_A_GUARD, {"outcome": "start", "error": None, "skips_in_a_row": 0}, {"Start": (1.0, OF_A_JOB), "SkipsInARow": (0.0, OF_A_JOB)}, id="a start ends a row of skips"),
+        pytest.param(FROM_A_GUARD, BUSY, {"Skip": (1.0, OF_A_JOB), "SkipsInARow": (3.0, OF_A_JOB)}, id="a skip is counted once, with its place in the row"),
+        pytest.param(FROM_A_GUARD, {"outcome": "wait", "error": None}, {"Wait": (1.0, OF_A_JOB)}, id="the wait before it is no skip"),
+        pytest.param(FROM_A_GUARD, {"outcome": "stop_run", "error": None}, {"StopRun": (1.0, OF_A_JOB)}, id="what is stopped is counted apart"),
+        pytest.param(FROM_A_GUARD, {"outcome": "skip", "error": "Paused"}, {"Paused": (1.0, OF_A_JOB)}, id="a paused job's start is wanted to step back: no skip"),
+        pytest.param(FROM_A_GUARD | {"keepalive": True}, {"outcome": "start", "error": None, "skips_in_a_row": 0}, {}, id="a keepalive is no start of the batch"),
+        pytest.param(FROM_A_GUARD | {"keepalive": True}, {"outcome": "refuse", "error": "RestedTooLong"}, {"Refuse": (1.0, {"stage": "dev"})}, id="but a refused one is told"),
+        pytest.param({"job": "nightly-report"}, BUSY, {}, id="a person may ask without being counted"),
+    ],
+)  # fmt: skip
+def test_what_is_counted(app: Any, metrics: Any, event: Any, answer: Any, expected: Measured) -> None:
+    app._count_decision(event, answer)
+    assert metrics() == expected
 
 
 def test_a_stage_without_a_jobs_file_refuses(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
