@@ -60,19 +60,20 @@ def answer(action: str, machine: str, size: int, token: str | None) -> bytes:
     """The recorded answer to one call."""
     if action != "AWSStepFunctions.ListExecutions":
         return json.dumps({"taskArns": []}).encode()
-    name, of = machine.rsplit(":", 1)[-1], machine.split(":")[4]
+    of = machine.split(":")[4]
     total, start = int(of[2:]), int(token or 0)
     end = total if of[1] == "1" else min(total, start + size)
     page: dict[str, Any] = {
-        "executions": [_execution(machine, name, total - i, running=of[0] == "1" and i == 0) for i in range(start, end)]
+        "executions": [_execution(machine, total - i, i, running=of[0] == "1" and i == 0) for i in range(start, end)]
     }
     if end < total:
         page["nextToken"] = str(end)
     return json.dumps(page).encode()
 
 
-def _execution(machine: str, name: str, number: int, *, running: bool) -> dict[str, Any]:
-    began = NOW - 3600 - 60 * number
+def _execution(machine: str, number: int, newer: int, *, running: bool) -> dict[str, Any]:
+    """A run that began an hour ago, and a minute more for each that is newer."""
+    began = NOW - 3600 - 60 * newer
     ended = {} if running else {"stopDate": began + 30.5}
     return {
         "executionArn": f"{machine.replace(':stateMachine:', ':execution:')}:run-{number:06d}",

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.endpoint import account, environment
-from local.story import BY_HAND
+from local.story import SCHEDULED
 
 ROUNDS = 300
 
@@ -59,7 +59,7 @@ def _measure(rounds: int) -> list[Warm]:
     for history, whole, running in CASES:
         owner = account(history, running=running, whole=whole)
         context = SimpleNamespace(invoked_function_arn=f"arn:aws:lambda:us-east-1:{owner}:function:f")
-        machine = f"arn:aws:states:us-east-1:{owner}:stateMachine:batch-guard-local-{BY_HAND}"
+        machine = f"arn:aws:states:us-east-1:{owner}:stateMachine:batch-guard-local-{SCHEDULED}"
 
         def bare(machine: str = machine, running: bool = running) -> int:
             page = sfn.list_executions(stateMachineArn=machine, maxResults=100)
@@ -68,8 +68,11 @@ def _measure(rounds: int) -> list[Warm]:
                 ecs.list_tasks(cluster="batch", family="report", desiredStatus="STOPPED")
             return len(page["executions"])
 
-        def check(context: SimpleNamespace = context) -> str:
-            return str(app.check({"job": BY_HAND}, context)["outcome"])
+        guard = f"arn:aws:states:us-east-1:{owner}:execution:batch-guard-local:{SCHEDULED}-20261123T1800Z"
+        event = {"job": SCHEDULED, "guard": {"execution": guard, "waited": True}}
+
+        def check(context: SimpleNamespace = context, event: dict[str, Any] = event) -> str:
+            return str(app.check(event, context)["outcome"])
 
         page, outcome = bare(), check()
         calls = _calls(check, app._stepfunctions(), app._ecs())

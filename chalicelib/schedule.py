@@ -15,7 +15,7 @@ import heapq
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -70,14 +70,11 @@ def upcoming(schedules: Sequence[Schedule], timezone: str, after: datetime, *, l
     return list(islice(_merged(schedules, timezone, after), limit))
 
 
-def between(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime) -> list[datetime]:
-    """Every scheduled time with start < time <= end, in UTC, in order, each once."""
-    times: list[datetime] = []
-    for time in _merged(schedules, timezone, start):
-        if time > end:
-            break
-        times.append(time)
-    return times
+def between(
+    schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime, *, limit: int | None = None
+) -> list[datetime]:
+    """Every scheduled time with start < time <= end, in UTC, in order, each once; the first `limit` of them."""
+    return list(islice(takewhile(lambda time: time <= end, _merged(schedules, timezone, start)), limit))
 
 
 def due(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
