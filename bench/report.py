@@ -24,7 +24,8 @@ Written by `make bench`; don't edit. {machine}
 Times are of this machine, so read the ratios. A goal that is missed is said here, and is no failed test.
 
 ## The decision, warm
-`app.check` as a guard asks it about a job with a schedule, log line and metrics included, beside the bare calls that it can't do without, made with boto3: \
+`app.check` as a guard asks it about a job with a schedule, log line and metrics included, beside the bare calls that \
+it can't do without, made with boto3: \
 ListExecutions for a start that steps back, ListTasks twice more for one that may run. Both go to an HTTP endpoint \
 on this machine that answers recorded pages at once; the two are taken turn about, and their lower quartiles compared. \
 Goal: at most {warm_goal:.2f} times, and never slower as history grows.
@@ -38,8 +39,9 @@ answered more than it was asked for.
 - It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/aws.py`): botocore \
 takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
-execution: half of it is the log line and the metrics (Powertools), the other half the decision. AWS's own answer takes \
-10 to 30 ms. The clients name themselves, so that botocore need not put a user agent together for each call: 0.1 ms less.
+execution: half of it is the log line and the metrics (Powertools), the other half the decision. AWS's own answer \
+takes 10 to 30 ms. The clients name themselves, so that botocore need not put a user agent together for each call: \
+0.1 ms less.
 
 ## A cold start
 A new process that imports `app` and decides once, beside one that only makes the boto3 client and calls \
