@@ -66,7 +66,8 @@ def trigger(event: CloudWatchEvent) -> None:
 
 
 def _report(start: "Due", result: str) -> None:
-    logger.info("tick", job=start.job, name=start.name, result=result, late_seconds=round(start.late.total_seconds()))
+    late = round(start.late.total_seconds())
+    logger.info("tick", job=start.job, guard_execution=start.name, result=result, late_seconds=late)
     if result == "started":
         _measure("Triggered", 1, start.job)
 

@@ -1,5 +1,6 @@
 """What AWS's answers mean to a guard: an error here is a reason not to run, sorted by whether asking again helps."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -38,7 +39,8 @@ def client_config() -> "Config":
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=32,
-        user_agent="batch-guard",  # what CloudTrail shows; botocore's own is put together anew for each call
+        # The function's name is what CloudTrail shows; botocore's own is put together anew for each call.
+        user_agent=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "batch-guard"),
     )
 
 

@@ -104,11 +104,8 @@ def recorded(stage: LocalStage) -> Recorded:
     mine = LocalStage(Apart(**vars(stage.emulator)), stage.directory, stage.name)
     found = Recorded()
     for function in FUNCTIONS:
-        name = f"batch-guard-{stage.name}-{function}"
-        configuration = stage.functions.get_function_configuration(FunctionName=name)
-        variables = {**configuration["Environment"]["Variables"], "AWS_SDK_UA_APP_ID": f"batch-guard-{function}"}
-        stage.functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-        found.statements[function] = statements(stage, configuration["Role"])
+        deployed = stage.functions.get_function_configuration(FunctionName=f"batch-guard-{stage.name}-{function}")
+        found.statements[function] = statements(stage, deployed["Role"])
     executions = []
     for executed in calls(mine):
         executions += executed
@@ -189,8 +186,8 @@ def function_calls(stage: LocalStage) -> Iterator[tuple[str, Call]]:
     for kind in ([], *named):
         for event in trail.lookup_events(LookupAttributes=[theirs, *kind])["Events"]:
             told = json.loads(event["CloudTrailEvent"])
-            whose = next((f for f in FUNCTIONS if f"app/batch-guard-{f} " in told["userAgent"]), None)
-            if whose:
+            whose = told["userAgent"].partition(" ")[0].removeprefix(f"batch-guard-{stage.name}-")
+            if whose in FUNCTIONS:
                 action = f"{told['eventSource'].partition('.')[0]}:{told['eventName']}"
                 assert action in API, f"{whose} called {action}: give it a line in API"
                 yield from ((whose, call) for call in API[action](told["requestParameters"]))
