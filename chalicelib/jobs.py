@@ -89,6 +89,7 @@ class Job:
     orphans: Literal["wait", "stop"] = "wait"
     retries: int = 0
     expect_success_within: int | None = None
+    """With [alerts], an alarm rings when no run has succeeded for so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +246,9 @@ _JOB: dict[str, Reader] = {
     "on_skip": one_of("fail", "succeed"),
     "orphans": one_of("wait", "stop"),
     "retries": integer(0, 10),
-    "expect_success_within": duration("1m", "90d"),  # AWS forgets executions after 90 days
+    "expect_success_within": duration(
+        "15m", "7d", ": a CloudWatch alarm looks back no further"
+    ),  # its metrics come minutes late
 }
 _ALERTS: dict[str, Reader] = {
     "topic": text(f"{_ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]+", 'write "arn:aws:sns:REGION:123456789012:NAME"'),

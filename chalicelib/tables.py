@@ -151,8 +151,8 @@ def array(each: Reader, right: str, *, least: int = 0) -> Reader:
     return read
 
 
-def duration(low: str, high: str) -> Reader:
-    """Text like "1h30m" as whole seconds, both ends included."""
+def duration(low: str, high: str, why: str = "") -> Reader:
+    """Text like "1h30m" as whole seconds, both ends included; `why` tells a person of the ends."""
 
     def read(value: Any, spot: Spot) -> Any:
         if spot.lacks(str, value, 'write a duration with its unit, such as "90s"'):
@@ -161,7 +161,7 @@ def duration(low: str, high: str) -> Reader:
         if seconds is None:
             return spot.fault(f'"{value}" is not a duration', 'write "90s", "15m", "2h", "1d" or "1h30m"')
         if not (seconds_of(low) or 0) <= seconds <= (seconds_of(high) or 0):
-            return spot.fault(f'"{value}" is out of range', f'write a duration from "{low}" to "{high}"')
+            return spot.fault(f'"{value}" is out of range', f'write a duration from "{low}" to "{high}"{why}')
         return seconds
 
     return read

@@ -11,8 +11,8 @@ from typing import Any
 from chalicelib.jobs import Ecs, Job, JobsFile
 from chalicelib.names import batch_machine, guard_machine, schedule_parameter
 from chalicelib.record import recorded_as
-
-Json = dict[str, Any]
+from guardctl import alarms
+from guardctl.cloudformation import Json, arn, logical_id
 
 INLINE_LIMIT = 51_200
 """Bytes that CloudFormation takes as TemplateBody (AWS, CloudFormation quotas)."""
@@ -24,11 +24,11 @@ _RUN_TASK = "Run an ECS task and wait for it to complete"
 
 
 def template(jobs: JobsFile) -> Json:
-    """The stack of one stage: the guard machine, a batch machine per job, a role for each, and the schedules."""
+    """The stack of one stage: the guard machine, a batch machine per job, a role for each, schedules and alarms."""
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"batch-guard, stage {jobs.stage}: the guard machine and the batch machines",
-        "Resources": machines(jobs),
+        "Resources": {**machines(jobs), **alarms.resources(jobs)},
     }
 
 
@@ -41,7 +41,7 @@ def sam_extension(jobs: JobsFile) -> Json:
         logical: {"Properties": {"FunctionName": f"batch-guard-{jobs.stage}-{logical.lower()}"}}
         for logical in ("Check", "Trigger")
     }
-    return {"Resources": {**named, **machines(jobs)}}
+    return {"Resources": {**named, **machines(jobs), **alarms.resources(jobs)}}
 
 
 def machines(jobs: JobsFile) -> Json:
@@ -51,7 +51,7 @@ def machines(jobs: JobsFile) -> Json:
         "GuardMachineRole": _role(_guard_statements(jobs)),
     }
     for job in jobs.jobs.values():
-        logical = _logical(job.name)
+        logical = logical_id(job.name, "Batch")
         asl = batch_definition(job)
         found[logical] = _machine(batch_machine(jobs.stage, job.name), f"{logical}Role", asl, jobs.stage)
         found[f"{logical}Role"] = _role(_batch_statements(jobs.stage, job))
@@ -169,29 +169,29 @@ def _guard_statements(jobs: JobsFile) -> list[Json]:
     """What the guard machine may do; to queue, to replace and to stop only if a job of the stage asks for it."""
     everything = jobs.jobs.values()
     batches = batch_machine(jobs.stage, "*")
-    started = [_arn("states", f"stateMachine:{batches}")]
+    started = [arn("states", f"stateMachine:{batches}")]
     if any(job.overlap == "queue" for job in everything):
-        started.append(_arn("states", f"stateMachine:{guard_machine(jobs.stage)}"))
+        started.append(arn("states", f"stateMachine:{guard_machine(jobs.stage)}"))
     statements = [
         _allow(["lambda:InvokeFunction"], [_check_arn(jobs.stage)]),
         _allow(["states:StartExecution"], started),
     ]
     if any(job.overlap == "replace" for job in everything):
-        statements.append(_allow(["states:StopExecution"], [_arn("states", f"execution:{batches}:*")]))
+        statements.append(_allow(["states:StopExecution"], [arn("states", f"execution:{batches}:*")]))
     clusters = sorted({j.ecs.cluster_name for j in everything if j.overlap == "replace" or j.orphans == "stop"})
     if clusters:
-        statements.append(_allow(["ecs:StopTask"], [_arn("ecs", f"task/{cluster}/*") for cluster in clusters]))
+        statements.append(_allow(["ecs:StopTask"], [arn("ecs", f"task/{cluster}/*") for cluster in clusters]))
     return statements
 
 
 def _batch_statements(stage: str, job: Job) -> list[Json]:
     ecs = job.ecs
     statements = [
-        _allow(["ecs:RunTask"], [_arn("ecs", f"task-definition/{ecs.family}:*")]),
-        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [_arn("ecs", f"task/{ecs.cluster_name}/*")]),
+        _allow(["ecs:RunTask"], [arn("ecs", f"task-definition/{ecs.family}:*")]),
+        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{ecs.cluster_name}/*")]),
         _allow(
             ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
-            [_arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
+            [arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
         ),
         _allow(["lambda:InvokeFunction"], [_check_arn(stage)]),
     ]
@@ -245,13 +245,4 @@ def _logs(function: str) -> list[Json]:
 
 
 def _check_arn(stage: str) -> Json:
-    return _arn("lambda", f"function:batch-guard-{stage}-check")
-
-
-def _arn(service: str, resource: str) -> Json:
-    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"}
-
-
-def _logical(job: str) -> str:
-    """``nightlyXreportBatch`` for nightly-report: a job's name has no capitals, so no two jobs share one."""
-    return f"{job.replace('-', 'X')}Batch"
+    return arn("lambda", f"function:batch-guard-{stage}-check")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.check import Checker
+from chalicelib.jobs import Alerts, JobsFile
+from guardctl.alarms import resources
 
 CHECK = "arn:aws:lambda:us-east-1:123456789012:function:batch-guard-dev-check"
 GUARD = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:nightly-report-20261123T1800Z"
@@ -119,6 +121,32 @@ BUSY = {"outcome": "skip", "error": "AlreadyRunning", "skips_in_a_row": 3}
 def test_what_is_counted(app: Any, metrics: Any, event: Any, answer: Any, expected: Measured) -> None:
     app._count_decision(event, answer)
     assert metrics() == expected
+
+
+def test_alarms_and_dashboard_show_only_what_is_written(app: Any, metrics: Any) -> None:
+    app._count_decision(FROM_A_GUARD, BUSY)
+    app._count_decision(FROM_A_GUARD, {"outcome": "refuse"})
+    with pytest.raises(Exception, match="got no answer"):
+        app.check(FROM_A_GUARD, SimpleNamespace(invoked_function_arn=CHECK))
+    written = {(name, *dimensions.items()) for name, (_, dimensions) in metrics().items()}
+
+    job = app._jobs().jobs["nightly-report"]
+    alerts = Alerts(topic="arn:aws:sns:us-east-1:123456789012:alerts")
+    shown = resources(JobsFile(stage="dev", jobs={job.name: job}, alerts=alerts))
+    body = json.loads(shown.pop("Dashboard")["Properties"]["DashboardBody"]["Fn::Sub"][0])
+    graphs = [widget["properties"]["metrics"] for widget in body["widgets"] if widget["type"] == "metric"]
+    watched = {
+        (alarm["MetricName"], *((dimension["Name"], dimension["Value"]) for dimension in alarm["Dimensions"]))
+        for alarm in (resource["Properties"] for resource in shown.values())
+        if alarm["Namespace"] == "BatchGuard"
+    }
+    drawn = {
+        (metric, *zip(dimensions[::2], dimensions[1::2], strict=True))
+        for graph in graphs
+        for namespace, metric, *dimensions, _ in graph
+        if namespace == "BatchGuard"
+    }
+    assert watched < drawn == written
 
 
 def test_a_stage_without_a_jobs_file_refuses(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

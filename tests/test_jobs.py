@@ -254,6 +254,14 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         '"25h"',
         'defaults.start_deadline: "25h" is out of range; write a duration from "1m" to "24h"',
     ),
+    "a success expected later than an alarm can look back": (
+        ("jobs", "report", "expect_success_within"),
+        '"8d"',
+        (
+            'jobs.report.expect_success_within: "8d" is out of range; write a duration from "15m" to "7d": '
+            "a CloudWatch alarm looks back no further"
+        ),
+    ),
     "a zone that does not exist": (
         ("defaults", "timezone"),
         '"Asia/Toky"',

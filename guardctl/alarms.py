@@ -1,0 +1,239 @@
+"""Alarms and a dashboard: jobs file → CloudFormation resources, none unless it has [alerts]. Pure.
+
+docs/alarms.md says what each alarm means and what to do about it. Three things of CloudWatch shape them (its user
+guide, "Using CloudWatch alarms"; PutMetricAlarm, API reference):
+
+- Most of these metrics have data only when something happens. So each alarm says what silence means: nothing wrong
+  (``notBreaching``), the very thing it waits for (``breaching``), or nothing new (``ignore``).
+- An alarm looks back a day at most, or seven days in periods of an hour. What needs a longer memory must be in the
+  metric itself: SkipsInARow is.
+- A point that comes late is still seen, for CloudWatch looks back a little further than it was told. So silence is
+  noticed a few periods late, and a single point keeps an alarm ringing for some periods.
+
+A run that was ABORTED rings nothing: somebody stopped it, a replacement did, or a pause was ended.
+"""
+
+import json
+from datetime import timedelta
+from typing import Literal
+
+from chalicelib.guard import span
+from chalicelib.jobs import Alerts, Job, JobsFile
+from chalicelib.names import batch_machine
+from guardctl.cloudformation import Json, arn, logical_id
+
+Line = list[object]
+"""A line of a graph: namespace, metric, dimensions' names and values, options (CloudWatch, dashboard body)."""
+
+HOUR, DAY = 3_600, 86_400
+
+ROUND_OF_RETRIES = 4
+"""Calls of the checker before guard.asl.json waits and asks again: the first and three retries."""
+
+_ALARMS_A_WIDGET = 100
+"""An alarm widget shows no more (CloudWatch, dashboard body)."""
+
+
+def resources(jobs: JobsFile) -> Json:
+    """Logical ID → alarm or dashboard; empty without [alerts]."""
+    if jobs.alerts is None:
+        return {}
+    stage = jobs.stage
+    found = {
+        "TickMissing": _alarm(
+            jobs.alerts,
+            f"batch-guard-{stage}-tick-missing",
+            "For five minutes the trigger has not run, so no schedule starts anything. "
+            "Look at the EventBridge rule and the function's throttles.",
+            ("AWS/Lambda", "Invocations", {"FunctionName": f"batch-guard-{stage}-trigger"}),
+            below=1,
+            of=5,
+            silence="breaching",
+        ),
+        "TriggerFails": _alarm(
+            jobs.alerts,
+            f"batch-guard-{stage}-trigger-fails",
+            "The trigger has failed in three of the last five minutes: some scheduled starts do not happen. "
+            f"Its log says which and why: /aws/lambda/batch-guard-{stage}-trigger",
+            ("AWS/Lambda", "Errors", {"FunctionName": f"batch-guard-{stage}-trigger"}),
+            at_least=1,
+            points=3,
+            of=5,
+        ),
+        "CheckFails": _alarm(
+            jobs.alerts,
+            f"batch-guard-{stage}-check-fails",
+            "The checker failed through a whole round of retries: nobody can tell whether a job is running, so it does "
+            f"not run. Its log says why: /aws/lambda/batch-guard-{stage}-check",
+            ("AWS/Lambda", "Errors", {"FunctionName": f"batch-guard-{stage}-check"}),
+            at_least=ROUND_OF_RETRIES,
+            period=300,
+            tell_ok=False,
+        ),
+        "StartRefused": _alarm(
+            jobs.alerts,
+            f"batch-guard-{stage}-start-refused",
+            "A start was refused, and asking again would not help. "
+            f"The guard execution's cause says what to do: state machine batch-guard-{stage}, status Failed",
+            ("BatchGuard", "Refuse", {"stage": stage}),
+            at_least=1,
+            period=300,
+            tell_ok=False,
+        ),
+    }
+    for job in jobs.jobs.values():
+        found |= _of_job(jobs.alerts, stage, job)
+    alarms = [resource["Properties"]["AlarmName"] for resource in found.values()]
+    return {**found, "Dashboard": _dashboard(jobs, alarms)}
+
+
+def look_back(within: int) -> tuple[int, int]:
+    """The period and the number of periods that cover `within` seconds: in minutes up to a day, then in hours."""
+    period = 300 if within <= DAY else HOUR
+    return period, -(-within // period)
+
+
+def _of_job(alerts: Alerts, stage: str, job: Job) -> Json:
+    machine, name = batch_machine(stage, job.name), job.name
+    found = {
+        logical_id(name, "Failed"): _alarm(
+            alerts,
+            f"{machine}-failed",
+            f"A run of {name} failed or timed out. Its error and cause: guardctl status {name} --stage {stage}",
+            ("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
+            at_least=1,
+            period=300,
+            tell_ok=False,
+        ),
+    }
+    if job.schedules and job.enabled:
+        found[logical_id(name, "Skips")] = _alarm(
+            alerts,
+            f"{machine}-skips",
+            f"At {alerts.skips_in_a_row} or more scheduled times in a row {name} was skipped, for something was in the "
+            f"way. What it is: guardctl status {name} --stage {stage}",
+            ("BatchGuard", "SkipsInARow", {"stage": stage, "job": name}),
+            at_least=alerts.skips_in_a_row,
+            # The least of five minutes: a start that got through is 0 and ends the row, also right after the last skip.
+            statistic="Minimum",
+            period=300,
+            silence="ignore",
+        )
+    if job.expect_success_within and job.enabled:
+        period, of = look_back(job.expect_success_within)
+        found[logical_id(name, "Late")] = _alarm(
+            alerts,
+            f"{machine}-late",
+            f"No run of {name} has succeeded within {span(timedelta(seconds=job.expect_success_within))}. "
+            f"What became of its scheduled times: guardctl history {name} --stage {stage}",
+            ("AWS/States", "ExecutionsSucceeded", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
+            below=1,
+            period=period,
+            of=of,
+            silence="breaching",
+        )
+    return found
+
+
+def _alarm(
+    alerts: Alerts,
+    name: str,
+    description: str,
+    metric: tuple[str, str, Json],
+    *,
+    at_least: int | None = None,
+    below: int | None = None,
+    statistic: Literal["Sum", "Minimum"] = "Sum",
+    period: int = 60,
+    points: int | None = None,
+    of: int = 1,
+    silence: Literal["notBreaching", "breaching", "ignore"] = "notBreaching",
+    tell_ok: bool = True,
+) -> Json:
+    """Rings when `points` of the last `of` periods (all unless told otherwise) are `at_least`, or `below`.
+
+    `tell_ok` is off where OK means only that some minutes have passed, and must not close what somebody has to look at.
+    """
+    namespace, metric_name, dimensions = metric
+    above = at_least is not None
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": name,
+            "AlarmDescription": description,
+            "Namespace": namespace,
+            "MetricName": metric_name,
+            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            "Statistic": statistic,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold" if above else "LessThanThreshold",
+            "Threshold": at_least if above else below,
+            "Period": period,
+            "EvaluationPeriods": of,
+            "DatapointsToAlarm": points or of,
+            "TreatMissingData": silence,
+            "AlarmActions": [alerts.topic],
+            **({"OKActions": [alerts.topic]} if tell_ok else {}),
+        },
+    }
+
+
+def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
+    """One dashboard a stage: the alarms, then a graph for each question, a line a job. The last seven days."""
+    stage, names = jobs.stage, list(jobs.jobs)
+
+    def of_runs(metric: str, what: str = "") -> list[Line]:
+        return [
+            ["AWS/States", metric, "StateMachineArn", f"${{Machine}}{name}", {"label": name + what}] for name in names
+        ]
+
+    def of_starts(metric: str) -> list[Line]:
+        return [["BatchGuard", metric, "stage", stage, "job", name, {"label": name}] for name in names]
+
+    def of_functions(metric: str) -> list[Line]:
+        labels = {
+            f"batch-guard-{stage}-{function}": f"{function}: {metric.lower()}" for function in ("trigger", "check")
+        }
+        return [["AWS/Lambda", metric, "FunctionName", name, {"label": label}] for name, label in labels.items()]
+
+    refused: Line = ["BatchGuard", "Refuse", "stage", stage, {"label": "refused"}]
+    failed = [*of_runs("ExecutionsFailed", ": failed"), *of_runs("ExecutionsAborted", ": stopped")]
+    graphs = [
+        _graph("Runs that succeeded", of_runs("ExecutionsSucceeded")),
+        _graph("Runs that failed, or were stopped", failed),
+        _graph("Starts that were skipped", of_starts("Skip")),
+        _graph("Scheduled times skipped in a row", of_starts("SkipsInARow"), "Maximum"),
+        _graph("Duration, on average", of_runs("ExecutionTime"), "Average"),
+        _graph("Duration, the longest", of_runs("ExecutionTime"), "Maximum"),
+        _graph("Nobody could tell, or the start was refused", [*of_starts("Error"), refused]),
+        _graph("The trigger and the checker", [*of_functions("Invocations"), *of_functions("Errors")]),
+    ]
+    widgets: list[Json] = []
+    top = 0
+    for first in range(0, len(alarms), _ALARMS_A_WIDGET):
+        shown = [f"${{Alarm}}{name}" for name in alarms[first : first + _ALARMS_A_WIDGET]]
+        height = 2 + -(-len(shown) // 6)
+        widgets.append(_widget("alarm", 0, top, 24, height, {"title": "Alarms", "alarms": shown}))
+        top += height
+    for place, graph in enumerate(graphs):
+        widgets.append(_widget("metric", place % 2 * 12, top + place // 2 * 6, 12, 6, graph))
+    body = {"start": "-P7D", "periodOverride": "inherit", "widgets": widgets}
+    prefixes = {
+        "Machine": arn("states", f"stateMachine:{batch_machine(stage, '')}"),
+        "Alarm": arn("cloudwatch", "alarm:"),
+    }
+    return {
+        "Type": "AWS::CloudWatch::Dashboard",
+        "Properties": {
+            "DashboardName": f"batch-guard-{stage}",
+            "DashboardBody": {"Fn::Sub": [json.dumps(body, separators=(",", ":")), prefixes]},
+        },
+    }
+
+
+def _graph(title: str, lines: list[Line], statistic: Literal["Sum", "Average", "Maximum"] = "Sum") -> Json:
+    shown = {"view": "timeSeries", "region": "${AWS::Region}", "stat": statistic, "period": HOUR}
+    return {"title": title, "metrics": lines, **shown}
+
+
+def _widget(kind: str, x: int, y: int, width: int, height: int, properties: Json) -> Json:
+    return {"type": kind, "x": x, "y": y, "width": width, "height": height, "properties": properties}
