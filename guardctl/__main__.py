@@ -7,7 +7,7 @@ import typer
 
 from chalicelib.aws import Misconfigured, NotDeployed, PermissionDenied
 from chalicelib.guard import CantTell
-from guardctl.commands import deploying, looking, pausing, starting
+from guardctl.commands import deploying, ledger, logs, pausing, starting, status
 from guardctl.commands.console import err
 from guardctl.errors import AWS, INTERRUPTED, Stop
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (deploying, starting, pausing, looking):
+for commands in (deploying, starting, pausing, status, ledger, logs):
     for command in commands.app.registered_commands:
         command.epilog = f"{command.epilog}\n\n{EXIT_CODES}"
     app.add_typer(commands.app)

@@ -40,8 +40,7 @@ def pause(stage: Stage, job: str, reason: str) -> Pause:
     page = StepFunctions(stage.stepfunctions).page(stage.machine(job)).executions
     if there := current(stage, job):
         raise Stop(f"{job} is paused already, since {there.since:%Y-%m-%d %H:%M} UTC: {there.reason}")
-    who = stage.caller.rpartition("/")[2]
-    event = json.dumps({"paused": True, "reason": f"{reason} ({who})"})
+    event = json.dumps({"paused": True, "reason": f"{reason} ({stage.who})"})
     latest = max((pause_number(e.name) or 0 for e in page), default=0)
     for number in range(latest + 1, latest + 1 + _TRIES):  # older pauses may have left the page
         try:

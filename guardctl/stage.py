@@ -1,5 +1,6 @@
 """One stage, as a command sees it: its jobs, its machines' ARNs and AWS's clients. Made at the first use of each."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,12 +50,14 @@ class Stage:
 
         return boto3.Session()
 
-    def client(self, service: Any) -> Any:
-        """A client that tries again on its own, for commands a person waits for."""
+    def client(self, service: Any, region: str | None = None) -> Any:
+        """A client that tries again on its own, for commands a person waits for; made anew by each call."""
         from botocore.config import Config  # noqa: PLC0415 (see session)
 
         return self.session.client(
-            service, config=Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)
+            service,
+            region_name=region,
+            config=Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5),
         )
 
     @cached_property
@@ -90,6 +93,11 @@ class Stage:
     def caller(self) -> str:
         """The ARN of whoever runs the command."""
         return str(self._identity["Arn"])
+
+    @property
+    def who(self) -> str:
+        """Whoever runs the command, as short as it gets: the user's or the session's name."""
+        return re.split("[:/]", self.caller)[-1]
 
     @cached_property
     def _place(self) -> tuple[str, str, str]:

@@ -1,8 +1,10 @@
-"""The ledger in sentences, and times and spans as a person says them."""
+"""The ledger in sentences and as JSON, and times and spans as a person says them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from chalicelib.guard import stamp
 from guardctl.ledger import Entry, Outcome
 
 
@@ -53,3 +55,20 @@ def sentence(entry: Entry, zone: ZoneInfo) -> str:
         late=f", having started {length(entry.late)} late" if entry.late else "",
     )
     return f"{entry.job} for {local(entry.scheduled, zone)} {phrase}{f': {entry.reason}' if entry.reason else ''}"
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry of the ledger for scripts."""
+    return {
+        "job": entry.job,
+        "scheduled_at": stamp(entry.scheduled),
+        "outcome": entry.outcome,
+        "by_hand": entry.by_hand,
+        "reason": entry.reason,
+        "run": entry.run,
+        "started_at": stamp(entry.started) if entry.started else None,
+        "ended_at": stamp(entry.ended) if entry.ended else None,
+        "duration_seconds": entry.duration.total_seconds() if entry.duration is not None else None,
+        "late_seconds": entry.late.total_seconds() if entry.late else None,
+        "guard_execution": entry.guard_execution,
+    }

@@ -140,12 +140,83 @@ def test_a_green_skip_is_found_by_the_name_of_its_time(stage: LocalStage) -> Non
     assert told["last_skip"]["outcome"] == "skipped"
 
 
+def test_stop_ends_the_run_and_its_task_and_nobody_elses(stage: LocalStage) -> None:
+    stage.ended(stage.start("halted"))
+    task = stage.a_task("halted")
+    by_hand = stage.run_task_by_hand("halted", command=["bin/something-else"])
+    declined = stage.command("guardctl", "stop", "halted", "--stage", stage.name, stdin="n\n", code=1)
+    assert declined.stderr == "nothing was stopped\n"
+    assert "Stop run-000001 and task" in declined.stdout
+    stopped = guardctl_json(stage, "stop", "halted", "--yes", "--reason", "wrong day")
+    run = stage.run_arn("halted", "run-000001")
+    assert stopped == {"job": "halted", "run": run, "tasks": [task], "left_alone": [by_hand]}
+    assert stage.live_tasks("halted") == [by_hand]
+    ended = stage.stepfunctions.describe_execution(executionArn=run)
+    assert (ended["status"], ended["cause"]) == ("ABORTED", "stopped by hand: wrong day (root)")
+    assert guardctl_json(stage, "history", "halted")[0]["outcome"] == "stopped"
+    assert guardctl(stage, "stop", "halted").startswith("halted: nothing of it is alive\n")
+    stage.stop_task("halted", by_hand)
+
+
+def test_stop_ends_an_orphan(stage: LocalStage) -> None:
+    stage.ended(stage.start("halted-orphan"))
+    orphan = stage.a_task("halted-orphan")
+    stage.stepfunctions.stop_execution(executionArn=stage.run_arn("halted-orphan", "run-000001"))
+    stopped = guardctl_json(stage, "stop", "halted-orphan", "--yes")
+    assert (stopped["run"], stopped["tasks"]) == (None, [orphan])
+    assert stage.live_tasks("halted-orphan") == []
+
+
+def test_logs_show_the_decision_and_then_the_tasks_lines(stage: LocalStage) -> None:
+    logs = stage.emulator.client("logs")
+    logs.create_log_group(logGroupName="/ecs/logged")
+    options = {"awslogs-group": "/ecs/logged", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "batch"}
+    stage.ecs.register_task_definition(
+        family="logged",
+        containerDefinitions=[
+            {"name": "app", "image": "batch", "logConfiguration": {"logDriver": "awslogs", "options": options}}
+        ],
+    )
+    stage.ended(due(stage, "logged", midnight(2)))
+    task = stage.a_task("logged")
+    early = stage.command("guardctl", "logs", "logged", "--stage", stage.name)
+    assert "run-000001, having started 2 d" in early.stderr
+    assert early.stdout.count("\n") == 1, "the decision, and no stream yet"
+
+    stream = f"batch/app/{task.rpartition('/')[2]}"
+    logs.create_log_stream(logGroupName="/ecs/logged", logStreamName=stream)
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    events: list[Any] = [{"timestamp": now + n, "message": f"row {n}"} for n in range(3)]
+    logs.put_log_events(logGroupName="/ecs/logged", logStreamName=stream, logEvents=events)
+    stage.finish("logged")
+    lines = [json.loads(line) for line in guardctl(stage, "logs", "logged", "1", "--follow", "--json").splitlines()]
+    assert [(line["source"], line["message"]) for line in lines] == [
+        ("decision", "decision: start: free: the job has never run, no task is alive"),
+        ("task", "row 0"),
+        ("task", "row 1"),
+        ("task", "row 2"),
+    ]
+    assert lines[1]["task"] == task
+
+
+def test_logs_say_where_lines_are_that_they_can_not_show(stage: LocalStage) -> None:
+    stage.ended(stage.start("logged-elsewhere"))
+    stage.a_task("logged-elsewhere")
+    done = stage.command("guardctl", "logs", "logged-elsewhere", "--stage", stage.name, code=2)
+    assert "container app has no log driver in its task definition; guardctl reads awslogs only" in done.stderr
+    stage.finish("logged-elsewhere")
+
+
 MISTAKES = [
     pytest.param(["why", "asked", "noon"], "TIME 'noon' is not a time", id="a time that is none"),
     pytest.param(["why", "asked", "2026-11-20T18:00:30"], "scheduled times are whole minutes", id="a time with seconds"),
     pytest.param(["why", "asked", "2126-11-20T00:00"], "has not come yet", id="a time in the future"),
     pytest.param(["why", "nobody", "2026-11-20T00:00"], "no job 'nobody' in stage e2e; the jobs are: ", id="an unknown job"),
     pytest.param(["history", "asked", "--since", "tomorrow"], "--since 'tomorrow' is not a duration", id="a duration that is none"),
+    pytest.param(["logs", "asked", "last"], "'last' is not a run; write run-000042, or 42", id="a run that is none"),
+    pytest.param(["logs", "asked", "99"], "Step Functions shows no run-000099 of asked", id="a run that is not visible"),
+    pytest.param(["logs", "never-run"], "never-run has not run yet", id="a job that has not run"),
+    pytest.param(["stop", "asked", "--json"], "--json asks no questions: say --yes with it", id="a question nobody can answer"),
     pytest.param(["history", "asked", "--since", "91d"], "Step Functions keeps 90 days", id="more than AWS keeps"),
 ]  # fmt: skip
 

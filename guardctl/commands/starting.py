@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from guardctl.commands.console import JobArgument, JsonOption, StageOption, err, group, moment, out
+from guardctl.commands.console import JobArgument, JsonOption, StageOption, asking, err, group, moment, out, print_json
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.stage import Stage
 
@@ -71,3 +71,46 @@ def run(
         out.print(f"{job}: {sentence}", markup=False)
     if not ok:
         raise typer.Exit(NOT_RUN)
+
+
+@app.command(
+    epilog="Exit codes: 0 nothing of it is alive any more · 1 you said no · 2, 3 as for every command."
+    ' Example: python -m guardctl stop nightly-report --reason "wrong day"'
+)
+def stop(
+    job: JobArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the run's record.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a job's run and its task, orphans of earlier runs too, and wait until all are STOPPED."""
+    from guardctl import stop as stopping  # noqa: PLC0415 (needs botocore)
+
+    target = Stage(stage)
+    asked = target.job(job)
+    if as_json and not yes:
+        raise Stop("--json asks no questions: say --yes with it")
+    with asking("looking for what is alive…"):
+        found = stopping.look(target, asked)
+    named = [found.run.name] if found.run else []
+    named += [f"task {task.arn.rpartition('/')[2]}" for task in found.tasks]
+    stopped: tuple[str, ...] = ()
+    if found.anything:
+        if not as_json:
+            out.print(f"{job}: alive: {', '.join(named)}", markup=False)
+        if not yes and not typer.confirm(f"Stop {' and '.join(named)}?"):
+            raise Stop("nothing was stopped", NOT_RUN)
+        cause = f"stopped by hand{f': {reason}' if reason else ''} ({target.who})"
+        with asking("stopping… (Ctrl-C stops waiting, not the stopping)") as progress:
+            stopped = stopping.stop(target, asked, found, cause, progress)
+    if as_json:
+        run_arn = found.run.arn if found.run else None
+        print_json({"job": job, "run": run_arn, "tasks": list(stopped), "left_alone": [t.arn for t in found.others]})
+        return
+    if not found.anything:
+        out.print(f"{job}: nothing of it is alive")
+    else:
+        out.print(f"{job}: stopped {', '.join(named)}; the next start may run (guardctl pause {job} prevents it)")
+    for task in found.others:
+        out.print(f"left alone, since this guard did not start it: {task.arn}", markup=False)

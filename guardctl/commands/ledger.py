@@ -1,0 +1,138 @@
+"""What became of scheduled times."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from chalicelib import schedule
+from chalicelib.jobs import Job
+from guardctl import links
+from guardctl.commands.console import (
+    JobArgument,
+    JsonOption,
+    StageOption,
+    ago,
+    asking,
+    err,
+    group,
+    moment,
+    out,
+    print_json,
+)
+from guardctl.errors import NOT_RUN, Stop
+from guardctl.ledger import GOOD, Entry
+from guardctl.records import Reader
+from guardctl.stage import Stage
+from guardctl.wording import entry_json, length, local, sentence
+
+if TYPE_CHECKING:
+    pass
+
+app = group()
+LIMIT = 200
+"""Scheduled times that history and timeline look up of each job; each is a call of its own."""
+
+SinceOption = Annotated[str, typer.Option("--since", help='How far back: "90m", "24h", "7d", at most "90d".')]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look up so many scheduled times of a job at most.")]
+
+
+@app.command(
+    epilog="Exit codes: 0 it ran, or still may · 1 it did not run, or its run failed · 2, 3 as for every command."
+    " Example: python -m guardctl why nightly-report 2026-11-23T18:00"
+)
+def why(
+    job: JobArgument,
+    time: Annotated[str, typer.Argument(help="The scheduled time: 2026-11-23T18:00, in the job's zone, or …Z.")],
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """What became of a scheduled time: in one sentence, and then in detail."""
+    target, now = Stage(stage), datetime.now(UTC)
+    asked = target.job(job)
+    zone = ZoneInfo(asked.timezone)
+    at = moment(time, zone, "TIME")
+    if at.second or at.microsecond:
+        raise Stop(f"scheduled times are whole minutes, and {time} is not one")
+    if at > now:
+        raise Stop(f"{local(at, zone)} has not come yet")
+    with asking("looking it up…"):
+        reader = Reader(target)
+        entries = reader.entry(asked, at, now)
+        if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
+            _require_scheduled(reader.deployed(asked)[0], at, zone)
+    if as_json:
+        print_json([{**entry_json(entry), "sentence": sentence(entry, zone)} for entry in entries])
+    else:
+        for entry in entries:
+            out.print(sentence(entry, zone), markup=False)
+            _details(target, entry, zone)
+    if entries[-1].outcome not in GOOD:
+        raise typer.Exit(NOT_RUN)
+
+
+def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo) -> None:
+    """Raise `Stop`, naming the neighbours, for a time that is not in the schedule."""
+    if schedule.latest(job.schedules, job.timezone, at, within=timedelta(0)):
+        return
+    before = schedule.latest(job.schedules, job.timezone, at, within=timedelta(days=366))
+    after = next(iter(schedule.upcoming(job.schedules, job.timezone, at, limit=1)), None)
+    near = " and ".join(local(time, zone) for time in (before, after) if time)
+    nearest = f"the nearest are {near}" if near else "it has no schedule"
+    raise Stop(f"{job.name} has no scheduled time at {local(at, zone)}, and nothing was started for it; {nearest}")
+
+
+def _details(target: Stage, entry: Entry, zone: ZoneInfo) -> None:
+    lines: dict[str, str | None] = {
+        "started": local(entry.started, zone) if entry.started else None,
+        "ended": local(entry.ended, zone) if entry.ended else None,
+        "guard": entry.guard_execution,
+        "": links.execution(target.guard_execution(entry.guard_execution)) if entry.guard_execution else None,
+        "run": entry.run,
+        " ": links.execution(target.run(entry.job, entry.run)) if entry.run else None,
+        "logs": f"python -m guardctl logs {entry.job} {entry.run} --stage {target.name}" if entry.run else None,
+    }
+    for name, value in lines.items():
+        if value:
+            out.print(f"  {name:<8} {value}", markup=False)
+
+
+@app.command(epilog="Example: python -m guardctl history nightly-report --since 7d")
+def history(
+    job: JobArgument,
+    since: SinceOption = "7d",
+    limit: LimitOption = LIMIT,
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """A line per scheduled time: what became of it, also of times that nothing was ever started for."""
+    target, now = Stage(stage), datetime.now(UTC)
+    asked = target.job(job)
+    zone, start = ZoneInfo(asked.timezone), ago(since, now)
+    with asking("looking up every scheduled time…") as progress:
+        entries, left_out = Reader(target, progress).entries(asked, start, now, limit=limit)
+    if as_json:
+        print_json([entry_json(entry) for entry in entries])
+    else:
+        table = Table("scheduled", "outcome", "started", "run", "took", "reason", box=None, pad_edge=False)
+        for entry in entries:
+            hand = " by hand" if entry.by_hand else ""
+            late = f" ({length(entry.late)} late)" if entry.late else ""
+            table.add_row(
+                local(entry.scheduled, zone),
+                f"{_mark(entry)} {entry.outcome}{hand}",
+                f"{entry.started.astimezone(zone):%H:%M:%S}{late}" if entry.started else "",
+                entry.run or "",
+                length(entry.duration) if entry.duration is not None else "",
+                escape(entry.reason),
+            )
+        out.print(table if entries else f"{job}: no scheduled time and no run since {local(start, zone)}")
+    if left_out:
+        err.print(f"{left_out} earlier scheduled times are left out; --limit {limit + left_out} shows them all")
+
+
+def _mark(entry: Entry) -> str:
+    return "·" if entry.outcome in GOOD else "✗"

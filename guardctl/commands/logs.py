@@ -1,0 +1,60 @@
+"""What a run and its decision logged."""
+
+import json
+import sys
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from guardctl.commands.console import (
+    JobArgument,
+    StageOption,
+    err,
+    group,
+)
+from guardctl.errors import Stop, explained
+from guardctl.ledger import of_run
+from guardctl.records import Reader
+from guardctl.stage import Stage
+from guardctl.wording import sentence
+
+if TYPE_CHECKING:
+    pass
+
+app = group()
+
+
+@app.command(epilog="Example: python -m guardctl logs nightly-report 42 --follow")
+def logs(
+    job: JobArgument,
+    run: Annotated[str | None, typer.Argument(help="run-000042, or 42; the newest run when left out.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    stage: StageOption = "dev",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
+) -> None:
+    """The log lines of a run's ECS task, and of the decision that started it."""
+    from guardctl import logs as reading  # noqa: PLC0415 (needs botocore)
+
+    target = Stage(stage)
+    asked = target.job(job)
+    zone = ZoneInfo(asked.timezone)
+    with explained():
+        reader = Reader(target)
+        name = reading.find_run(target, asked, run)
+        record = reader.run(job, name)
+        if record is None:
+            raise Stop(f"Step Functions shows no {name} of {job} (it forgets a run after 90 days)")
+        err.print(sentence(of_run(asked, record), zone), markup=False)
+        count = 0
+        for line in chain(reading.decision(reader, record), reading.of_tasks(reader, asked, name, follow=follow)):
+            count += 1
+            if as_json:
+                about = {"at": line.at.isoformat(), "source": line.source, "task": line.task, "message": line.message}
+                sys.stdout.write(json.dumps(about, ensure_ascii=False) + "\n")
+            else:
+                sys.stdout.write(f"{line.at.astimezone(zone):%H:%M:%S}  {line.source:<8}  {line.message}\n")
+            sys.stdout.flush()
+        if not count:
+            err.print("no line was logged (yet)")

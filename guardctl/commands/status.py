@@ -1,0 +1,130 @@
+"""How the jobs stand."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.table import Table
+
+from chalicelib.guard import stamp
+from guardctl import links
+from guardctl.commands.console import (
+    JsonOption,
+    StageOption,
+    asking,
+    err,
+    group,
+    out,
+    print_json,
+)
+from guardctl.stage import Stage
+from guardctl.wording import entry_json, length, local, sentence
+
+if TYPE_CHECKING:
+    from guardctl.status import JobStatus
+
+app = group()
+
+
+@app.command(epilog="Example: python -m guardctl status nightly-report")
+def status(
+    job: Annotated[str | None, typer.Argument(help="One job, in detail; all of them when left out.")] = None,
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """How the jobs stand: running or free, last run, usual duration, next time, last skip, pause, drift."""
+    from guardctl import status as reading  # noqa: PLC0415 (needs botocore)
+
+    target, now = Stage(stage), datetime.now(UTC)
+    jobs = [target.job(job)] if job else [*target.file.jobs.values()]
+    with asking("asking AWS…") as progress:
+        found = reading.read(target, jobs, now, progress)
+        would = reading.start_now(target, job, now) if job else None
+    if as_json:
+        lines = [_status_json(line, found.drift) for line in found.jobs]
+        print_json([{**line, "start_now": would} for line in lines] if would else lines)
+    elif job:
+        (line,) = found.jobs
+        out.print(f"{line.job}: {line.state}")
+        for name, value in [*_card(line, now), ("a start now", would or "")]:
+            for number, text in enumerate(value.splitlines()):
+                out.print(f"  {'' if number else name:<12} {text}", markup=False)
+    else:
+        _status_table(found.jobs)
+    if not as_json:
+        for difference in found.drift:
+            err.print(f"drift: {difference}", markup=False)
+
+
+def _status_table(lines: Iterable["JobStatus"]) -> None:
+    table = Table("job", "state", "last run", "usually", "next time", box=None, pad_edge=False)
+    notes = []
+    for line in lines:
+        zone = ZoneInfo(line.timezone)
+        since = f" {line.run.name} since {local(line.run.started_at, zone)}" if line.run else ""
+        last = line.last
+        ended = f"{last.run} {last.outcome} {local(last.ended, zone)}" if last and last.ended else "none yet"
+        table.add_row(
+            line.job,
+            f"{line.state}{since}",
+            ended,
+            length(line.usual.median) if line.usual else "",
+            local(line.next_time, zone) if line.next_time else "by hand only",
+        )
+        shown = [
+            ("drift", "; ".join(line.drift)),
+            ("last skip", _step_back(line, zone)),
+            ("paused", _paused(line, zone)),
+        ]
+        notes += [f"{line.job}: {name}: {value}" for name, value in shown if value]
+    out.print(table)
+    for note in notes:
+        out.print(note, markup=False)
+
+
+def _card(line: "JobStatus", now: datetime) -> Iterator[tuple[str, str]]:
+    """What is known of one job, by name."""
+    zone, last, usual = ZoneInfo(line.timezone), line.last, line.usual
+    if line.run:
+        age = length(now - line.run.started_at)
+        since = local(line.run.started_at, zone)
+        yield "run", f"{line.run.name}, for {age}, since {since}\n{links.execution(line.run.arn)}"
+        yield "task", f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
+    yield "last run", sentence(last, zone) if last else "none yet"
+    if usual:
+        yield "usually", f"{length(usual.median)}, p95 {length(usual.p95)} (of {usual.runs} that succeeded)"
+    yield "next time", local(line.next_time, zone) if line.next_time else "none: it is started by hand only"
+    yield "last skip", _step_back(line, zone) or "none lately"
+    yield "paused", _paused(line, zone) or "no"
+    yield "deployed", "\n".join(line.drift) or "as the jobs file says"
+
+
+def _step_back(line: "JobStatus", zone: ZoneInfo) -> str:
+    if line.not_started is None:
+        return ""
+    when, entry = line.not_started
+    return f"{local(when, zone)}, {entry.outcome}: {entry.reason}"
+
+
+def _paused(line: "JobStatus", zone: ZoneInfo) -> str:
+    return f"since {local(line.pause.since, zone)}: {line.pause.reason}" if line.pause else ""
+
+
+def _status_json(line: "JobStatus", stage_drift: Iterable[str]) -> dict[str, Any]:
+    run, last, usual = line.run, line.last, line.usual
+    when, step = line.not_started or (None, None)
+    return {
+        "job": line.job,
+        "state": line.state,
+        "run": {"name": run.name, "since": stamp(run.started_at), "arn": run.arn, "task": line.task} if run else None,
+        "last_run": entry_json(last) if last else None,
+        "usual_seconds": {"median": usual.median.total_seconds(), "p95": usual.p95.total_seconds(), "runs": usual.runs}
+        if usual
+        else None,
+        "next_time": stamp(line.next_time) if line.next_time else None,
+        "last_skip": {"at": stamp(when), "outcome": step.outcome, "reason": step.reason} if when and step else None,
+        "paused": {"since": stamp(line.pause.since), "reason": line.pause.reason} if line.pause else None,
+        "drift": [*line.drift, *stage_drift],
+    }

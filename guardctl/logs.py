@@ -1,0 +1,232 @@
+"""The log lines of a run's ECS task, and of the decision that started it. Nothing here writes."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Literal
+
+from chalicelib import tasks
+from chalicelib.executions import StepFunctions
+from chalicelib.jobs import Job
+from chalicelib.names import run_name, run_number
+from guardctl.errors import Stop
+from guardctl.ledger import Record
+from guardctl.records import Reader
+from guardctl.stage import Stage
+
+_POLL_SECONDS = 2.0
+_LAG = timedelta(minutes=1)
+"""The checker's line may be written a little after its execution has ended."""
+_QUIET_ROUNDS = 3
+"""So many rounds without a line end `--follow` once the run has ended: the driver sends the last lines late."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A log line. `at` is UTC."""
+
+    at: datetime
+    source: Literal["decision", "task"]
+    message: str
+    task: str | None = None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """An ECS task that a run started."""
+
+    task: str
+    definition: str | None = None
+    """Its task definition; None where nothing tells any more."""
+    container_id: str | None = None
+    """Its container's Docker ID, while ECS shows it."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where CloudWatch Logs keeps a container's lines."""
+
+    group: str
+    name: str
+    region: str | None
+
+
+def find_run(stage: Stage, job: Job, asked: str | None) -> str:
+    """The name of the run: ``run-000042`` for "42" or "run-000042", the newest one for None. Raises `Stop`."""
+    if asked is None:
+        page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
+        newest = max((number for e in page if (number := run_number(e.name))), default=None)
+        if newest is None:
+            raise Stop(f"{job.name} has not run yet: no run is visible")
+        return run_name(newest)
+    name = run_name(int(asked)) if asked.isascii() and asked.isdigit() else asked
+    if run_number(name) is None:
+        raise Stop(f"{asked!r} is not a run; write run-000042, or 42")
+    return name
+
+
+def decision(reader: Reader, run: Record) -> Iterator[Line]:
+    """What the checker logged for the start that became this run. Raises `Stop` if its log group is not there."""
+    guard = reader.guard(run.guard_execution) if run.guard_execution else None
+    if guard is None:
+        return
+    client, group = reader.stage.logs, f"/aws/lambda/batch-guard-{reader.stage.name}-check"
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=group,
+        filterPattern=f'"{guard.name}"',
+        startTime=_milliseconds(guard.started_at),
+        endTime=_milliseconds((guard.stopped_at or datetime.now(UTC)) + _LAG),
+    )
+    try:
+        for page in pages:
+            for event in page["events"]:
+                if line := _decision(event["message"]):
+                    yield Line(_moment(event["timestamp"]), "decision", line)
+    except client.exceptions.ResourceNotFoundException as error:
+        raise Stop(f"there is no log group {group}: has the checker run yet, and may it write logs?") from error
+
+
+def launches(stage: Stage, job: Job, run: str) -> list[Launch]:
+    """The tasks of a run, in the order of their start: from its history, and from ECS while that shows them."""
+    arn = stage.run(job.name, run)
+    pages = stage.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
+    found = {launch.task: launch for page in pages for launch in started_in(page["events"])}
+    newest = tasks.newest_task(stage.ecs, job.ecs, arn)
+    if newest:
+        found.setdefault(newest.arn, Launch(newest.arn))
+    return [_seen(stage, job, launch) for launch in found.values()]
+
+
+def started_in(events: Any) -> Iterator[Launch]:
+    """The tasks that events of a run's history name: what RunTask answered, or what the failed step told."""
+    for event in events:
+        for details in event.values():
+            if isinstance(details, dict):
+                for key in ("output", "cause"):
+                    yield from _tasks_in(_parsed(details.get(key)))
+
+
+def stream(definition: Mapping[str, Any], container: str, launch: Launch) -> Stream:
+    """The stream of a container of a task definition. Raises `Stop` where its lines are not in CloudWatch Logs."""
+    known = {each["name"]: each for each in definition.get("containerDefinitions", [])}
+    if container not in known:
+        raise Stop(f"the task definition has no container {container}; it has {', '.join(sorted(known))}")
+    logging = known[container].get("logConfiguration") or {}
+    driver, options = logging.get("logDriver"), logging.get("options") or {}
+    if driver != "awslogs" or "awslogs-group" not in options:
+        how = f"logs through {driver}" if driver else "has no log driver in its task definition"
+        raise Stop(f"container {container} {how}; guardctl reads awslogs only")
+    prefix = options.get("awslogs-stream-prefix")
+    name = f"{prefix}/{container}/{launch.task.rpartition('/')[2]}" if prefix else launch.container_id
+    if name is None:
+        raise Stop(
+            f"container {container} has no awslogs-stream-prefix, so its stream is named after its container, "
+            f"which ECS shows only for about an hour; look in {options['awslogs-group']}"
+        )
+    return Stream(options["awslogs-group"], name, options.get("awslogs-region"))
+
+
+@dataclass
+class Tail:
+    """Reads one stream from its beginning, and goes on where it stopped."""
+
+    stage: Stage
+    where: Stream
+    task: str
+    _token: str | None = None
+
+    @cached_property
+    def _client(self) -> Any:
+        return self.stage.client("logs", self.where.region)
+
+    def lines(self) -> Iterator[Line]:
+        """What has been written since the last call; nothing while there is no such stream yet."""
+        while True:
+            more = {"nextToken": self._token} if self._token else {}
+            try:
+                answer = self._client.get_log_events(
+                    logGroupName=self.where.group, logStreamName=self.where.name, startFromHead=True, **more
+                )
+            except self._client.exceptions.ResourceNotFoundException:
+                return
+            for event in answer["events"]:
+                yield Line(_moment(event["timestamp"]), "task", event["message"], self.task)
+            if answer["nextForwardToken"] == self._token:
+                return
+            self._token = answer["nextForwardToken"]
+
+
+def of_tasks(reader: Reader, job: Job, run: str, *, follow: bool) -> Iterator[Line]:
+    """The lines of the run's tasks, one task after the other. With `follow` until the run has ended."""
+    tails: dict[str, Tail] = {}
+    quiet = 0
+    while True:
+        record = reader.run(job.name, run)
+        for launch in launches(reader.stage, job, run):
+            if launch.task not in tails:
+                definition = _definition(reader.stage, job, launch)
+                tails[launch.task] = Tail(reader.stage, stream(definition, job.ecs.container, launch), launch.task)
+        count = 0
+        for tail in tails.values():
+            for line in tail.lines():
+                count += 1
+                yield line
+        quiet = 0 if count or record is None or record.status == "RUNNING" else quiet + 1
+        if not follow or quiet >= _QUIET_ROUNDS:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _seen(stage: Stage, job: Job, launch: Launch) -> Launch:
+    """The launch, with what ECS still shows of it."""
+    answer = stage.ecs.describe_tasks(cluster=job.ecs.cluster, tasks=[launch.task])["tasks"]
+    if not answer:
+        return launch
+    containers = {each.get("name"): each for each in answer[0].get("containers", [])}
+    identity = containers.get(job.ecs.container, {}).get("runtimeId")
+    return replace(launch, definition=answer[0]["taskDefinitionArn"], container_id=identity)
+
+
+def _definition(stage: Stage, job: Job, launch: Launch) -> Mapping[str, Any]:
+    answer = stage.ecs.describe_task_definition(taskDefinition=launch.definition or job.ecs.task_definition)
+    definition: Mapping[str, Any] = answer["taskDefinition"]
+    return definition
+
+
+def _tasks_in(value: Any) -> Iterator[Launch]:
+    """AWS writes TaskArn, the emulator taskArn."""
+    if isinstance(value, dict):
+        lower = {key[:1].lower() + key[1:]: inner for key, inner in value.items()}
+        if isinstance(lower.get("taskArn"), str):
+            yield Launch(lower["taskArn"], lower.get("taskDefinitionArn"))
+            return
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _tasks_in(inner)
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _decision(message: str) -> str | None:
+    """The checker's structured line, in words; None for Lambda's own lines and for metrics."""
+    line = _parsed(message)
+    if not isinstance(line, dict) or "outcome" not in line:
+        return None
+    return ": ".join(str(line[key]) for key in ("message", "outcome", "reason") if line.get(key))
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

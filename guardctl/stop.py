@@ -1,0 +1,91 @@
+"""Stopping a job's run and its task, and nobody else's: first the run, so that it starts no further task."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from chalicelib import tasks
+from chalicelib.executions import StepFunctions
+from chalicelib.guard import TASK_LAG, Execution, Task
+from chalicelib.jobs import Job
+from chalicelib.names import execution_arn, pause_number
+from guardctl.stage import Stage
+
+_POLL_SECONDS = 2.0
+_CLOCKS = timedelta(seconds=1)
+"""How far the clocks of Step Functions and ECS may be apart; the next attempt of a run is half a minute away."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What would be stopped: a run, its tasks, and orphans of earlier runs."""
+
+    run: Execution | None
+    tasks: tuple[Task, ...]
+    others: tuple[Task, ...] = ()
+    """Live tasks of the family that this guard did not start; they are left alone."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to stop."""
+        return self.run is not None or bool(self.tasks)
+
+
+def look(stage: Stage, job: Job) -> Target:
+    """What is alive of the job. Raises what `chalicelib.aws.reading` raises."""
+    page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
+    run = next((e for e in page if not e.closed and pause_number(e.name) is None), None)
+    alive = [task for task in tasks.evidence(stage.ecs, job.ecs).tasks if task.alive and not task.service]
+    prefix = execution_arn(stage.machine(job.name), "")
+    return Target(
+        run,
+        tuple(task for task in alive if (task.execution or "").startswith(prefix)),
+        tuple(task for task in alive if task.execution is None),
+    )
+
+
+def stop(stage: Stage, job: Job, target: Target, cause: str, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Stop the run, then every task of the job until none is alive; the ARNs of the tasks, all seen STOPPED.
+
+    A task that RunTask accepted may be hidden for five minutes (AWS): until the run's last one has been seen, it is
+    looked for.
+    """
+    stopped_at = datetime.now(UTC)
+    if target.run:
+        with suppress(stage.stepfunctions.exceptions.ValidationException):  # it ended on its own meanwhile
+            answer = stage.stepfunctions.stop_execution(executionArn=target.run.arn, cause=cause)
+            stopped_at = answer["stopDate"].astimezone(UTC)
+    told: set[str] = set()
+    while True:
+        seen = _tasks(stage, job)
+        alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
+        for arn in sorted(alive - told):
+            stage.ecs.stop_task(cluster=job.ecs.cluster, task=arn, reason=cause[:255])
+            told.add(arn)
+        hidden = target.run is not None and not _last_one_seen(target.run, seen, told, stopped_at)
+        if not alive and (not hidden or datetime.now(UTC) - stopped_at >= TASK_LAG):
+            return tuple(sorted(told))
+        say(f"waiting until {_named(alive)} STOPPED" if alive else "looking for a task that ECS may not show yet")
+        time.sleep(_POLL_SECONDS)
+
+
+def _tasks(stage: Stage, job: Job) -> list[Task]:
+    prefix = execution_arn(stage.machine(job.name), "")
+    return [t for t in tasks.evidence(stage.ecs, job.ecs).tasks if (t.execution or "").startswith(prefix)]
+
+
+def _stopped(seen: Iterable[Task]) -> set[str]:
+    return {task.arn for task in seen if not task.alive}
+
+
+def _last_one_seen(run: Execution, seen: Iterable[Task], told: set[str], stopped_at: datetime) -> bool:
+    """Whether the run's last task is known: it was alive when the run was stopped. A run has one at a time."""
+    mine = [task for task in seen if task.execution == run.arn]
+    return any(task.arn in told or (task.stopped_at and task.stopped_at >= stopped_at - _CLOCKS) for task in mine)
+
+
+def _named(arns: Iterable[str]) -> str:
+    names = [arn.rpartition("/")[2] for arn in sorted(arns)]
+    return f"task {names[0]} is" if len(names) == 1 else f"tasks {', '.join(names)} are"
