@@ -27,7 +27,8 @@ app = typer.Typer(
 )
 for commands in (deploying, starting, pausing, status, ledger, logs):
     for command in commands.app.registered_commands:
-        command.epilog = f"{command.epilog}\n\n{EXIT_CODES}"
+        if "Exit codes:" not in (command.epilog or ""):  # a command may have words of its own for them
+            command.epilog = f"{command.epilog}\n\n{EXIT_CODES}"
     app.add_typer(commands.app)
 
 
@@ -41,9 +42,10 @@ def main() -> None:
     except (CantTell, NotDeployed, PermissionDenied, Misconfigured) as error:
         err.print(str(error), markup=False)
         sys.exit(AWS)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
+            err.print("interrupted")
+        raise
 
 
 if __name__ == "__main__":

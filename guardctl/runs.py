@@ -4,14 +4,13 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.guard import stamp
 from chalicelib.names import execution_arn
-from guardctl.errors import Stop
+from guardctl.errors import AWS, Stop
 from guardctl.ledger import repetition_name
 from guardctl.stage import Stage
 
@@ -50,12 +49,21 @@ def start(
         event["first"] = True
     if anyway:
         event["anyway"] = True
+    errors = stage.stepfunctions.exceptions
     for name in _names(job, scheduled_at):
-        with suppress(stage.stepfunctions.exceptions.ExecutionAlreadyExists):
+        try:
             answer = stage.stepfunctions.start_execution(
                 stateMachineArn=stage.guard, name=name, input=json.dumps(event)
             )
             return answer["executionArn"]
+        except errors.ExecutionAlreadyExists:
+            continue
+        except errors.StateMachineDoesNotExist as error:
+            raise Stop(
+                f"stage {stage.name} is not deployed here: {stage.guard} does not exist; "
+                f"deploy it with: python -m guardctl deploy --stage {stage.name}",
+                AWS,
+            ) from error
     raise Stop(f"{job} has been started by hand {_REPETITIONS} times for {stamp(scheduled_at or datetime.now(UTC))}")
 
 

@@ -31,7 +31,10 @@ def package(
     directory: Annotated[str, typer.Argument(help="Where to leave sam.json and deployment.zip.")] = "build",
     stage: StageOption = "dev",
 ) -> None:
-    """One template for pipelines: the functions and the machines together, in DIRECTORY/sam.json."""
+    """One template for pipelines, with functions and machines.
+
+    Leaves DIRECTORY/sam.json and DIRECTORY/deployment.zip.
+    """
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
     with out.status("packaging…"):
@@ -49,7 +52,10 @@ def deploy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     bucket: Annotated[str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes.")] = None,
 ) -> None:
-    """Deploy the state machines (CloudFormation), then the functions (chalice deploy)."""
+    """Deploy a stage: its state machines, then its functions.
+
+    The machines through CloudFormation, the functions through chalice deploy.
+    """
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)
@@ -88,7 +94,7 @@ def destroy(
     stage: StageOption = "dev",
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
-    """Remove the functions and the state machines of a stage, asking first."""
+    """Remove a stage, its functions and machines, asking first."""
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)

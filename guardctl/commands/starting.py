@@ -33,7 +33,10 @@ def run(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a job by hand, through its guard: it steps back when the job is running."""
+    """Start a job by hand, through its guard.
+
+    It steps back when the job is running, as a scheduled start does.
+    """
     import shlex  # noqa: PLC0415 (only this command splits)
 
     from guardctl import runs  # noqa: PLC0415 (needs nothing of it elsewhere)
