@@ -358,7 +358,7 @@ def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> _Blo
             if isinstance(clean, NeedDetails):
                 return clean
             if not clean:
-                return "orphan", _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
+                return _task_of_a_run(task, name, facts)
     listed = {execution.name: execution for execution in facts.executions or ()}
     described = {name: details.execution for name, details in facts.details.items() if details}
     for execution in (described | listed).values():  # the run that won may be too new for the page
@@ -381,6 +381,21 @@ def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> _Blo
                 ),
             )
     return None
+
+
+def _task_of_a_run(task: Task, name: str, facts: Facts) -> _Blocked:
+    """An orphan only if its run is known to be closed: one that is not visible yet may be in good health.
+
+    A later run is as good a proof as its own end, since only somebody who saw it closed could start that one.
+    """
+    executions = facts.executions or ()
+    details = facts.details.get(name)
+    seen = [*(e for e in executions if e.name == name), *([details.execution] if details else [])]
+    latest = max((run_number(e.name) or 0 for e in executions), default=0)
+    if any(execution.closed for execution in seen) or latest > (run_number(name) or 0):
+        return "orphan", _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
+    holder = _run_holder(seen[0]) if seen else Holder("run", name, task.execution or "")
+    return "run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}"
 
 
 def _outlived(execution: Execution, evidence: Evidence) -> bool:

@@ -53,6 +53,7 @@ def waiters(**of: Execution) -> dict[str, Details | None]:
     return {f"nightly-report-after-{name.replace('_', '-')}": Details(e, None, "another") for name, e in of.items()}
 
 
+NOT_VISIBLE_YET = History((run(41),), tasks=(task(of="run-000042"),), details={"run-000042": None})
 WAITS = execution("w", "RUNNING", began=5)
 GAVE_UP = execution("w", "FAILED", began=90, ended=30)
 
@@ -69,7 +70,9 @@ TABLE = [
     pytest.param(orphans_stopped(start(look=2)), BY_HAND, Decision("skip", "a task that this guard", error="AlreadyRunning"), id="orphans = stop: a task by hand is nobody's orphan"),
     pytest.param(orphans_stopped(start(look=2)), RUNS, Decision("skip", "run-000041 has", error="AlreadyRunning"), id="orphans = stop: a run in progress has no orphan"),
     pytest.param(replace(orphans_stopped(start(look=2)), deadline=NOW), ORPHAN, Decision("skip", "run-000041 was closed", error="AlreadyRunning"), id="orphans = stop: not beyond the deadline"),
+    pytest.param(orphans_stopped(start(look=2)), NOT_VISIBLE_YET, Decision("skip", "run-000042 is not seen closed, and its task is alive", error="AlreadyRunning"), id="orphans = stop: a task whose run is not visible yet is no orphan"),
     # replace
+    pytest.param(start("replace", look=2), NOT_VISIBLE_YET, Decision("skip", "run-000042 is not seen closed, and its task is alive", error="AlreadyRunning"), id="replace: a run that is not visible yet is not replaced"),
     pytest.param(start("replace"), RUNS, Decision("stop_run", "run-000041 has been running", wait_seconds=5), id="replace: a run that began before it is stopped"),
     pytest.param(start("replace", look=2), UNSEEN, Decision("wait", "run-000041 ended as ABORTED", wait_seconds=5), id="replace: what it stopped must be seen STOPPED"),
     pytest.param(start("replace", look=2), ORPHAN, Decision("stop_task", "run-000041 was closed, but", wait_seconds=5), id="replace: and its task is stopped if Step Functions left it behind"),

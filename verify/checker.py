@@ -15,7 +15,16 @@ from chalicelib import check, guard, overlap
 from chalicelib.executions import Page
 from chalicelib.guard import Details, Execution
 from chalicelib.jobs import parse
-from chalicelib.names import batch_machine, execution_arn, machine_arn, run_name, run_number
+from chalicelib.names import (
+    batch_machine,
+    execution_arn,
+    guard_machine,
+    machine_arn,
+    pause_name,
+    pause_number,
+    run_name,
+    run_number,
+)
 from verify.world import (
     ABORTED,
     EARLIER,
@@ -29,14 +38,19 @@ from verify.world import (
     STOPPED_SINCE,
     SUCCEEDED,
     UNCLEAR,
+    Features,
 )
 
-NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
+BEGAN = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
+"""When the asking guard execution began, by its own account."""
+LATE = timedelta(hours=2)
+"""Later than any deadline of the model's job."""
 LAMBDA = "arn:aws:lambda:eu-west-1:123456789012:function:batch-guard-dev-check"
-MACHINE = machine_arn(LAMBDA, batch_machine("dev", "nightly"))
-ME = "arn:aws:states:eu-west-1:123456789012:execution:batch-guard-dev:me"
-OTHER = "arn:aws:states:eu-west-1:123456789012:execution:batch-guard-dev:another"
+JOB = "nightly"
+MACHINE = machine_arn(LAMBDA, batch_machine("dev", JOB))
+GUARD_MACHINE = machine_arn(LAMBDA, guard_machine("dev"))
 OUTSIDER = 0  # the task started by hand, where the tasks of runs have the run's number
+PAUSE = -1  # likewise: the execution that pauses the job
 ODD = "PENDING_REDRIVE"
 
 _ENDED = {
@@ -46,21 +60,19 @@ _ENDED = {
     RESTED: guard.NAMES_LAST,
     FORGOTTEN: timedelta(days=90),
 }
-_JOBS = parse(
-    """
-    [jobs.nightly]
-    schedule = "0 * * * *"
-    grace = "15s"
-    [jobs.nightly.ecs]
-    cluster = "batch"
-    task_definition = "report"
-    container = "app"
-    command = ["bin/report"]
-    launch_type = "EC2"
-    """,
-    stage="dev",
-    place="verify",
-)
+_JOBS_FILE = """
+[jobs.{job}]
+schedule = "0 0 1 1 *"
+grace = "15s"
+overlap = "{overlap}"
+orphans = "{orphans}"
+[jobs.{job}.ecs]
+cluster = "batch"
+task_definition = "report"
+container = "app"
+command = ["bin/report"]
+launch_type = "EC2"
+"""
 
 
 class Shown(NamedTuple):
@@ -70,6 +82,8 @@ class Shown(NamedTuple):
     status: str
     age: int = JUST_NOW
     mine: bool = False
+    older: bool = True
+    """It began before the asking guard did."""
 
 
 class Read(NamedTuple):
@@ -112,30 +126,37 @@ class _Pause(BaseException):
 class RealChecker:
     """`check.Checker`, with another `decide` if a mutant brings one."""
 
-    def __init__(self, decide: Decide = overlap.decide) -> None:
+    def __init__(self, features: Features, decide: Decide = overlap.decide) -> None:
+        text = _JOBS_FILE.format(job=JOB, overlap=features.overlap, orphans=features.orphans)
+        self._jobs = parse(text, stage="dev", place="verify")
         self._decide = decide
         self.ask = functools.cache(self._ask)
 
-    def _ask(self, event: str, reads: tuple[Read, ...]) -> Answer:
-        recorded = _Recorded(reads)
+    def _ask(self, event: str, late: bool, reads: tuple[Read, ...]) -> Answer:
+        asking = json.loads(event)
+        now = BEGAN + LATE if late else BEGAN
+        recorded = _Recorded(reads, now, asking["guard"]["execution"])
         clients: Any = recorded  # in place of two AWS clients
-        checker = check.Checker(lambda: _JOBS, LAMBDA, clients, lambda: clients, lambda: NOW, self._decide)
+        checker = check.Checker(lambda: self._jobs, LAMBDA, clients, lambda: clients, lambda: now, self._decide)
         try:
-            answer = checker.answer(json.loads(event))
+            answer = checker.answer(asking)
         except _Pause as pause:
             return pause.wanted
         except guard.CantTell as error:
             return Failed(type(error).__name__)
         # What is said to people is dropped: no state machine branches on it, and it would tell equal states apart.
-        holder = answer.get("holder") and {"name": answer["holder"]["name"]}
-        return Decided(json.dumps({**answer, "reason": "", "holder": holder}, sort_keys=True))
+        holder = answer.get("holder") and {"name": answer["holder"]["name"], "arn": answer["holder"]["arn"]}
+        told = {"reason": "", "holder": holder, "skips_in_a_row": 0}
+        return Decided(json.dumps({**answer, **told}, sort_keys=True))
 
 
 class _Recorded:
     """Both AWS clients: answers from the recording, in order, and pauses where it ends."""
 
-    def __init__(self, reads: tuple[Read, ...]) -> None:
+    def __init__(self, reads: tuple[Read, ...], now: datetime, me: str) -> None:
         self._reads = iter(reads)
+        self._now = now
+        self._me = me
 
     def _next(self, what: str, of: Any = None) -> Any:
         read = next(self._reads, None)
@@ -147,60 +168,67 @@ class _Recorded:
     def page(self, _machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
         assert token is None, "the model's histories fit one page"
         assert not only_running
-        return Page(tuple(map(_execution, self._next("page"))))
+        return Page(tuple(_execution(shown, self._now) for shown in self._next("page")))
 
     def details(self, arn: str) -> Details | None:
-        number = run_number(arn.rsplit(":", 1)[-1])
-        shown: Shown | None = self._next("details", number)
+        machine, _, name = arn.rpartition(":")
+        if machine + ":" == execution_arn(GUARD_MACHINE, ""):
+            shown: Shown | None = self._next("waiter", name)
+        else:
+            shown = self._next("details", PAUSE if pause_number(name) else run_number(name))
         if shown is None:
             return None
         error = {FAILED: "BatchGuard.TaskFailed", UNCLEAR: "Unclean.LostSight"}.get(shown.status)
-        return Details(_execution(shown), error, ME if shown.mine else OTHER)
+        return Details(_execution(shown, self._now), error, self._me if shown.mine else "somebody else's")
 
     def created_at(self, _machine: str) -> datetime:
-        return NOW - (guard.NAMES_LAST if self._next("created_at") else timedelta(days=1))
+        return self._now - (guard.NAMES_LAST if self._next("created_at") else timedelta(days=1))
 
     def list_tasks(self, *, desiredStatus: str, **_: Any) -> Mapping[str, Any]:  # noqa: N803 (AWS's spelling)
         return {"taskArns": [_task_arn(number) for number in self._next("tasks", desiredStatus)]}
 
     def describe_tasks(self, *, tasks: list[str], **_: Any) -> Mapping[str, Any]:
         numbers = tuple(int(arn.rsplit("/", 1)[-1]) for arn in tasks)
-        return {"tasks": list(map(_task, self._next("describe", numbers)))}
+        return {"tasks": [_task(seen, self._now) for seen in self._next("describe", numbers)]}
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AssertionError(f"the model has no answer to {name}")
 
 
-def _execution(shown: Shown) -> Execution:
-    name = run_name(shown.number)
+def _execution(shown: Shown, now: datetime) -> Execution:
+    name = pause_name(1) if shown.number == PAUSE else run_name(shown.number)
     arn = execution_arn(MACHINE, name)
+    started = _began(older=shown.older)
     if shown.status in {OPEN, ODD}:
-        return Execution(arn, name, shown.status, NOW - timedelta(minutes=1))
-    ended = NOW - _ENDED[shown.age]
+        return Execution(arn, name, shown.status, started)
     status = {UNCLEAR: "FAILED"}.get(shown.status, shown.status)
     assert status in {SUCCEEDED, FAILED, ABORTED}
-    return Execution(arn, name, status, ended - timedelta(hours=1), ended)
+    return Execution(arn, name, status, started, now - _ENDED[shown.age])
+
+
+def _began(*, older: bool) -> datetime:
+    return BEGAN - timedelta(minutes=1) if older else BEGAN + timedelta(seconds=1)
 
 
 def _task_arn(number: int) -> str:
     return f"arn:aws:ecs:eu-west-1:123456789012:task/batch/{number:06d}"
 
 
-def _task(seen: tuple[int, str, int]) -> Mapping[str, Any]:
-    number, status, age = seen
+def _task(seen: tuple[int, str, int, bool], now: datetime) -> Mapping[str, Any]:
+    number, status, age, older = seen
     override: dict[str, Any] = {"name": "app", "command": ["bin/report"]}
     if number != OUTSIDER:
         execution = execution_arn(MACHINE, run_name(number))
         override["environment"] = [{"name": "BATCH_EXECUTION", "value": execution}]
     stopped = {
-        STOPPED: NOW - _ENDED[age] - 2 * guard.CLOCKS,
-        STOPPED_SINCE: NOW - _ENDED[age] + timedelta(seconds=1),
+        STOPPED: now - _ENDED[age] - 2 * guard.CLOCKS,
+        STOPPED_SINCE: now - _ENDED[age] + timedelta(seconds=1),
     }
     return {
         "taskArn": _task_arn(number),
         "taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/report:1",
         "lastStatus": "STOPPED" if status in stopped else "RUNNING",
-        "createdAt": NOW - timedelta(days=1),
+        "createdAt": _began(older=older),
         "stoppedAt": stopped.get(status),
         "overrides": {"containerOverrides": [override]},
     }

@@ -15,6 +15,8 @@ from verify.protocol import Guarded
 from verify.world import ENDLESS, LOST, NO_TASK, Features, World, fault, happenings, rests
 
 State = tuple[int, ...]
+Outcome = tuple[tuple[int, ...], int, str | None]
+"""Of one step: the guard after it (and what it started), the world, and what is wrong."""
 T = TypeVar("T", bound=Hashable)
 
 
@@ -74,7 +76,7 @@ class Explorer:
         self.scenario = scenario
         self.guards: Numbered[Any] = Numbered()
         self.worlds: Numbered[World] = Numbered()
-        self._steps: dict[tuple[int, int], list[tuple[int, int, str | None]]] = {}
+        self._steps: dict[tuple[int, int], list[Outcome]] = {}
         self._happenings: dict[int, list[tuple[int, bool, str | None]]] = {}
         self._rests: dict[int, list[int]] = {}
         self._later: dict[int, int | None] = {}
@@ -127,9 +129,9 @@ class Explorer:
             if steps is None:
                 steps = self._work_out(guard, world)
             rest = guards[:index] + guards[index + 1 :]
-            for next_guard, next_world, wrong in steps:
-                after = self._state(next_world, [*rest, next_guard])
-                over = wrong is None and self._ended_(next_guard) and all(map(self._ended_, rest))
+            for stepped, next_world, wrong in steps:
+                after = self._state(next_world, [*rest, *stepped])
+                over = wrong is None and all(map(self._ended_, stepped)) and all(map(self._ended_, rest))
                 result.append((after, self._lost(after) if over else wrong))
         for next_world, five_minutes, wrong in self._happen(world):
             if not five_minutes:
@@ -148,16 +150,17 @@ class Explorer:
         guards = sorted(guards)
         return (world, *guards)
 
-    def _work_out(self, guard: int, world: int) -> list[tuple[int, int, str | None]]:
+    def _work_out(self, guard: int, world: int) -> list[Outcome]:
         value, around = self.guards.values[guard], self.worlds.values[world]
-        steps: dict[tuple[int, int, str | None], None] = {}
+        steps: dict[Outcome, None] = {}
         if not self.protocol.ended(value):
             for step in self.protocol.steps(value, around):
-                after = (self.guards(step.guard), self.worlds(step.world), step.fault or fault(step.world))
-                if after[:2] != (guard, world) or after[2]:
-                    steps[after] = None
+                after = tuple(map(self.guards, (step.guard, *step.more)))
+                outcome = (after, self.worlds(step.world), step.fault or fault(step.world))
+                if outcome != ((guard,), world, None):
+                    steps[outcome] = None
             if not steps:
-                steps[guard, world, ENDLESS] = None
+                steps[(guard,), world, ENDLESS] = None
         self._steps[guard, world] = list(steps)
         return self._steps[guard, world]
 
@@ -220,12 +223,14 @@ class Explorer:
             for step in self.protocol.steps(value, around):
                 after = [*guards]
                 after[index] = self.guards(step.guard)
+                after.extend(map(self.guards, step.more))
                 if self._state(self.worlds(step.world), after) != target:
                     continue
                 if wrong and wrong not in {step.fault, fault(step.world), LOST}:
                     continue
                 glue = "" if step.said.startswith("'s") else " "
-                return f"{names[index]}{glue}{step.said}", _sorted_names(after, names)
+                waiters = [f"the waiter of {names[index].removeprefix('the waiter of ')}"] * len(step.more)
+                return f"{names[index]}{glue}{step.said}", _sorted_names(after, [*names, *waiters])
         for after_world, said, five in happenings(around, self.scenario.features):
             after = [self._five_minutes_later(g) if five else g for g in guards]  # type: ignore[misc]  # checked below
             if None not in after and self._state(self.worlds(after_world), after) == target:

@@ -16,7 +16,8 @@ from chalicelib import guard, overlap
 from verify.asl import GUARD_FILE, Asl
 from verify.checker import Decide, RealChecker
 from verify.explore import Scenario
-from verify.ours import SCHEDULE, UNLUCKY, Ours
+from verify.machine import SCHEDULE, UNLUCKY
+from verify.ours import Ours
 from verify.scenarios import HISTORIES, NOBODY, NOTHING, RUN
 
 
@@ -39,7 +40,7 @@ class Mutant:
             states = machine["States"]
             states[self.where] = json.loads(_changed(json.dumps(states[self.where]), self.line, self.wrong))
             return Ours(features, asl=Asl(machine))
-        return Ours(features, RealChecker(_decide_with(self.where, self.line, self.wrong)))
+        return Ours(features, RealChecker(features, _decide_with(self.where, self.line, self.wrong)))
 
 
 def _changed(text: str, line: str, wrong: str) -> str:

@@ -20,6 +20,8 @@ class Step(Generic[G]):
     world: World
     said: str
     fault: str | None = None
+    more: tuple[G, ...] = ()
+    """What it has started besides: another guard, which waits in its stead."""
 
 
 class Guarded(Protocol[G]):

@@ -7,7 +7,23 @@ from pathlib import Path
 from verify.explore import Found
 from verify.ours import Ours
 from verify.run import PROTOCOLS, SIDE_BY_SIDE, Exploration
-from verify.world import ENDLESS, FAULTS, JOINED, LOST, MANY, OVERLAP, TWICE, TWO_TASKS, WRONG, Features
+from verify.world import (
+    CHASED,
+    ENDLESS,
+    FAULTS,
+    FAULTS_OF_POLICIES,
+    JOINED,
+    LOST,
+    MANY,
+    OVERLAP,
+    STOPPED_WRONGLY,
+    TWICE,
+    TWO_TASKS,
+    TWO_WAIT,
+    UNPAUSED,
+    WRONG,
+    Features,
+)
 
 FILE = Path(__file__).parent.parent / "docs" / "proof.md"
 Results = Mapping[Exploration, Found]
@@ -25,6 +41,7 @@ WORDS = {
     "slow_checks": "slow checks",
     "misfits": "a deployment gone wrong",
     "fine": "every read alone",
+    "pauses": "a pause",
     "odd_status": "an unknown status",
 }
 MEANING = {
@@ -37,6 +54,10 @@ MEANING = {
     LOST: """: all starts have ended, none has a run, and one of them has no excuse. An excuse is that it was
   aborted, that AWS failed it until its deadline, or that it was shown an *old* run as still running.""",
     ENDLESS: ", or ends without a name.",
+    TWO_WAIT: ".",
+    CHASED: ": so two replacements never stop each other in turn.",
+    STOPPED_WRONGLY: ".",
+    UNPAUSED: " by anything but a keepalive.",
 }
 _INTRO = """\
 # Every interleaving
@@ -91,7 +112,7 @@ def page(results: Results) -> str:
 
 def _page(results: Results) -> Iterator[str]:
     yield _INTRO
-    yield from (f"- *{fault}*{MEANING[fault]}" for fault in FAULTS)
+    yield from (f"- *{fault}*{MEANING[fault]}" for fault in (*FAULTS, *FAULTS_OF_POLICIES))
     ours = [(e.scenario, found) for e, found in results.items() if e.part == "ours"]
     states, steps = sum(f.states for _, f in ours), sum(f.transitions for _, f in ours)
     wrong = sum(len(f.stories) for _, f in ours)
@@ -175,6 +196,10 @@ def _may(found: Found) -> str:
     scenario = found.scenario
     world, features = scenario.world, scenario.features
     may = [WORDS[f.name] for f in fields(Features) if f.name in WORDS and getattr(features, f.name)]
+    if features.overlap != "skip":
+        may.append(f"overlap = {features.overlap}")
+    if features.orphans != "wait":
+        may.append(f"orphans = {features.orphans}")
     if world.mishaps != MANY:
         may.append(f"at most {world.mishaps} of these crashes and lost replies")
     if world.aborts_left:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from verify.explore import Explorer, Found, Scenario
+from verify.machine import SCHEDULE
 from verify.mutants import MUTANTS
-from verify.ours import SCHEDULE, Ours
+from verify.ours import Ours
 from verify.protocol import SAME_EVENT, Guarded
 from verify.rivals import RIVALS
 from verify.scenarios import EMPTY, NOBODY, NOTHING, SCENARIOS

@@ -5,9 +5,10 @@ of them nothing is left out. ``docs/proof.md`` shows which may happen in which.
 """
 
 from dataclasses import fields, replace
+from typing import Any
 
 from verify.explore import Scenario
-from verify.ours import KEEPALIVE, SCHEDULE, UNLUCKY
+from verify.machine import KEEPALIVE, SCHEDULE, UNLUCKY
 from verify.protocol import SAME_EVENT
 from verify.world import ABORTED, ALIVE, FORGOTTEN, LONG_AGO, MANY, SUCCEEDED, Features, Run, World
 
@@ -25,12 +26,15 @@ HISTORIES = {
     "a run just aborted, whose task lives": LEFT_BEHIND,
 }
 
-NOTHING = replace(Features(aborts=0), **{f.name: False for f in fields(Features) if f.type is bool or f.type == "bool"})
+_OFF: dict[str, Any] = {f.name: False for f in fields(Features) if isinstance(f.default, bool)}
+NOTHING = replace(Features(aborts=0), **_OFF)
 MEET = replace(NOTHING, stale=True)
 SLOW = replace(MEET, slow_checks=True)
 LOST = replace(MEET, crashes=True, lost_replies=True)
 LEFT = replace(SLOW, failures=True, unclear=True, slow_stops=True, task_retries=True, old_tasks=True)
 HAND = replace(SLOW, outsider=True, slow_stops=True)
+QUEUE = replace(MEET, overlap="queue")
+REPLACE = replace(MEET, overlap="replace")
 EVERYTHING = Features(slow_stops=False, task_retries=False)
 
 
@@ -69,5 +73,12 @@ SCENARIOS: tuple[Scenario, ...] = (
     *_family("an event comes twice", MEET, {NOBODY: "34", RUN: "3"}, kinds=(SAME_EVENT, SAME_EVENT)),
     *_family("names are lost in a row", MEET, {NOBODY: "34"}, kinds=(UNLUCKY,)),
     *_family("a deployment gone wrong", replace(MEET, misfits=True), {NOBODY: "23"}),
+    *_family("overlap = queue", QUEUE, {NOBODY: "23", RUN: "2"}),
+    *_family("overlap = queue, a crash or lost reply", replace(LOST, overlap="queue"), {NOBODY: "2"}, mishaps=1),
+    *_family("overlap = replace", REPLACE, {NOBODY: "23", RUN: "2"}),
+    *_family("overlap = replace, a crash or lost reply", replace(LOST, overlap="replace"), {NOBODY: "2"}, mishaps=1),
+    *_family("overlap = replace, slowly", replace(LEFT, overlap="replace"), {NOBODY: "2"}),
+    *_family("orphans = stop", replace(MEET, orphans="stop"), {NOBODY: "3", ORPHAN: "23"}, aborts=1),
+    *_family("a pause", replace(MEET, pauses=True), {NOBODY: "234", RUN: "23"}),
     *_family("everything at once", EVERYTHING, {NOBODY: "2"}, aborts=1, mishaps=2),
 )

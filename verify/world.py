@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chalicelib.names import run_name
+from chalicelib.names import run_name, waits_after
 
 JUST_NOW, EARLIER, LONG_AGO, RESTED, FORGOTTEN = range(5)
 
@@ -32,6 +32,7 @@ LIVING = frozenset({ALIVE, STOPPING})
 
 MANY = 99
 DELIVERED, RAN = "delivered", "ran"
+PAUSED, RESUMED = "paused", "resumed"
 
 
 class Run(NamedTuple):
@@ -57,6 +58,13 @@ class Run(NamedTuple):
         return run_name(self.number)
 
 
+class Waiter(NamedTuple):
+    """A guard execution that waits in a queue: its name, and whether it has ended."""
+
+    name: str
+    closed: bool = False
+
+
 class World(NamedTuple):
     """All that is not inside a guard execution."""
 
@@ -68,6 +76,9 @@ class World(NamedTuple):
     aborts_left: int = 0
     restless: int = 0
     """How many long rests may still happen."""
+    waiters: tuple[Waiter, ...] = ()
+    pause: str = ""
+    """PAUSED, then RESUMED."""
     mishaps: int = MANY
     """How many crashes and lost replies may still happen; at MANY it is not counted."""
     delivered: str = ""
@@ -83,6 +94,15 @@ class World(NamedTuple):
     def mishap(self) -> "World":
         """The same world after a crash or a lost reply."""
         return self if self.mishaps == MANY else self._replace(mishaps=self.mishaps - 1)
+
+    def waits(self, name: str) -> Waiter | None:
+        """The guard execution of this name, if it has been started."""
+        return next((waiter for waiter in self.waiters if waiter.name == name), None)
+
+    def with_waiter(self, name: str, *, closed: bool = False) -> "World":
+        """The same world, in which it waits, or has ended."""
+        others = [waiter for waiter in self.waiters if waiter.name != name]
+        return self._replace(waiters=tuple(sorted([*others, Waiter(name, closed)])))
 
     def with_run(self, index: int, **changes: object) -> "World":
         """The same world, one run changed."""
@@ -118,6 +138,12 @@ class Features:
     """The checker's clock is a read of its own, and five minutes may pass before the next."""
     misfits: bool = False
     """A deployment went wrong: StartExecution is denied, or the checker answers what nobody knows."""
+    overlap: str = "skip"
+    """The job's policy when a run is in the way: skip, queue or replace."""
+    orphans: str = "wait"
+    """The job's policy when a task was left behind: wait or stop."""
+    pauses: bool = False
+    """Somebody pauses the job, and resumes it."""
     fine: bool = False
     """Every read is a step of its own; else reads are joined where the others can't tell the difference."""
     odd_status: bool = False
@@ -134,6 +160,10 @@ def happenings(world: World, features: Features) -> Iterator[tuple[World, str, b
         yield world._replace(outsider=ALIVE, outsider_age=JUST_NOW), "somebody starts the batch by hand", False
     if world.outsider == ALIVE:
         yield world._replace(outsider=STOPPED, outsider_age=JUST_NOW), "the task started by hand stops", False
+    if features.pauses and not world.pause:
+        yield world._replace(pause=PAUSED), "somebody pauses the job", False
+    if world.pause == PAUSED:
+        yield world._replace(pause=RESUMED), "somebody resumes the job", False
     if world.lock is not None and not world.lock[1]:
         yield world._replace(lock=(world.lock[0], True)), "the lock's time to live passes", False
     later = _later(world)
@@ -216,6 +246,9 @@ def fault(world: World) -> str | None:
         return OVERLAP
     if sum(run.task in LIVING for run in world.runs) > 1:
         return TWO_TASKS
+    places = [waits_after(waiter.name) for waiter in world.waiters if not waiter.closed]
+    if len({place and place[0] for place in places}) < len(places):
+        return TWO_WAIT
     return None
 
 
@@ -226,4 +259,11 @@ TWICE = "one scheduled time runs twice"
 WRONG = "the verdict is wrong"
 LOST = "the job was free, and nobody ran"
 ENDLESS = "a start does not end"
+TWO_WAIT = "two starts wait behind the same run"
+CHASED = "a replacement stops what began after it"
+STOPPED_WRONGLY = "a task is stopped that is not the job's, or whose run is open"
+UNPAUSED = "a job seen paused is started"
 FAULTS = (OVERLAP, TWO_TASKS, JOINED, TWICE, WRONG, LOST, ENDLESS)
+"""What any guard can do wrong."""
+FAULTS_OF_POLICIES = (TWO_WAIT, CHASED, STOPPED_WRONGLY, UNPAUSED)
+"""What only one can that queues, replaces, stops or pauses."""
