@@ -50,7 +50,9 @@ def package(
 def deploy(
     stage: StageOption = "dev",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
-    bucket: Annotated[str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes.")] = None,
+    bucket: Annotated[
+        str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes; it stays there.")
+    ] = None,
 ) -> None:
     """Deploy a stage: its state machines, then its functions.
 
