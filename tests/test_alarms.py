@@ -327,6 +327,9 @@ def test_they_are_deployed_ring_and_are_taken_away_with_the_stage(emulator: Emul
         over: Any = eventually(told, within=10, what="that a start got through")
         assert over["NewStateValue"] == "OK"
 
+        stage.command("guardctl", "package", "--stage", "watched", "build")
+        lint(stage.directory / "build" / "sam.json")
+
         stage.command("guardctl", "destroy", "--stage", "watched", "--yes")
         assert cloudwatch.describe_alarms(AlarmNamePrefix="batch-guard-watched-")["MetricAlarms"] == []
         assert cloudwatch.list_dashboards(DashboardNamePrefix="batch-guard-watched")["DashboardEntries"] == []

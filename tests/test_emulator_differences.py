@@ -401,20 +401,23 @@ def test_iam_is_not_enforced(sfn: SFNClient) -> None:
     assert outcome(sfn, {"A": start_state("startExecution", target, "by-nobody")})["status"] == "SUCCEEDED"
 
 
-def test_a_function_may_import_whatever_the_emulator_could(emulator: Emulator) -> None:
-    """AWS: only its zip and the runtime's own packages, so what requirements.txt forgets fails there."""
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("app.py", "import pytest\ndef handler(event, context): return pytest.__name__")
+def function(emulator: Emulator, name: str, code: str) -> Any:
+    """What a function with this handler answers."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", code)
     functions = emulator.client("lambda")
     functions.create_function(
-        FunctionName="imports",
-        Runtime="python3.11",
-        Role=ROLE,
-        Handler="app.handler",
-        Code={"ZipFile": code.getvalue()},
+        FunctionName=name, Runtime="python3.11", Role=ROLE, Handler="app.handler", Code={"ZipFile": archive.getvalue()}
     )
-    assert json.load(functions.invoke(FunctionName="imports")["Payload"]) == "pytest"
+    return json.load(functions.invoke(FunctionName=name)["Payload"])
+
+
+def test_a_function_may_import_whatever_the_emulator_could(emulator: Emulator) -> None:
+    """AWS: only its zip and the runtime's own packages, so what requirements.txt forgets fails there."""
+    assert (
+        function(emulator, "imports", "import pytest\ndef handler(event, context): return pytest.__name__") == "pytest"
+    )
 
 
 def template(**resources: object) -> str:
@@ -462,6 +465,51 @@ def test_an_inline_template_has_the_limit_of_aws(emulator: Emulator) -> None:
         emulator.client("cloudformation").create_stack(
             StackName="large", TemplateBody=template(Role=role("x" * 60_000))
         )
+
+
+# CloudWatch
+
+
+def alarm(emulator: Emulator, **more: Any) -> str:
+    """The state of a new alarm that waits for three metrics "Skip" of job a within two of the last three minutes."""
+    cloudwatch = emulator.client("cloudwatch")
+    name = unique("alarm")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace=more.pop("Namespace", "Differences"),
+        MetricName="Skip",
+        Dimensions=[{"Name": "job", "Value": "a"}],
+        Statistic="Sum",
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        Threshold=3,
+        Period=60,
+        EvaluationPeriods=3,
+        DatapointsToAlarm=2,
+        **more,
+    )
+    (found,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return found["StateValue"]
+
+
+def test_an_alarm_is_judged_by_one_statistic_over_all_dimensions(emulator: Emulator) -> None:
+    """AWS: job b's metrics are not job a's, and one period of three is not two."""
+    point: Any = {"MetricName": "Skip", "Dimensions": [{"Name": "job", "Value": "b"}], "Value": 3}
+    emulator.client("cloudwatch").put_metric_data(Namespace="Differences", MetricData=[point])
+    assert alarm(emulator) == "ALARM"
+
+
+def test_an_alarm_does_not_notice_silence(emulator: Emulator) -> None:
+    """AWS: rings within minutes when missing data is breaching, is well when it is not."""
+    for silence in ("breaching", "notBreaching"):
+        assert alarm(emulator, Namespace="Silent", TreatMissingData=silence) == "INSUFFICIENT_DATA"
+
+
+def test_metrics_in_a_log_are_not_read(emulator: Emulator) -> None:
+    """AWS: embedded metric format in a function's log becomes metrics."""
+    declared = {"Namespace": "Embedded", "Dimensions": [["job"]], "Metrics": [{"Name": "Skip"}]}
+    line = json.dumps({"_aws": {"Timestamp": 0, "CloudWatchMetrics": [declared]}, "job": "a", "Skip": 1})
+    assert function(emulator, "embedded", f"def handler(event, context): print({line!r}, flush=True)") is None
+    assert emulator.client("cloudwatch").list_metrics(Namespace="Embedded")["Metrics"] == []
 
 
 def test_the_document_names_every_test_here_and_no_other() -> None:
