@@ -15,7 +15,7 @@ from chalicelib.schedule import parse_schedule
 from guardctl import alarms, deploy, template
 from guardctl.errors import Stop
 from local.emulator import Emulator
-from local.stage import local_stage
+from local.stage import LocalStage, local_stage
 from tests.support import eventually
 from tests.test_template import lint
 
@@ -278,6 +278,15 @@ def test_a_template_becomes_too_large_before_it_has_too_many_resources() -> None
 # --- on the emulator --------------------------------------------------------------------------------------
 
 
+def measured(stage: LocalStage) -> list[str]:
+    """The metrics in the checker's log, in order."""
+    logs = stage.emulator.client("logs")
+    events = logs.filter_log_events(logGroupName=f"/aws/lambda/batch-guard-{stage.name}-check")["events"]
+    lines = [json.loads(e["message"]) for e in events if e["message"].startswith("{")]
+    written = [line["_aws"]["CloudWatchMetrics"] for line in lines if "_aws" in line]
+    return [metric["Name"] for declared in written for each in declared for metric in each["Metrics"]]
+
+
 def test_they_are_deployed_ring_and_are_taken_away_with_the_stage(emulator: Emulator) -> None:
     cloudwatch: Any = emulator.client("cloudwatch")
     sqs, sns = (emulator.session().client(service) for service in ("sqs", "sns"))
@@ -326,6 +335,15 @@ def test_they_are_deployed_ring_and_are_taken_away_with_the_stage(emulator: Emul
         skips_in_a_row(0)
         over: Any = eventually(told, within=10, what="that a start got through")
         assert over["NewStateValue"] == "OK"
+
+        stage.verdicts([stage.start("by-hand")])
+        stage.a_task("by-hand")
+        (skipped,) = stage.verdicts([stage.start("by-hand")])
+        assert skipped["error"] == "BatchGuard.AlreadyRunning"
+        assert eventually(lambda: measured(stage)[-3:], within=10) == ["Wait", "Skip", "SkipsInARow"]
+        stage.finish("by-hand")
+        stage.chalice("invoke", "-n", "check", "--stage", "watched", stdin='{"job": "by-hand"}')
+        assert measured(stage) == ["Start", "SkipsInARow", "Wait", "Skip", "SkipsInARow"]
 
         stage.command("guardctl", "package", "--stage", "watched", "build")
         lint(stage.directory / "build" / "sam.json")
