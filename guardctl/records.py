@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import record, schedule
+from chalicelib import record, schedule, tasks
 from chalicelib.aws import NotDeployed
 from chalicelib.executions import StepFunctions
 from chalicelib.guard import Execution
@@ -20,12 +20,13 @@ from chalicelib.jobs import Job
 from chalicelib.names import run_number, schedule_parameter
 from guardctl.ledger import Entry, Facts, Record, ledger, repetition_name
 from guardctl.stage import Stage
+from guardctl.timeline import HandTask, Row
 
 Progress = Callable[[str], None]
 
-FREELY = 100
+FREELY = 150
 """So many descriptions are asked for at once; what is beyond, at `PER_SECOND`."""
-PER_SECOND = 5
+PER_SECOND = 8
 _SIDE_BY_SIDE = 8
 
 
@@ -75,6 +76,22 @@ class Reader:
                 break
             guards[name] = again
         return ledger(job, [at], self._facts(job, since, now, guards, []))
+
+    def row(self, job: Job, start: datetime, end: datetime, *, limit: int) -> Row:
+        """The job's row of a timeline: its entries, and the tasks by hand that ECS still shows."""
+        try:
+            entries, left_out = self.entries(job, start, end, limit=limit)
+        except NotDeployed:
+            return Row(job=job.name, entries=(), deployed=False)
+        self.progress(f"{job.name}: tasks")
+        evidence = tasks.evidence(self.stage.ecs, job.ecs)
+        by_hand = [
+            HandTask(arn=task.arn, started=task.created_at, ended=task.stopped_at)
+            for task in evidence.tasks
+            if task.execution is None and not task.service and task.created_at
+            if job.outsiders == "family" or (job.outsiders == "command" and task.command == evidence.command)
+        ]
+        return Row(job=job.name, entries=tuple(entries), tasks=tuple(by_hand), left_out=left_out)
 
     def deployed(self, job: Job) -> tuple[Job, datetime]:
         """The job with the schedule that is deployed, and since when it has had it (UTC).

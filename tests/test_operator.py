@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,12 +208,35 @@ def test_logs_say_where_lines_are_that_they_can_not_show(stage: LocalStage) -> N
     stage.finish("logged-elsewhere")
 
 
+def test_the_timeline_shows_runs_skips_and_tasks_by_hand(stage: LocalStage, tmp_path: Path) -> None:
+    stage.ended(due(stage, "drawn", midnight(3)))
+    stage.ended(due(stage, "drawn", midnight(2)))
+    stage.finish("drawn")
+    by_hand = stage.run_task_by_hand("drawn")
+    (row,) = guardctl_json(stage, "timeline", "drawn", "--since", "7d")
+    assert [(e["outcome"], e["run"]) for e in row["entries"]] == [("ran", "run-000001"), ("skipped", None)]
+    assert [(t["arn"], t["ended_at"]) for t in row["tasks_by_hand"]] == [(by_hand, None)]
+    picture = guardctl(stage, "timeline", "drawn", "--since", "7d")
+    assert picture.endswith("█ ran 1   ○ skipped 1   ▒ a task by hand\n")
+
+    page = tmp_path / "timeline.html"
+    asked = ("drawn", "gone", "--since", "7d", "--html", str(page))
+    done = stage.command("guardctl", "timeline", *asked, "--stage", stage.name)
+    assert (done.stdout, done.stderr) == ("", f"wrote {page}\n")
+    html = page.read_text(encoding="utf-8")
+    assert f'aria-label="drawn for {midnight(2):%Y-%m-%d} 00:00 UTC was skipped: run-000001 has been running' in html
+    assert f"drawn: task {by_hand.rpartition('/')[2]} by hand, since" in html
+    assert 'scope="row">gone</th><td><p class="faint">not deployed</p>' in html
+    stage.stop_task("drawn", by_hand)
+
+
 MISTAKES = [
     pytest.param(["why", "asked", "noon"], "TIME 'noon' is not a time", id="a time that is none"),
     pytest.param(["why", "asked", "2026-11-20T18:00:30"], "scheduled times are whole minutes", id="a time with seconds"),
     pytest.param(["why", "asked", "2126-11-20T00:00"], "has not come yet", id="a time in the future"),
     pytest.param(["why", "nobody", "2026-11-20T00:00"], "no job 'nobody' in stage e2e; the jobs are: ", id="an unknown job"),
     pytest.param(["history", "asked", "--since", "tomorrow"], "--since 'tomorrow' is not a duration", id="a duration that is none"),
+    pytest.param(["timeline", "asked", "--html", "/nowhere/at/all.html"], "/nowhere/at/all.html can't be written", id="a file that can't be written"),
     pytest.param(["logs", "asked", "last"], "'last' is not a run; write run-000042, or 42", id="a run that is none"),
     pytest.param(["logs", "asked", "99"], "Step Functions shows no run-000099 of asked", id="a run that is not visible"),
     pytest.param(["logs", "never-run"], "never-run has not run yet", id="a job that has not run"),

@@ -1,7 +1,8 @@
 """What became of scheduled times."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -9,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chalicelib import schedule
+from chalicelib.guard import stamp
 from chalicelib.jobs import Job
 from guardctl import links
 from guardctl.commands.console import (
@@ -30,9 +32,10 @@ from guardctl.stage import Stage
 from guardctl.wording import entry_json, length, local, sentence
 
 if TYPE_CHECKING:
-    pass
+    from guardctl.timeline import Row
 
 app = group()
+
 LIMIT = 200
 """Scheduled times that history and timeline look up of each job; each is a call of its own."""
 
@@ -136,3 +139,57 @@ def history(
 
 def _mark(entry: Entry) -> str:
     return "·" if entry.outcome in GOOD else "✗"
+
+
+@app.command(epilog="Example: python -m guardctl timeline --since 24h --html timeline.html")
+def timeline(
+    jobs: Annotated[list[str] | None, typer.Argument(help="The jobs to show; all of them when left out.")] = None,
+    since: SinceOption = "24h",
+    limit: LimitOption = LIMIT,
+    page: Annotated[Path | None, typer.Option("--html", help="Write one HTML page that needs nothing else.")] = None,
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """The history of all jobs as a picture: a row per job, runs as bars, what did not run as marks."""
+    from guardctl import page as pages  # noqa: PLC0415 (only this command draws)
+    from guardctl import timeline as pictures  # noqa: PLC0415 (see above)
+
+    target, now = Stage(stage), datetime.now(UTC)
+    asked = [target.job(job) for job in jobs] if jobs else [*target.file.jobs.values()]
+    start, zones = ago(since, now), {job.timezone for job in asked}
+    with asking("looking up every scheduled time…") as progress:
+        reader = Reader(target, progress)
+        rows = tuple(reader.row(job, start, now, limit=limit) for job in asked)
+        zone = ZoneInfo(zones.pop() if len(zones) == 1 else "UTC")
+        picture = pictures.Timeline(stage=stage, start=start, end=now, zone=zone, rows=rows)
+        text = pages.html(picture, target.run) if page else ""
+    if page:
+        try:
+            page.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Stop(f"{page} can't be written: {error.strerror}") from error
+        err.print(f"wrote {page}", markup=False)
+    if as_json:
+        print_json([_row_json(row) for row in rows])
+    elif not page:
+        for line in pictures.drawn(picture, out.width):
+            out.print(line)
+    for row in rows:
+        if row.left_out:
+            err.print(
+                f"{row.job}: {row.left_out} earlier scheduled times are left out; --limit sets how many are shown"
+            )
+
+
+def _row_json(row: "Row") -> dict[str, Any]:
+    tasks = [
+        {"arn": t.arn, "started_at": stamp(t.started), "ended_at": stamp(t.ended) if t.ended else None}
+        for t in row.tasks
+    ]
+    return {
+        "job": row.job,
+        "entries": [entry_json(entry) for entry in row.entries],
+        "tasks_by_hand": tasks,
+        "left_out": row.left_out,
+        "deployed": row.deployed,
+    }

@@ -3,7 +3,7 @@
 import json
 import sys
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -19,9 +19,6 @@ from guardctl.ledger import of_run
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.wording import sentence
-
-if TYPE_CHECKING:
-    pass
 
 app = group()
 

@@ -1,0 +1,206 @@
+"""The picture of the ledger: in characters, and as a page that anybody can read."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from chalicelib.names import execution_arn
+from guardctl.ledger import Entry, Outcome
+from guardctl.page import html
+from guardctl.timeline import GLYPHS, HandTask, Row, Timeline, drawn
+
+SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+TASK = "arn:aws:ecs:us-east-1:123456789012:task/batch/0a1b2c"
+
+
+def at(minutes: float) -> datetime:
+    """So many minutes after six."""
+    return SIX + timedelta(minutes=minutes)
+
+
+def entry(outcome: Outcome, scheduled: float, began: float | None = None, ended: float | None = None, run: int | None = None, reason: str = "", job: str = "report") -> Entry:  # fmt: skip
+    """An entry, its times in minutes after six."""
+    return Entry(
+        job=job,
+        scheduled=at(scheduled),
+        outcome=outcome,
+        reason=reason,
+        run=f"run-{run:06d}" if run else None,
+        started=None if began is None else at(began),
+        ended=None if ended is None else at(ended),
+    )
+
+
+def timeline(*rows: Row, zone: str = "UTC", minutes: float = 60) -> Timeline:
+    """The hour after six."""
+    return Timeline(stage="dev", start=SIX, end=at(minutes), zone=ZoneInfo(zone), rows=rows)
+
+
+ENTRIES = (
+    entry("ran", 0, 0, 12, run=41),
+    entry("failed", 15, 15, 20, run=42, reason="container app exited with 1"),
+    entry("running", 25, 25, run=43),
+    entry("skipped", 35, reason='run-000043 has been running for "10" min & more'),
+    entry("missed", 13),
+)
+
+
+def run_arn(job: str, run: str) -> str:
+    """The ARN of a run, in an account of the documentation."""
+    return execution_arn(f"arn:aws:states:us-east-1:123456789012:stateMachine:batch-guard-dev-{job}", run)
+
+
+def lines(picture: Timeline, width: int = 69) -> list[str]:
+    """What the terminal shows, without colours."""
+    return [line.plain.rstrip() for line in drawn(picture, width)]
+
+
+def test_runs_are_bars_and_the_rest_are_marks() -> None:
+    axis, report, legend = lines(timeline(Row(job="report", entries=ENTRIES)))
+    assert axis == "                       11-23 18:15    18:30          18:45"
+    assert report == "report  █████████████!·█████✗····██████████○████████████████████████▶"
+    assert legend == "█ ran 1   ▶ running 1   ✗ failed 1   ○ skipped 1   ! missed 1"
+
+
+def test_a_task_by_hand_has_a_line_of_its_own() -> None:
+    row = Row(
+        job="report",
+        entries=(),
+        tasks=(HandTask(arn=TASK, started=at(-5), ended=at(3)), HandTask(arn=TASK, started=at(58))),
+    )
+    _, report, by_hand, legend = lines(timeline(row))
+    assert report == "report     " + "·" * 58
+    assert by_hand == "  by hand  ▒▒▒" + " " * 52 + "▒▒▒"
+    assert legend == "▒ a task by hand"
+
+
+def test_a_job_that_is_not_deployed_says_so() -> None:
+    row = Row(job="report", entries=(), deployed=False)
+    assert lines(timeline(row))[1] == "report  not deployed"
+    assert '<p class="faint">not deployed</p>' in html(timeline(row), run_arn)
+
+
+def test_what_reaches_out_of_the_window_is_cut_off() -> None:
+    _, report, _ = lines(
+        timeline(Row(job="report", entries=(entry("ran", -30, -30, 6, run=40), entry("ran", 57, 57, 70, run=41))))
+    )
+    assert report.startswith("report  ███████·")
+    assert report.endswith("·████")
+
+
+@pytest.mark.parametrize(("minutes", "step"), [(60, 15), (1440, 360), (43_200, 10_080), (129_600, 43_200)])
+def test_the_axis_has_round_times(minutes: float, step: int) -> None:
+    ticks = [tick for _, tick in timeline(minutes=minutes).ticks(most=5)]
+    assert {later - earlier for earlier, later in itertools.pairwise(ticks)} == {timedelta(minutes=step)}
+    assert all((tick.hour * 60 + tick.minute) % min(step, 1440) == 0 for tick in ticks)
+
+
+def test_the_axis_tells_the_jobs_own_clock() -> None:
+    axis, *_ = lines(timeline(Row(job="report", entries=()), zone="Asia/Kolkata"))
+    assert "11-23 23:45" in axis
+
+
+class Page(HTMLParser):
+    """What a page says, to whom, and where it points."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def attributes(self, tag: str, name: str) -> list[str]:
+        """Every value of an attribute of such tags, in order."""
+        return [value for found, attributes in self.tags if found == tag and (value := attributes.get(name))]
+
+
+@pytest.fixture(scope="module")
+def page() -> tuple[str, Page]:
+    """The page of a small timeline, and what is on it."""
+    hand = HandTask(arn=TASK, started=at(40), ended=at(50))
+    rows = (Row(job="report", entries=ENTRIES, tasks=(hand,)), Row(job="idle", entries=(), left_out=3))
+    text = html(timeline(*rows), run_arn)
+    return text, Page(text)
+
+
+def test_every_bar_and_mark_says_in_words_what_it_is_and_leads_to_its_line(page: tuple[str, Page]) -> None:
+    _, found = page
+    told = found.attributes("a", "aria-label")
+    assert told == [
+        "report for 2026-11-23 18:00 UTC ran as run-000041 and succeeded after 12 min",
+        "report for 2026-11-23 18:15 UTC ran as run-000042 and failed after 5 min: container app exited with 1",
+        "report for 2026-11-23 18:25 UTC is running as run-000043",
+        'report for 2026-11-23 18:35 UTC was skipped: run-000043 has been running for "10" min & more',
+        "report for 2026-11-23 18:13 UTC was missed",
+        "report: task 0a1b2c by hand, since 2026-11-23 18:40 UTC, until 2026-11-23 18:50 UTC",
+    ]
+    internal = [link[1:] for link in found.attributes("a", "href") if link.startswith("#")]
+    ids = [value for _, attributes in found.tags if (value := attributes.get("id"))]
+    assert len(ids) == len(set(ids))
+    assert set(internal) <= set(ids)
+    assert len(internal) == len(told) + 1, "and one that skips to the details"
+
+
+def test_the_page_needs_nothing_but_itself(page: tuple[str, Page]) -> None:
+    text, found = page
+    assert {tag for tag, _ in found.tags} & {"script", "link", "img", "iframe", "svg", "object", "form"} == set()
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "default-src 'none'" in text
+    outside = [link for link in found.attributes("a", "href") if not link.startswith("#")]
+    assert all(link.startswith("https://us-east-1.console.aws.amazon.com/") for link in outside)
+    assert [each for tag, attributes in found.tags for each in attributes if each.startswith("on")] == []
+
+
+def test_tables_have_headers_and_a_job_without_anything_says_so(page: tuple[str, Page]) -> None:
+    text, found = page
+    assert found.attributes("html", "lang") == ["en"]
+    assert found.attributes("th", "scope").count("row") == 2 + len(ENTRIES) + 1
+    assert '<p class="faint">nothing happened</p>' in text
+    assert "idle: 3 earlier scheduled times were not looked up." in text
+
+
+def test_what_others_wrote_is_escaped() -> None:
+    hostile = entry("skipped", 5, reason='<script>alert("x")</script>')
+    text = html(timeline(Row(job="report", entries=(hostile,))), run_arn)
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in text
+
+
+def test_no_kind_of_mark_is_told_by_its_colour_alone() -> None:
+    alike = {"due": "still open", "deciding": "still open", "waiting": "still open", "disabled": "rests", "no schedule": "rests", "forgotten": "rests"}  # fmt: skip
+    kinds = [(glyph, alike.get(outcome, outcome)) for outcome, glyph in GLYPHS.items()]
+    assert len({glyph for glyph, _ in kinds}) == len(set(kinds))
+
+
+def channels(colour: str) -> float:
+    """A colour's relative luminance (WCAG 2.2)."""
+    digits = colour.lstrip("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    linear = [(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4) for value in (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))]  # fmt: skip
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast ratio."""
+    brighter, darker = sorted((channels(one), channels(other)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+def test_text_stands_out_in_light_and_in_dark(page: tuple[str, Page]) -> None:
+    """4.5 to 1 for text, 3 to 1 for shapes (WCAG 2.2, AA)."""
+    light, dark = [dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", block)) for block in page[0].split("@media", 2)[:2]]
+    for theme in (light, dark):
+        for text, behind in [("ink", "page"), ("faint", "page"), ("ink", "band")]:
+            assert contrast(theme[text], theme[behind]) >= 4.5, (text, behind)
+        for fill in ("ran", "running", "bad", "odd", "hand", "faint"):
+            assert contrast(theme["on"], theme[fill]) >= 4.5, fill
+            assert contrast(theme[fill], theme["page"]) >= 3, fill
