@@ -14,18 +14,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.endpoint import account, environment
-from local.story import BY_HAND
+from local.story import SCHEDULED
 
 ROUNDS = 20
 OWNER = account(100, running=True)
-MACHINE = f"arn:aws:states:us-east-1:{OWNER}:stateMachine:batch-guard-local-{BY_HAND}"
+MACHINE = f"arn:aws:states:us-east-1:{OWNER}:stateMachine:batch-guard-local-{SCHEDULED}"
 
 BARE = f"import boto3; boto3.client('stepfunctions').list_executions(stateMachineArn={MACHINE!r}, maxResults=100)"
 DECIDE = f"""
 from types import SimpleNamespace
 import app
 context = SimpleNamespace(invoked_function_arn='arn:aws:lambda:us-east-1:{OWNER}:function:f')
-assert app.check({{'job': {BY_HAND!r}}}, context)['outcome'] == 'skip'
+guard = 'arn:aws:states:us-east-1:{OWNER}:execution:batch-guard-local:{SCHEDULED}-20261123T1800Z'
+event = {{'job': {SCHEDULED!r}, 'guard': {{'execution': guard, 'waited': True}}}}
+assert app.check(event, context)['outcome'] == 'skip'
 """
 SCRIPTS = {"python": "pass", "bare": BARE, "decision": DECIDE}
 
