@@ -26,6 +26,9 @@ demo: $(BIN)/.ready  ## the real thing at work on this machine
 verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (about 5 minutes)
 	$(BIN)/python -m verify
 
+stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 4 minutes); SEED=7 repeats a load
+	$(BIN)/python -m stress $(if $(SEED),--seed $(SEED))
+
 bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 4 minutes)
 	$(BIN)/python -m bench
 

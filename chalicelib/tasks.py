@@ -81,7 +81,8 @@ def _listed(client: "ECSClient", ecs: "Ecs", desired: Any) -> Iterator[str]:
             arguments["nextToken"] = token
         with reading("ecs:ListTasks", f"family {ecs.family} on {ecs.cluster}"):
             answer = client.list_tasks(**arguments)
-        yield from answer["taskArns"]
+            arns = answer["taskArns"]
+        yield from arns
         token = answer.get("nextToken")
         if not token:
             return
