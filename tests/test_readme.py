@@ -21,7 +21,6 @@ import typer
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from chalicelib import jobs
 from guardctl.__main__ import app
 
 ROOT = Path(__file__).parent.parent
