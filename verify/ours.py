@@ -6,6 +6,7 @@ Every step below is one thing that happens at one moment: a read, a StartExecuti
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from chalicelib import guard as protocol
 from verify.actions import Actions
@@ -15,6 +16,9 @@ from verify.machine import CHECK, ENDED, UNLUCKY, Guard
 from verify.protocol import NOT_YET, SAME_EVENT, Step
 from verify.reads import views
 from verify.world import ALIVE, DELIVERED, JUST_NOW, OPEN, Features, World
+
+Itself = tuple[str, str, str, str]
+"""All that the state machine knows of a guard execution in a state."""
 
 
 class Ours(Actions):
@@ -27,6 +31,8 @@ class Ours(Actions):
     ) -> None:
         super().__init__(features, asl, track=track)
         self.checker = checker or RealChecker(features)
+        self._events: dict[Itself, str] = {}
+        self._obeyed: dict[tuple[Itself, str], tuple[str, Any]] = {}
 
     def start(self, kind: str) -> Guard:
         """A start that has not happened yet."""
@@ -97,8 +103,7 @@ class Ours(Actions):
             if self.features.slow_checks:
                 yield Step(guard, world, "asks the checker, which looks at its clock")
                 return
-        event = json.dumps(self.asl.arguments(CHECK, self.states(guard))["Payload"], sort_keys=True)
-        yield from self._read_on(guard, world, event, "", ecs=False)
+        yield from self._read_on(guard, world, self._event(guard), "", ecs=False)
         if self.features.crashes and guard.reads and world.mishaps:
             world = world.mishap()
             lost = self.excused(guard)._replace(reads=None, now_age=JUST_NOW)
@@ -142,12 +147,28 @@ class Ours(Actions):
             return
         decision = json.loads(answer.payload)
         words = decision.get("next_run") or decision.get("waiter") or (decision.get("holder") or {}).get("name")
-        yield self._obey(guard, world, decision, f"{said} → {decision['outcome']} {words or decision.get('error', '')}")
+        said += f" → {decision['outcome']} {words or decision.get('error', '')}".rstrip()
+        yield self.move(guard, world, self._obey(guard, answer.payload), said)
         if self.features.misfits:
-            strange = {**decision, "outcome": "something new"}
-            yield self._obey(self.excused(guard), world, strange, f"{said} → something new")
+            strange = json.dumps({**decision, "outcome": "something new"})
+            yield self.move(self.excused(guard), world, self._obey(guard, strange), f"{said}; not understood")
 
-    def _obey(self, guard: Guard, world: World, decision: dict[str, object], said: str) -> Step[Guard]:
-        target, data = self.asl.succeed(CHECK, self.states(guard, result={"Payload": decision}))
-        (moved,) = self.asl.choose(target, self.states(guard._replace(input=json.dumps(data, sort_keys=True))))
-        return self.move(guard, world, moved, said.rstrip())
+    def _event(self, guard: Guard) -> str:
+        """What the checker is asked. Worked out once for all guards of which the state machine knows the same."""
+        itself = _itself(guard)
+        if itself not in self._events:
+            arguments = self.asl.arguments(CHECK, self.states(guard))
+            self._events[itself] = json.dumps(arguments["Payload"], sort_keys=True)
+        return self._events[itself]
+
+    def _obey(self, guard: Guard, payload: str) -> tuple[str, Any]:
+        """Where the state machine goes with this decision; likewise."""
+        key = (_itself(guard), payload)
+        if key not in self._obeyed:
+            target, data = self.asl.succeed(CHECK, self.states(guard, result={"Payload": json.loads(payload)}))
+            (self._obeyed[key],) = self.asl.choose(target, self.states(guard._replace(input=json.dumps(data))))
+        return self._obeyed[key]
+
+
+def _itself(guard: Guard) -> Itself:
+    return guard.kind, guard.name, guard.given, guard.input
