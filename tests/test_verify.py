@@ -1,9 +1,11 @@
 """The model of ``make verify``: that it is the state machine's own, and that it finds what is there."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from verify.__main__ import main
 from verify.asl import Asl
 from verify.explore import Explorer, Scenario
 from verify.machine import KEEPALIVE, SCHEDULE, UNLUCKY
@@ -31,8 +33,8 @@ TOUR = (
     scenario(replace(MEET, misfits=True), SCHEDULE, SCHEDULE),
     scenario(MEET, KEEPALIVE, SCHEDULE, rests=2),
     scenario(MEET, UNLUCKY, SCHEDULE, SCHEDULE),
-    scenario(replace(MEET, lost_replies=True, overlap="queue"), SCHEDULE, SCHEDULE, mishaps=1),
-    scenario(replace(MEET, lost_replies=True, overlap="replace"), SCHEDULE, SCHEDULE, mishaps=1),
+    scenario(replace(NOTHING, lost_replies=True, overlap="queue"), SCHEDULE, SCHEDULE, mishaps=1),
+    scenario(replace(NOTHING, lost_replies=True, overlap="replace"), SCHEDULE, SCHEDULE, mishaps=1),
     scenario(replace(MEET, pauses=True), KEEPALIVE, SCHEDULE),
 )
 
@@ -111,3 +113,18 @@ def test_the_scenarios_cover_what_the_page_promises() -> None:
     assert sizes == {(number, empty) for number in (2, 3, 4) for empty in (True, False)}
     may = {name for s in SCENARIOS for name, value in vars(s.features).items() if value}
     assert may == set(vars(Features())), "everything that may happen happens in some scenario"
+
+
+@pytest.mark.parametrize(
+    ("starts", "code"),
+    [
+        pytest.param(2, 0, id="all is well: 0"),
+        pytest.param(1, 1, id="a mutant is not caught, since nobody meets it: 1"),
+    ],
+)
+def test_the_command_exits_with(starts: int, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, mutant = explorations()[0], next(e for e in explorations() if e.part == "mutant")
+    lone = replace(mutant, scenario=replace(mutant.scenario, starts=mutant.scenario.starts[:starts]))
+    assert main([ours, lone], tmp_path / "proof.md") == code
+    assert f"{starts - 1} of 1 caught" in capsys.readouterr().out
+    assert "# Every interleaving" in (tmp_path / "proof.md").read_text()

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -22,14 +23,13 @@ from verify.run import PROTOCOLS, SIDE_BY_SIDE, Exploration, explorations
 _states: Any = None
 
 
-def main() -> int:
+def main(everything: list[Exploration], file: Path) -> int:
     """Explore, show, write."""
     console = Console()
-    everything = explorations()
     results = _explored(everything, console)
     _show(console, results)
-    report.FILE.write_text(report.page(results))
-    console.print(f"Every scenario, story and limit: {report.FILE.relative_to(report.FILE.parent.parent)}")
+    file.write_text(report.page(results))
+    console.print(f"Every scenario, story and limit: {file.parent.name}/{file.name}")
     wrong, missed = report.violations(results), report.uncaught(results)
     for exploration, found in wrong:
         console.print(f"[red]{escape(exploration.scenario.name)}: {', '.join(found.stories)}")
@@ -99,6 +99,6 @@ def _show(console: Console, results: report.Results) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(explorations(), report.FILE))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -117,6 +117,8 @@ class Actions(Machine):
         run = world.runs[index]
         if run.task not in LIVING:
             return self._done(guard, world, f"stops the task of {run.name}, which has stopped already")
-        state = STOPPING if self.features.slow_stops else STOPPED_SINCE
-        stopped = world.with_run(index, task=state, task_age=JUST_NOW)
+        if self.features.slow_stops:
+            stopped = world.with_run(index, task=STOPPING)
+        else:
+            stopped = world.with_run(index, task=STOPPED_SINCE, task_age=JUST_NOW)
         return self._done(guard, stopped, f"stops the task of {run.name}", None if run.closed else STOPPED_WRONGLY)

@@ -77,7 +77,8 @@ What may happen:
 
 - *stale reads*: the list of executions and the description of one show any state that it has had, or not the
   execution at all, each time anew. (The other way round is not modelled: AWS shows no state that never was.)
-- ECS hides a task for up to five minutes after it started; a stopped one at any time.
+- ECS hides a task for up to five minutes after it started; a stopped one at any time. A task that is told to stop
+  moves from the list of running tasks to that of stopped ones, and no list is older than that move.
 - *lost replies*: StartExecution creates the run and the answer is lost, or nothing comes; the service tries again or
   gives up, before or after the start's deadline.
 - *crashes*: the checker dies between two reads and is asked again, or once too often; the guard execution is aborted.
@@ -86,12 +87,17 @@ What may happen:
 - *a task by hand* starts at any moment. *Slow stops*: a task lives on while it is stopping; each ECS read stands alone.
 - *slow checks*: five minutes pass between the checker's look at its clock and its reads.
 - *a deployment gone wrong*: StartExecution is denied, or the checker answers what the state machine does not know.
+- *overlap*, *orphans*: the job's policies, where they are not `skip` and `wait`. The start that waits in a queue is a
+  guard execution of its own, and joins the others. At any look, deadline and `queue_timeout` may have passed.
+- *a pause*: somebody pauses the job and resumes it, at any moment; it is as visible as any execution.
 - *long rests*: eighty days, and again; names expire after ninety. *Keepalives* are among the starts.
 - *every read alone*: no two reads are taken together. Elsewhere a read that only Step Functions answers is taken
   together with the next step, since what it can show now it can also show later.
 
-What is not in the model: a redrive, a batch machine started directly, an operator's `--first`, pages with more than
-a hundred runs, and tasks that ECS hides for more than five minutes.
+What is not in the model: a redrive, a batch machine started directly, an operator's `--first` and `--anyway`, a
+history of more than one page, a `scheduled_at` long before the start, clocks that disagree by more than ten seconds,
+and tasks that ECS hides for more than five minutes. What goes on inside a run is what the batch machine promises: it
+closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its task is not alive.
 """
 
 
@@ -117,8 +123,9 @@ def _page(results: Results) -> Iterator[str]:
     states, steps = sum(f.states for _, f in ours), sum(f.transitions for _, f in ours)
     wrong = sum(len(f.stories) for _, f in ours)
     yield f"\n## This project: {states:,} states, {steps:,} steps, {wrong} violations\n"
-    yield "Everything at once is too much for four starts. So what may happen is split over scenarios; within each,"
-    yield "nothing is left out.\n"
+    yield "Everything at once is too much for four starts. So what may happen is split over scenarios, in full for two"
+    yield "starts and simpler for four. What a line does not name does not happen in it; within each, all orders are"
+    yield "tried.\n"
     yield "| scenario | starts | the history begins with | may happen | states | steps | violations |"
     yield "| --- | ---: | --- | --- | ---: | ---: | ---: |"
     for scenario, found in ours:

@@ -35,6 +35,7 @@ LEFT = replace(SLOW, failures=True, unclear=True, slow_stops=True, task_retries=
 HAND = replace(SLOW, outsider=True, slow_stops=True)
 QUEUE = replace(MEET, overlap="queue")
 REPLACE = replace(MEET, overlap="replace")
+ORPHANS = replace(MEET, orphans="stop")
 EVERYTHING = Features(slow_stops=False, task_retries=False)
 
 
@@ -74,11 +75,15 @@ SCENARIOS: tuple[Scenario, ...] = (
     *_family("names are lost in a row", MEET, {NOBODY: "34"}, kinds=(UNLUCKY,)),
     *_family("a deployment gone wrong", replace(MEET, misfits=True), {NOBODY: "23"}),
     *_family("overlap = queue", QUEUE, {NOBODY: "23", RUN: "2"}),
+    *_family("overlap = queue, fresh lists", replace(NOTHING, overlap="queue"), {NOBODY: "4", ORPHAN: "3"}),
     *_family("overlap = queue, a crash or lost reply", replace(LOST, overlap="queue"), {NOBODY: "2"}, mishaps=1),
     *_family("overlap = replace", REPLACE, {NOBODY: "23", RUN: "2"}),
+    *_family("overlap = replace, fresh lists", replace(NOTHING, overlap="replace"), {NOBODY: "4", ORPHAN: "3"}),
     *_family("overlap = replace, a crash or lost reply", replace(LOST, overlap="replace"), {NOBODY: "2"}, mishaps=1),
-    *_family("overlap = replace, slowly", replace(LEFT, overlap="replace"), {NOBODY: "2"}),
-    *_family("orphans = stop", replace(MEET, orphans="stop"), {NOBODY: "3", ORPHAN: "23"}, aborts=1),
+    *_family("overlap = replace, slowly", replace(LEFT, overlap="replace"), {NOBODY: "2", RUN: "2"}),
+    *_family("orphans = stop", ORPHANS, {NOBODY: "3", ORPHAN: "23"}, aborts=1),
+    *_family("orphans = stop, fresh lists", replace(NOTHING, orphans="stop"), {ORPHAN: "4"}),
+    *_family("a policy, and a task by hand", replace(REPLACE, orphans="stop", outsider=True), {NOBODY: "2"}),
     *_family("a pause", replace(MEET, pauses=True), {NOBODY: "234", RUN: "23"}),
     *_family("everything at once", EVERYTHING, {NOBODY: "2"}, aborts=1, mishaps=2),
 )
