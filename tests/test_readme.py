@@ -1,97 +1,25 @@
-"""README.md names only what exists, and README.ja.md says the same as README.md.
+"""README.ja.md says the same as README.md, and README.md names only what exists.
 
-A section of the two is compared by its *facts*: commands, code spans, links, table keys and how many paragraphs, list
-items and rows there are. What a fact of prose says is the translator's.
+The two are compared section by section, by their *facts*: commands, code spans, links, table keys and how many
+paragraphs, list items and rows there are. What the prose says is the translator's.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from difflib import ndiff
 from itertools import chain, zip_longest
-from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 import typer
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
+from chalicelib import jobs
 from guardctl.__main__ import app
-
-ROOT = Path(__file__).parent.parent
-MARKDOWN = MarkdownIt("commonmark").enable("table")
-GUARDCTL = typer.main.get_group(app).commands
-MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-
-
-@dataclass
-class Section:
-    """A heading and what follows it, up to the next heading of any level."""
-
-    heading: str
-    """As it is written, with its ``#``."""
-    tokens: list[Token] = field(default_factory=list)
-
-    @property
-    def level(self) -> int:
-        return self.heading.count("#", 0, 6)
-
-    @property
-    def anchor(self) -> str:
-        """What GitHub calls it in a link."""
-        return re.sub(r"[^\w\- ]", "", self.heading.lower()).strip().replace(" ", "-")
-
-    @property
-    def inline(self) -> Iterator[Token]:
-        return chain.from_iterable(token.children or () for token in self.tokens)
-
-    @property
-    def spans(self) -> list[str]:
-        return [token.content for token in self.inline if token.type == "code_inline"]
-
-    @property
-    def links(self) -> list[str]:
-        return [unquote(str(token.attrGet("href"))) for token in self.inline if token.type == "link_open"]
-
-    @property
-    def blocks(self) -> list[tuple[str, str]]:
-        """Language and text of each fenced block."""
-        return [(token.info, token.content) for token in self.tokens if token.type == "fence"]
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """The cells of the body rows of its tables."""
-        rows: list[list[str]] = []
-        for before, token in zip(self.tokens, self.tokens[1:], strict=False):
-            if before.type == "tr_open" and token.type == "td_open":
-                rows.append([])
-            if before.type == "td_open":
-                rows[-1].append(token.content)
-        return rows
-
-
-def sections(markdown: str) -> list[Section]:
-    """The document's sections in order."""
-    found: list[Section] = []
-    heading = False
-    for token in MARKDOWN.parse(markdown):
-        if heading:
-            found[-1].heading += token.content
-        elif token.type == "heading_open":
-            found.append(Section(f"{token.markup} "))
-        else:
-            found[-1].tokens.append(token)
-        heading = token.type == "heading_open"
-    return found
-
-
-def read(name: str) -> list[Section]:
-    return sections((ROOT / name).read_text(encoding="utf-8"))
+from tests.documents import Section, read, sections
 
 
 def without_comments(language: str, text: str) -> Iterator[str]:
@@ -130,9 +58,8 @@ def differences(ours: list[Section], theirs: list[Section]) -> Iterator[str]:
         if mine is None or other is None or mine.level != other.level:
             yield f"{headings}: not the same headings from here on"
             return
-        pair = (facts(side, [section.anchor for section in whole]) for side, whole in ((mine, ours), (other, theirs)))
         where = {"-": "only in README.md", "+": "only in README.ja.md"}
-        for line in ndiff(*pair):
+        for line in ndiff(facts(mine, [s.anchor for s in ours]), facts(other, [s.anchor for s in theirs])):
             if line[0] in where:
                 yield f"{headings}: {where[line[0]]}: {line[2:]}"
 
@@ -172,14 +99,30 @@ make demo  # コメント
     ("old", "new", "told"),
     [
         pytest.param("", "", [], id="prose, comments and headings may be translated"),
-        pytest.param("make demo", "make test", ["en: sh: make demo", "ja: sh: make test"], id="another command is told"),
+        pytest.param(
+            "make demo", "make test", ["en: sh: make demo", "ja: sh: make test"], id="another command is told"
+        ),
         pytest.param("`a span`", "a span", ["en: code span `a span`"], id="a lost code span is told"),
         pytest.param("x.md", "y.md", ["en: link to docs/x.md", "ja: link to docs/y.md"], id="another link is told"),
-        pytest.param("#終わり", "#名前", ["ja: link to #(heading 1)", "en: link to #(heading 2)"], id="another target is told"),
-        pytest.param("`one`", "`two`", ["en: code span `one`", "ja: code span `two`", "en: table key `one`", "ja: table key `two`"], id="another table key is told"),
-        pytest.param("がある。", "がある。\n\nそして。", ["en: 1 paragraphs", "ja: 2 paragraphs"], id="a paragraph more is told"),
+        pytest.param(
+            "#終わり", "#名前", ["ja: link to #(heading 1)", "en: link to #(heading 2)"], id="another target is told"
+        ),
+        pytest.param(
+            "`one`",
+            "`two`",
+            ["en: code span `one`", "ja: code span `two`", "en: table key `one`", "ja: table key `two`"],
+            id="another table key is told",
+        ),
+        pytest.param(
+            "がある。", "がある。\n\nそして。", ["en: 1 paragraphs", "ja: 2 paragraphs"], id="a paragraph more is told"
+        ),
         pytest.param("## 終", "### 終", ["not the same headings from here on"], id="another level of heading is told"),
-        pytest.param("## 終", "## 続き\n## 終", ["ja: link to #(heading 3)", "en: link to #(heading 2)", "not the same headings from here on"], id="a heading more is told"),
+        pytest.param(
+            "## 終",
+            "## 続き\n## 終",
+            ["ja: link to #(heading 3)", "en: link to #(heading 2)", "not the same headings from here on"],
+            id="a heading more is told",
+        ),
     ],
 )
 def test_a_difference_between_the_two_is_told(old: str, new: str, told: list[str]) -> None:
@@ -190,3 +133,63 @@ def test_a_difference_between_the_two_is_told(old: str, new: str, told: list[str
         for line in found
     ]
     assert sorted(short) == sorted(told)
+
+
+# --- what README.md names exists --------------------------------------------------------------------------
+
+README = read("README.md")
+GUARDCTL = typer.main.get_group(app).commands
+EXAMPLE = next(text for section in README for language, text in section.blocks if language == "toml")
+
+
+def lines() -> list[list[str]]:
+    """Every command line of README.md's blocks, in words."""
+    blocks = [text for section in README for language, text in section.blocks if language == "sh"]
+    commands = [command for text in blocks for line in text.splitlines() for command in re.split(r"&&|\|", line)]
+    return [words for command in commands if (words := shlex.split(command, comments=True))]
+
+
+def spans() -> list[list[str]]:
+    """Every code span of README.md that begins like a command or an option, in words and without ``[]``."""
+    begins = re.compile(rf"(guardctl|{'|'.join(GUARDCTL)}) |--")
+    return [shlex.split(re.sub(r"[][]", "", s)) for section in README for s in section.spans if begins.match(s)]
+
+
+def test_every_guardctl_line_is_understood() -> None:
+    found = [words[3:] for words in lines() if words[:3] == ["python", "-m", "guardctl"]]
+    assert len(found) >= 5
+    for name, *arguments in found:
+        assert name in GUARDCTL
+        GUARDCTL[name].make_context(name, arguments)  # raises, with a sentence
+
+
+def test_every_guardctl_command_and_option_in_the_text_exists() -> None:
+    missing, last = [], ""
+    for words in spans():
+        named, *rest = words[1:] if words[0] == "guardctl" else words
+        if named.startswith("--"):  # an option by itself is one of the command named last
+            rest = words
+        elif named in GUARDCTL:
+            last = named
+        else:
+            missing.append(f"guardctl {named}")
+            continue
+        known = {option for parameter in GUARDCTL[last].params for option in parameter.opts}
+        missing += [f"guardctl {last} {word}" for word in rest if word.startswith("--") and word not in known]
+    assert not missing
+
+
+def test_the_example_of_a_jobs_file_is_sound() -> None:
+    assert list(jobs.parse(EXAMPLE, stage="dev", place="README.md").jobs) == ["nightly-report"]
+
+
+def test_the_table_of_keys_has_every_key_and_the_defaults_that_hold() -> None:
+    table = {row[0].strip("`"): row[1] for section in README for row in section.rows if len(row) == 3}
+    of_a_job = {field.name for field in dataclasses.fields(jobs.Job)} - {"name", "schedules", "queue_timeout"}
+    assert set(table) == of_a_job | {"schedule"}, "queue_timeout stands with overlap"
+    least = '[jobs.x.ecs]\ncluster = "c"\ntask_definition = "t"\ncontainer = "c"\nsubnets = ["subnet-1"]\n'
+    by_default = jobs.parse(least, stage="dev", place="README.md")
+    for key, default in table.items():
+        if default.startswith("`"):
+            said = f"[jobs.x]\n{key} = {default.strip('`')}\n{least}"
+            assert jobs.parse(said, stage="dev", place="README.md") == by_default, key
