@@ -120,7 +120,7 @@ def test_a_keepalive_runs_without_a_task_and_is_not_a_failure_when_the_job_is_in
 
 
 BAD_INPUT = [
-    pytest.param({"job": "no-such-job"}, "BatchGuard.UnknownJob", "the jobs are: crowd,", id="an unknown job names the known ones"),
+    pytest.param({"job": "no-such-job"}, "BatchGuard.UnknownJob", ", crowd, ", id="an unknown job names the known ones"),
     pytest.param({"jbo": "plain"}, "BatchGuard.InvalidInput", "must name a job", id="no job at all"),
     pytest.param({"job": "idle", "command": ["x"]}, "BatchGuard.InvalidInput", "unknown key 'command'", id="a misspelt key"),
     pytest.param({"job": "idle", "commands": "bin/x"}, "BatchGuard.InvalidInput", "a list of strings", id="commands as a string"),
