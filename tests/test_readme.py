@@ -19,7 +19,7 @@ import typer
 
 from chalicelib import jobs
 from guardctl.__main__ import app
-from tests.documents import Section, read, sections
+from tests.documents import ROOT, Section, read, sections
 
 
 def without_comments(language: str, text: str) -> Iterator[str]:
@@ -139,6 +139,8 @@ def test_a_difference_between_the_two_is_told(old: str, new: str, told: list[str
 
 README = read("README.md")
 GUARDCTL = typer.main.get_group(app).commands
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE)
 EXAMPLE = next(text for section in README for language, text in section.blocks if language == "toml")
 
 
@@ -151,7 +153,7 @@ def lines() -> list[list[str]]:
 
 def spans() -> list[list[str]]:
     """Every code span of README.md that begins like a command or an option, in words and without ``[]``."""
-    begins = re.compile(rf"(guardctl|{'|'.join(GUARDCTL)}) |--")
+    begins = re.compile(rf"(guardctl|make|{'|'.join(GUARDCTL)}) |--")
     return [shlex.split(re.sub(r"[][]", "", s)) for section in README for s in section.spans if begins.match(s)]
 
 
@@ -166,6 +168,8 @@ def test_every_guardctl_line_is_understood() -> None:
 def test_every_guardctl_command_and_option_in_the_text_exists() -> None:
     missing, last = [], ""
     for words in spans():
+        if words[0] == "make":
+            continue
         named, *rest = words[1:] if words[0] == "guardctl" else words
         if named.startswith("--"):  # an option by itself is one of the command named last
             rest = words
@@ -177,6 +181,15 @@ def test_every_guardctl_command_and_option_in_the_text_exists() -> None:
         known = {option for parameter in GUARDCTL[last].params for option in parameter.opts}
         missing += [f"guardctl {last} {word}" for word in rest if word.startswith("--") and word not in known]
     assert not missing
+
+
+def test_every_make_target_and_variable_exists() -> None:
+    found = [words[1:] for words in [*lines(), *spans()] if words[0] == "make"]
+    assert len(found) >= 5
+    for target, *variables in found:
+        assert target in TARGETS, f"make {target}"
+        for variable in variables:
+            assert f"\n{variable.partition('=')[0]} ?= " in MAKEFILE, variable
 
 
 def test_the_example_of_a_jobs_file_is_sound() -> None:
