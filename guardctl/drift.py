@@ -13,6 +13,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from chalicelib.aws import NotDeployed, reading
+from chalicelib.guard import CantTell
 from chalicelib.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.names import schedule_parameter
 from chalicelib.record import read, recorded_as
@@ -109,8 +110,11 @@ def _shown(value: Any) -> str:
 
 
 def _unzipped(location: str) -> Mapping[str, bytes]:
-    with urlopen(location, timeout=_TIMEOUT_SECONDS) as answer:  # a presigned URL that GetFunction gave
-        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    try:
+        with urlopen(location, timeout=_TIMEOUT_SECONDS) as answer:  # a presigned URL that GetFunction gave
+            archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    except (OSError, zipfile.BadZipFile) as error:
+        raise CantTell(f"the functions' zip could not be read: {error}") from error
     return {name: archive.read(name) for name in archive.namelist() if name.startswith(("app.py", "chalicelib/"))}
 
 

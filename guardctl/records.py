@@ -135,8 +135,9 @@ class Reader:
                 if run_number(execution.name) and (execution.stopped_at is None or execution.stopped_at > since):
                     yield execution
             token = page.token
-            # Newest first; an open one may stand anywhere.
-            if token is None or all(e.stopped_at and e.stopped_at <= since for e in page.executions):
+            # Newest first, by start while open: and the one run that may be open began after all others ended.
+            oldest = page.executions[-1].stopped_at if page.executions else None
+            if token is None or (oldest and oldest <= since):
                 return
 
     def _all(self, arns: list[str], what: str) -> list[Record | None]:

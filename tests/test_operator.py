@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.guard import stamp
 from chalicelib.schedule import execution_name
-from local.stage import LocalStage
+from local.stage import LocalStage, until
 
 
 def midnight(days_ago: int) -> datetime:
@@ -228,6 +228,32 @@ def test_the_timeline_shows_runs_skips_and_tasks_by_hand(stage: LocalStage, tmp_
     assert f"drawn: task {by_hand.rpartition('/')[2]} by hand, since" in html
     assert 'scope="row">gone</th><td><p class="faint">not deployed</p>' in html
     stage.stop_task("drawn", by_hand)
+
+
+def test_a_start_that_waited_and_one_that_was_replaced_are_told(stage: LocalStage) -> None:
+    first, second = midnight(3), midnight(2)
+    stage.ended(due(stage, "told-queue", first))
+    stage.ended(due(stage, "told-queue", second))
+    assert "waits for its turn: told-queue-after-run-000001-1" in guardctl(stage, "why", "told-queue", stamp(second))
+    stage.stop_task("told-queue", stage.a_task("told-queue"))
+    until(lambda: len(stage.runs("told-queue")) == 2, within=60, what="the one that waited runs")
+    stage.finish("told-queue")
+    (told,) = guardctl_json(stage, "why", "told-queue", stamp(second))
+    assert (told["outcome"], told["run"]) == ("ran", "run-000002")
+    assert told["guard_execution"] == "told-queue-after-run-000001-1"
+
+
+def test_a_run_that_was_replaced_names_its_successor(stage: LocalStage) -> None:
+    stage.ended(due(stage, "told-replace", midnight(3)))
+    stage.a_task("told-replace")
+    # It replaces only what began before its own scheduled time, and the run began a moment ago.
+    newer = due(stage, "told-replace", midnight(-1))
+    until(lambda: "Stop the run" in stage.states_entered(newer), within=60, what="the replacement")
+    stage.finish("told-replace")
+    stage.ended(newer)
+    stage.finish("told-replace")
+    (told,) = guardctl_json(stage, "why", "told-replace", stamp(midnight(3)), code=1)
+    assert (told["outcome"], told["reason"]) == ("replaced", f"replaced by {newer.rpartition(':')[2]}")
 
 
 MISTAKES = [

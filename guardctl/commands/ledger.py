@@ -120,14 +120,16 @@ def history(
     if as_json:
         print_json([entry_json(entry) for entry in entries])
     else:
-        table = Table("scheduled", "outcome", "started", "run", "took", "reason", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for column in ("scheduled", "outcome", "started", "run", "took"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("reason", overflow="fold")
         for entry in entries:
             hand = " by hand" if entry.by_hand else ""
-            late = f" ({length(entry.late)} late)" if entry.late else ""
             table.add_row(
                 local(entry.scheduled, zone),
                 f"{_mark(entry)} {entry.outcome}{hand}",
-                f"{entry.started.astimezone(zone):%H:%M:%S}{late}" if entry.started else "",
+                _started(entry, zone),
                 entry.run or "",
                 length(entry.duration) if entry.duration is not None else "",
                 escape(entry.reason),
@@ -135,6 +137,15 @@ def history(
         out.print(table if entries else f"{job}: no scheduled time and no run since {local(start, zone)}")
     if left_out:
         err.print(f"{left_out} earlier scheduled times are left out; --limit {limit + left_out} shows them all")
+
+
+def _started(entry: Entry, zone: ZoneInfo) -> str:
+    """The time of day; with its date where that is not the scheduled one's."""
+    if entry.started is None:
+        return ""
+    started, scheduled = entry.started.astimezone(zone), entry.scheduled.astimezone(zone)
+    date = "" if started.date() == scheduled.date() else f"{started:%m-%d} "
+    return f"{date}{started:%H:%M:%S}{f' ({length(entry.late)} late)' if entry.late else ''}"
 
 
 def _mark(entry: Entry) -> str:
