@@ -58,7 +58,7 @@ def _guard_execution(event: Any) -> str | None:
     return execution.rpartition(":")[2] if isinstance(execution, str) else None
 
 
-@app.schedule("rate(1 minute)", name="trigger")
+@app.schedule("cron(* * * * ? *)", name="trigger")  # a rate would begin at any second of the minute
 def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context

@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 _BY_HAND = timedelta(minutes=5)
 """How long a start without a deadline asks, as "Can asking again help?" of guard.asl.json has it."""
 
+_TO_STOP = timedelta(minutes=10)
+"""Who has stopped a run doesn't give up before its task can be seen STOPPED, though the deadline passes."""
+
 _OURS = {"guard", "guard_execution", "queued_since"}
 _KNOWN = ("job", "scheduled_at", "commands", "deadline", "keepalive", "first", "anyway")
+_DEADLINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # guard.asl.json reads it too
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
 
 
@@ -109,7 +113,11 @@ class Checker:
         ours = execution_arn(self._machine(job), "")
         if not isinstance(execution, str) or not execution.startswith(ours):
             raise InvalidInput(f"task_of must be the ARN of a run of {job.name}, {ours}…, not {execution!r:.200}")
-        task = tasks.newest_task(self.ecs(), job.ecs, execution)
+        since = event.get("since")
+        if since is not None and not isinstance(since, int | float):
+            raise InvalidInput(f"since must be milliseconds since 1970, not {since!r:.100}")
+        attempt_began = None if since is None else datetime.fromtimestamp(since / 1000, UTC)
+        task = tasks.newest_task(self.ecs(), job.ecs, execution, attempt_began)
         return {"task": asdict(task) if task else None}
 
     def _article(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,9 +169,9 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         isinstance(commands, list) and commands and all(isinstance(c, str) for c in commands)
     ):
         faults.append(f'commands must be a list of strings like ["bin/report", "--day", "1"], not {commands!r:.100}')
-    for key in ("scheduled_at", "deadline", "queued_since"):
+    for key, form in (("scheduled_at", _TIME), ("deadline", _DEADLINE), ("queued_since", _TIME)):
         value = event.get(key)
-        if value is not None and not _is_time(value):
+        if value is not None and not _is_time(value, form):
             faults.append(f"{key} must be a UTC time like 2026-11-23T18:00:00Z, not {value!r:.100}")
     for key in ("keepalive", "first", "anyway"):
         if not isinstance(event.get(key, False), bool):
@@ -176,6 +184,8 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         raise InvalidInput(f"{'; '.join(faults)}. The input may have: {', '.join(_KNOWN)}")
     keepalive = event.get("keepalive", False)
     began_at = _moment(asking.get("started")) or now
+    deadline = _moment(event.get("deadline")) or began_at + _BY_HAND
+    stopped_at = _moment(asking.get("stopped_at"))
     request = Request(
         machine=machine,
         guard_execution=asking.get("execution"),
@@ -194,7 +204,7 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         request=request,
         policy=policy,
         began_at=began_at,
-        deadline=_moment(event.get("deadline")) or began_at + _BY_HAND,
+        deadline=max(deadline, stopped_at + _TO_STOP) if stopped_at else deadline,
         scheduled_at=_moment(event.get("scheduled_at")),
         anyway=keepalive or event.get("anyway", False),
         queued_since=_moment(event.get("queued_since")),
@@ -233,8 +243,8 @@ def _to_tell(answer: Decision, job: Job, facts: Facts) -> dict[str, Any]:
     return {}
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, str) and _TIME.fullmatch(value) is not None and _parses(value)
+def _is_time(value: Any, form: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None and _parses(value)
 
 
 def _parses(text: str) -> bool:

@@ -244,7 +244,7 @@ def judge(request: Request, facts: Facts) -> Verdict | Need | NeedDetails:
 
     if facts.evidence is None:
         return Need.EVIDENCE
-    task = _task_in_the_way(facts, facts.evidence, request)
+    task = _live_task(facts, facts.evidence, request) or _unseen_end(facts, facts.evidence)
     if isinstance(task, NeedDetails):
         return task
     if task:
@@ -344,7 +344,7 @@ def _names_are_remembered(numbers: Mapping[int, Execution], facts: Facts) -> Non
         )
 
 
-def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> _Blocked | NeedDetails | None:
+def _live_task(facts: Facts, evidence: Evidence, request: Request) -> _Blocked | NeedDetails | None:
     prefix = execution_arn(request.machine, "")
     for task in evidence.tasks:
         if not task.alive:
@@ -359,6 +359,13 @@ def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> _Blo
                 return clean
             if not clean:
                 return _task_of_a_run(task, name, facts)
+            if _is_copied(task, name, facts) and _is_this_job(task, evidence, request):
+                return "outsider", _task_holder(task), f"a task begun after {name}, whose name it has: {task.arn}"
+    return None
+
+
+def _unseen_end(facts: Facts, evidence: Evidence) -> _Blocked | NeedDetails | None:
+    """A run that ended uncleanly a moment ago, so that ECS may hide its task."""
     listed = {execution.name: execution for execution in facts.executions or ()}
     described = {name: details.execution for name, details in facts.details.items() if details}
     for execution in (described | listed).values():  # the run that won may be too new for the page
@@ -372,14 +379,11 @@ def _task_in_the_way(facts: Facts, evidence: Evidence, request: Request) -> _Blo
             return clean
         if not clean:
             left = TASK_LAG - (facts.now - ended)
-            return (
-                "unseen",
-                _run_holder(execution),
-                (
-                    f"{execution.name} ended as {execution.status} {span(facts.now - ended)} ago and ECS has not shown "
-                    f"its task stopped; if none appears, the job is free in {span(left)}"
-                ),
+            reason = (
+                f"{execution.name} ended as {execution.status} {span(facts.now - ended)} ago and ECS has not shown "
+                f"its task stopped; if none appears, the job is free in {span(left)}"
             )
+            return "unseen", _run_holder(execution), reason
     return None
 
 
@@ -396,6 +400,13 @@ def _task_of_a_run(task: Task, name: str, facts: Facts) -> _Blocked:
         return "orphan", _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
     holder = _run_holder(seen[0]) if seen else Holder("run", name, task.execution or "")
     return "run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}"
+
+
+def _is_copied(task: Task, name: str, facts: Facts) -> bool:
+    """Younger than the end of its run, so somebody copied the environment. Else ECS is late to show it stopped."""
+    described = (details.execution for details in facts.details.values() if details)
+    ended = next((e.stopped_at for e in (*(facts.executions or ()), *described) if e.name == name), None)
+    return task.created_at is not None and ended is not None and task.created_at > ended + CLOCKS
 
 
 def _outlived(execution: Execution, evidence: Evidence) -> bool:

@@ -239,7 +239,7 @@ _JOB: dict[str, Reader] = {
     "enabled": boolean,
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
-    "grace": duration("0s", "5m"),
+    "grace": duration("1s", "5m"),  # a keepalive is over in less
     "outsiders": one_of("command", "family", "ignore"),
     "overlap": one_of("skip", "queue", "replace"),
     "queue_timeout": duration("1s", "7d"),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws import reading
-from chalicelib.guard import CantTell, Evidence, Task
+from chalicelib.guard import CLOCKS, CantTell, Evidence, Task
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -40,9 +40,14 @@ def evidence(client: "ECSClient", ecs: "Ecs") -> Evidence:
     return Evidence(tasks, command)
 
 
-def newest_task(client: "ECSClient", ecs: "Ecs", execution: str) -> Outcome | None:
-    """The newest task whose BATCH_EXECUTION is `execution`; None while ECS shows none (it may lag five minutes)."""
+def newest_task(client: "ECSClient", ecs: "Ecs", execution: str, since: datetime | None = None) -> Outcome | None:
+    """The newest task whose BATCH_EXECUTION is `execution`; None while ECS shows none (it may lag five minutes).
+
+    A task that was made before `since` (UTC) belongs to an attempt that has been judged already.
+    """
     mine = [item for item in _described(client, ecs) if _execution_of(item) == execution]
+    if since is not None:
+        mine = [item for item in mine if item["createdAt"] >= since - CLOCKS]
     if not mine:
         return None
     item = max(mine, key=lambda task: (task["lastStatus"] != "STOPPED", task["createdAt"]))

@@ -29,7 +29,7 @@ class Pause:
 def current(stage: Stage, job: str) -> Pause | None:
     """The job's pause; None if it is not paused."""
     executions = StepFunctions(stage.stepfunctions)
-    for execution in _open(executions.page(stage.machine(job)).executions):
+    for execution in _open(executions.page(stage.machine(job), only_running=True).executions):
         details = executions.details(execution.arn)
         return Pause(execution.name, execution.started_at, (details and details.reason) or "no reason is visible")
     return None
@@ -57,7 +57,7 @@ def pause(stage: Stage, job: str, reason: str) -> Pause:
 
 def resume(stage: Stage, job: str) -> list[str]:
     """End every pause of the job and return their names; none if it was not paused."""
-    found = _open(StepFunctions(stage.stepfunctions).page(stage.machine(job)).executions)
+    found = _open(StepFunctions(stage.stepfunctions).page(stage.machine(job), only_running=True).executions)
     for execution in found:
         stage.stepfunctions.stop_execution(executionArn=execution.arn, cause=f"resumed by {stage.caller}")
     return [execution.name for execution in found]

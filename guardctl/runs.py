@@ -15,6 +15,7 @@ from guardctl.ledger import repetition_name
 from guardctl.stage import Stage
 
 _POLL_SECONDS = 1.0
+_SHOWN_SECONDS = 60.0
 _REPETITIONS = 99
 
 
@@ -105,9 +106,16 @@ def outcome(stage: Stage, run: str, waiting: Callable[[], None]) -> tuple[bool, 
 
 
 def _ended(stage: Stage, arn: str, waiting: Callable[[], None]) -> Any:
+    begun = time.monotonic()
+    missing = stage.stepfunctions.exceptions.ExecutionDoesNotExist
     while True:
-        answer = stage.stepfunctions.describe_execution(executionArn=arn)
-        if answer["status"] != "RUNNING":
-            return answer
+        try:
+            answer = stage.stepfunctions.describe_execution(executionArn=arn)
+        except missing:  # it has been started; DescribeExecution is eventually consistent
+            if time.monotonic() - begun > _SHOWN_SECONDS:
+                raise
+        else:
+            if answer["status"] != "RUNNING":
+                return answer
         waiting()
         time.sleep(_POLL_SECONDS)

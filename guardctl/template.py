@@ -92,8 +92,8 @@ def batch_definition(job: Job) -> Json:
 def check_policy(jobs: JobsFile) -> Json:
     """The checker's policy: it only reads, and only this stage's machines and clusters."""
     clusters = sorted({job.ecs.cluster_name for job in jobs.jobs.values()})
-    described = [f"arn:aws:ecs:*:*:task/{cluster}/*" for cluster in clusters]
-    listed = {"ArnLike": {"ecs:cluster": [f"arn:aws:ecs:*:*:cluster/{cluster}" for cluster in clusters]}}
+    described = [f"arn:*:ecs:*:*:task/{cluster}/*" for cluster in clusters]
+    listed = {"ArnLike": {"ecs:cluster": [f"arn:*:ecs:*:*:cluster/{cluster}" for cluster in clusters]}}
     machine = batch_machine(jobs.stage, "*")
     described_of = [machine]
     if any(job.overlap == "queue" for job in jobs.jobs.values()):
@@ -101,9 +101,9 @@ def check_policy(jobs: JobsFile) -> Json:
     return _policy(
         _allow(
             ["states:ListExecutions", "states:DescribeStateMachine"],
-            [f"arn:aws:states:*:*:stateMachine:{machine}"],
+            [f"arn:*:states:*:*:stateMachine:{machine}"],
         ),
-        _allow(["states:DescribeExecution"], [f"arn:aws:states:*:*:execution:{name}:*" for name in described_of]),
+        _allow(["states:DescribeExecution"], [f"arn:*:states:*:*:execution:{name}:*" for name in described_of]),
         *(
             [
                 _allow(["ecs:ListTasks"], ["*"], Sid="ListTasksTakesNoTaskButACluster", Condition=listed),
@@ -120,8 +120,8 @@ def check_policy(jobs: JobsFile) -> Json:
 def trigger_policy(jobs: JobsFile) -> Json:
     """The trigger's policy: it starts the guard machine, and asks since when a job has had its schedule."""
     return _policy(
-        _allow(["states:StartExecution"], [f"arn:aws:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
-        _allow(["ssm:GetParameter"], [f"arn:aws:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
+        _allow(["states:StartExecution"], [f"arn:*:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
+        _allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
         *_logs(f"batch-guard-{jobs.stage}-trigger"),
     )
 
@@ -237,7 +237,7 @@ def _allow(actions: list[str], on: list[Any] | None, **more: Any) -> Json:
 
 
 def _logs(function: str) -> list[Json]:
-    group = f"arn:aws:logs:*:*:log-group:/aws/lambda/{function}"
+    group = f"arn:*:logs:*:*:log-group:/aws/lambda/{function}"
     return [
         _allow(["logs:CreateLogGroup"], [group]),
         _allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),

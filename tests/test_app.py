@@ -72,7 +72,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_chalice_deploys_two_functions_and_one_schedule(app: Any) -> None:
     assert set(app.app.handler_map) == {"check", "trigger"}
     (scheduled,) = app.app.event_sources
-    assert scheduled.schedule_expression == "rate(1 minute)"
+    assert scheduled.schedule_expression == "cron(* * * * ? *)"
     assert [f.name for f in app.app.pure_lambda_functions] == ["check"]
 
 

@@ -105,7 +105,7 @@ def test_every_key_is_read() -> None:
     everything: dict[Place, str | None] = {
         ("jobs", "report", "enabled"): "false",
         ("jobs", "report", "start_deadline"): '"24h"',
-        ("jobs", "report", "grace"): '"0s"',
+        ("jobs", "report", "grace"): '"1s"',
         ("jobs", "report", "outsiders"): '"family"',
         ("jobs", "report", "overlap"): '"queue"',
         ("jobs", "report", "queue_timeout"): '"7d"',
@@ -127,7 +127,7 @@ def test_every_key_is_read() -> None:
     }
     file = read(everything)
     job = file.jobs["report"]
-    assert (job.enabled, job.start_deadline, job.grace, job.outsiders) == (False, 86400, 0, "family")
+    assert (job.enabled, job.start_deadline, job.grace, job.outsiders) == (False, 86400, 1, "family")
     assert (job.overlap, job.queue_timeout, job.on_skip, job.orphans) == ("queue", 604800, "succeed", "stop")
     assert (job.retries, job.expect_success_within) == (10, 93784)
     assert job.ecs == Ecs(

@@ -1,7 +1,7 @@
 """Reading ECS: what a guard takes as evidence, from recorded answers."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -157,6 +157,17 @@ def test_a_stopped_task_of_a_run_tells_how_it_ended(ecs: tuple[Any, Stubber]) ->
     stub.add_response("describe_tasks", {"tasks": [stopped]})
     found = tasks.newest_task(client, ECS, RUN)
     assert found == tasks.Outcome(arn("t1"), "STOPPED", 3, "EssentialContainerExited", "")
+
+
+def test_the_task_of_an_attempt_that_has_been_judged_is_not_the_next_ones(ecs: tuple[Any, Stubber]) -> None:
+    client, stub = ecs
+    before = described("t1", "STOPPED", override=environment(RUN))
+    for _ in range(2):
+        lists(stub, running=[], stopped=["t1"])
+        stub.add_response("describe_tasks", {"tasks": [before]})
+    made = before["createdAt"]
+    assert tasks.newest_task(client, ECS, RUN, since=made + timedelta(seconds=30)) is None
+    assert tasks.newest_task(client, ECS, RUN, since=made + timedelta(seconds=2)), "clocks differ a little"
 
 
 def test_no_task_of_the_run_is_none(ecs: tuple[Any, Stubber]) -> None:

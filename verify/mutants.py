@@ -96,7 +96,7 @@ MUTANTS = (
     ),
     Mutant(
         "after an abort it is not waited for a task that ECS may still hide",
-        guard._task_in_the_way,
+        guard._unseen_end,
         ">= TASK_LAG",
         ">= 0 * TASK_LAG",
         _two(aborts=1),
@@ -110,7 +110,7 @@ MUTANTS = (
     ),
     Mutant(
         "of a run that was described, but is not on the page, the task is not minded",
-        guard._task_in_the_way,
+        guard._unseen_end,
         "(described | listed).values()",
         "listed.values()",
         _two(aborts=1),
