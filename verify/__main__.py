@@ -89,7 +89,10 @@ def _show(console: Console, results: report.Results) -> None:
     states, steps = sum(f.states for f in ours), sum(f.transitions for f in ours)
     console.print(f"{Ours.name}: {len(ours)} scenarios, {states:,} states, {steps:,} steps, {broken} violations")
     for world in SIDE_BY_SIDE:
-        table = Table("", *PROTOCOLS, title=world, title_justify="left")
+        table = Table(title=world, title_justify="left")
+        table.add_column(min_width=28)
+        for name in PROTOCOLS:
+            table.add_column(name)
         for row in report.rows(results, world):
             table.add_row(*row)
         console.print(table)

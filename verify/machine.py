@@ -117,7 +117,8 @@ class Machine:
             "Input": {"job": JOB, **own, **json.loads(guard.given)},
             "StartTime": stamp(BEGAN),
         }
-        context = {"Execution": execution, "StateMachine": {"Id": GUARD_MACHINE}}
+        state = {"EnteredTime": stamp(BEGAN)}
+        context = {"Execution": execution, "State": state, "StateMachine": {"Id": GUARD_MACHINE}}
         return {"input": json.loads(guard.input), "context": context, **more}
 
     def error(self, guard: Guard, error: str) -> dict[str, Any]:
