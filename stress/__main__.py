@@ -4,22 +4,21 @@ import argparse
 import secrets
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local.emulator import EmulatorFailed, emulator
 from local.stage import CommandFailed, local_stage
 from stress import truth
-from stress.judge import Finding, History, judge, story
+from stress.judge import judge, story
 from stress.load import START_WITHIN, Log, hold, load, send_checker_to
-from stress.plan import GRACE, LAGS, STAGE, WAIT_SCALE, Plan, jobs_file, lags, plan
+from stress.plan import GRACE, HELD, LAGS, STAGE, WAIT_SCALE, Plan, jobs_file, lags, plan
 from stress.proxy import bad_day, proxy
-from stress.report import table
+from stress.report import Outcome, done, table
 
 CHECKERS_AT_ONCE = 40
 """At least: 45 MB each. Beyond it, and beyond the starts of a held round, Lambda throttles, as in a small account."""
@@ -28,18 +27,6 @@ FAILED, INTERRUPTED = 1, 130
 STORIES = 5
 PATIENCE = 90
 """Seconds for the last runs to end, and for a machine that is busy with other things."""
-
-
-@dataclass
-class Outcome:
-    """What came of it."""
-
-    history: History
-    findings: list[Finding]
-    met: Counter[str] = field(default_factory=Counter)
-    """The failures that starts got over."""
-    done: Counter[str] = field(default_factory=Counter)
-    """What was done to provoke them."""
 
 
 def main() -> int:
@@ -59,10 +46,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted: the emulator is stopped, and nothing is left behind.", file=sys.stderr)
         return INTERRUPTED
-    except (EmulatorFailed, CommandFailed, TimeoutError) as failure:
+    except (EmulatorFailed, CommandFailed, TimeoutError, ClientError, BotoCoreError) as failure:
         print(f"It could not be finished: {failure}", file=sys.stderr)
         return FAILED
-    console.print(table(outcome.history, outcome.findings, outcome.met, outcome.done))
+    console.print(table({f"{asked.held} at once, held": [HELD], "on a bad day": [*LAGS]}, outcome))
+    console.print(done(outcome))
     for finding in outcome.findings[:STORIES]:
         console.print(f"\n{finding.kind.upper()} of {finding.job}: {finding.what}", style="bold red")
         console.print("\n".join(story(outcome.history, finding)))
@@ -81,14 +69,15 @@ def stress(planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int
         stage.deploy()
         send_checker_to(stage, between.url)
         log = Log()
-        hold(stage, log, held, rounds, tell)
+        if held:
+            hold(stage, log, held, rounds, tell)
         between.inject(bad_day(lags(), pace=1 / WAIT_SCALE))
         within = planned.seconds + START_WITHIN.total_seconds() + PATIENCE
         load(stage, log, planned, tell, calls_in_flight=lambda: between.in_flight, within=within)
         tell("reading what the emulator says of it")
         history = truth.read(stage, log)
         stale = {job: max(timedelta(), lag - GRACE) for job, lag in LAGS.items()}
-        return Outcome(history, judge(history, stale), truth.got_over(stage, history), log.done + between.done)
+        return Outcome(history, judge(history, stale), truth.failures(stage, history), log.done + between.done)
 
 
 @contextmanager
