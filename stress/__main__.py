@@ -15,13 +15,13 @@ from local.emulator import EmulatorFailed, emulator
 from local.stage import CommandFailed, local_stage
 from stress import truth
 from stress.judge import judge, story
-from stress.load import START_WITHIN, Log, hold, load, send_checker_to
+from stress.load import START_WITHIN, Log, hold, limit_checkers, load, send_checker_to
 from stress.plan import GRACE, HELD, LAGS, STAGE, WAIT_SCALE, Plan, jobs_file, lags, plan
 from stress.proxy import bad_day, proxy
 from stress.report import Outcome, done, table
 
-CHECKERS_AT_ONCE = 40
-"""At least: 45 MB each. Beyond it, and beyond the starts of a held round, Lambda throttles, as in a small account."""
+CHECKERS_AT_ONCE = 24
+"""On the bad day: beyond it Lambda throttles, as in a small account. A checker takes 45 MB and a share of the CPU."""
 
 FAILED, INTERRUPTED = 1, 130
 STORIES = 5
@@ -33,7 +33,7 @@ def main() -> int:
     """Stress it. The exit code is 0 only if there was no overlap, nothing was lost and every start ended."""
     parser = argparse.ArgumentParser(prog="make stress", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="repeat the load of an earlier time")
-    parser.add_argument("--starts", type=int, default=600, help="under load (600)")
+    parser.add_argument("--starts", type=int, default=300, help="on the bad day (300)")
     parser.add_argument("--seconds", type=float, default=80, help="over which they are spread (80)")
     parser.add_argument("--held", type=int, default=100, help="starts at once in each of ten rounds before it (100)")
     asked = parser.parse_args()
@@ -57,11 +57,12 @@ def main() -> int:
     return FAILED if outcome.findings else 0
 
 
-def stress(planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int = 10, checkers: int = 0) -> Outcome:
+def stress(
+    planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int = 10, checkers: int = CHECKERS_AT_ONCE
+) -> Outcome:
     """Deploy, hold, load, read the truth, judge."""
-    limits = {"LAMBDA_ACCOUNT_CONCURRENCY": str(checkers or max(held, CHECKERS_AT_ONCE))}
     with (
-        emulator(wait_scale=WAIT_SCALE, environment=limits) as aws,
+        emulator(wait_scale=WAIT_SCALE) as aws,
         local_stage(aws, name=STAGE, jobs=jobs_file()) as stage,
         proxy(aws.endpoint, planned.seed) as between,
     ):
@@ -71,6 +72,7 @@ def stress(planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int
         log = Log()
         if held:
             hold(stage, log, held, rounds, tell)
+        limit_checkers(stage, checkers)
         between.inject(bad_day(lags(), pace=1 / WAIT_SCALE))
         within = planned.seconds + START_WITHIN.total_seconds() + PATIENCE
         load(stage, log, planned, tell, calls_in_flight=lambda: between.in_flight, within=within)

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from local.stage import LocalStage
 from stress.plan import HELD, Plan
 
-START_WITHIN = timedelta(seconds=60)
+START_WITHIN = timedelta(seconds=90)
 """A start that can't tell asks again until then."""
 
 WARM = 6
@@ -53,6 +53,13 @@ def send_checker_to(stage: LocalStage, url: str) -> None:
     events = stage.emulator.client("events")
     for rule in events.list_rules()["Rules"]:
         events.disable_rule(Name=rule["Name"])
+
+
+def limit_checkers(stage: LocalStage, at_once: int) -> None:
+    """From now on, Lambda throttles more checkers at once than so many."""
+    stage.functions.put_function_concurrency(
+        FunctionName=f"batch-guard-{stage.name}-check", ReservedConcurrentExecutions=at_once
+    )
 
 
 def hold(stage: LocalStage, log: Log, starts: int, rounds: int, tell: Tell) -> None:

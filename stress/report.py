@@ -29,6 +29,7 @@ REASONS = {
     r"was started by somebody else": "somebody else's start won",
     r"did not start is alive": "a task by hand was alive",
     r"its task lives on": "an orphan was alive",
+    r"not seen closed, and its task": "a run's task was alive, and the run not seen closed",
     r"has not shown its task stopped": "an aborted run, its task not seen stopped",
     r"others start this job faster": "ten names lost in a row",
     r"already waits": "another start waits already",
@@ -38,8 +39,8 @@ REASONS = {
 
 
 def why_skipped(reason: str) -> str:
-    """The kind of a skip's reason; the reason itself if it is of no known kind."""
-    return next((kind for words, kind in REASONS.items() if re.search(words, reason)), reason)
+    """The kind of a skip's reason; the beginning of the reason if it is of no known kind."""
+    return next((kind for words, kind in REASONS.items() if re.search(words, reason)), reason[:50])
 
 
 def table(phases: Mapping[str, Sequence[str]], outcome: Outcome) -> Table:
