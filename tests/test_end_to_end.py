@@ -119,6 +119,13 @@ def test_a_keepalive_runs_without_a_task_and_is_not_a_failure_when_the_job_is_in
     stage.finish("kept")
 
 
+def test_the_first_of_a_month_does_not_disturb_a_stage_that_was_just_deployed(stage: LocalStage) -> None:
+    stage.use_up_keepalives(datetime(2027, 1, 1, 3, tzinfo=UTC))
+    used_up = stage.guard.replace(":stateMachine:", ":execution:") + ":idle-keepalive-202701"
+    assert errors([stage.ended(used_up)]) == ["BatchGuard.InvalidInput"]
+    assert stage.runs("idle") == []
+
+
 BAD_INPUT = [
     pytest.param({"job": "no-such-job"}, "BatchGuard.UnknownJob", ", crowd, ", id="an unknown job names the known ones"),
     pytest.param({"jbo": "plain"}, "BatchGuard.InvalidInput", "must name a job", id="no job at all"),
