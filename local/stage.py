@@ -102,7 +102,7 @@ class LocalStage:
         self.use_up_keepalives(datetime.now(UTC))
 
     def use_up_keepalives(self, now: datetime) -> None:
-        """On the first of a month the trigger keeps every job alive, by a run. Here nobody wants that one to be the first.
+        """On the first of a month the trigger keeps every job alive, by a run that nobody here expects to be the first.
 
         So their guard executions are there already, refused for want of a job; also when the month is about to begin.
         """
