@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -30,7 +30,8 @@ _LOOK_BACK = 10
 """So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
 _KEEPALIVE = timedelta(seconds=5)
 
-State = Literal["running", "free", "paused", "disabled", "not deployed"]
+State = Literal["running", "busy", "free", "paused", "disabled", "not deployed"]
+"""Busy: no run is in progress, and yet a start would step back: a task is alive. Only `detail` asks for that."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +95,22 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress) -
         return StageStatus(tuple(answer.result() for answer in answers), (*functions.differences, *machine.result()))
 
 
-def start_now(stage: Stage, job: str, now: datetime) -> str:
-    """What would become of a start now: the checker's own decision, made here. Asks ECS, too."""
+def detail(stage: Stage, line: JobStatus, now: datetime) -> tuple[JobStatus, str]:
+    """The job's status, and what would become of a start now: the checker's own decision, made here.
+
+    Asks ECS, too. Raises what `chalicelib.aws.reading` raises, but `CantTell`, which is an answer here.
+    """
+    if line.state == "not deployed":
+        return line, "would be refused: the job is not deployed"
     executions = StepFunctions(stage.stepfunctions)
     checker = Checker(lambda: stage.file, stage.function("check"), executions, lambda: stage.ecs, lambda: now)
     try:
-        answer = checker.answer({"job": job})
+        answer = checker.answer({"job": line.job})
     except CantTell as error:
-        return f"could not be decided: {error}"
-    return f"{_WOULD.get(answer['outcome'], answer['outcome'])}: {answer['reason']}"
+        return line, f"could not be decided: {error}"
+    free = answer["outcome"] == "start"
+    would = f"{_WOULD.get(answer['outcome'], answer['outcome'])}: {answer['reason']}"
+    return (line if free or line.state != "free" else replace(line, state="busy")), would
 
 
 _WOULD: Mapping[str, str] = {

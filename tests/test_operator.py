@@ -139,6 +139,8 @@ def test_a_green_skip_is_found_by_the_name_of_its_time(stage: LocalStage) -> Non
     stage.finish("watched-green")
     (told,) = guardctl_json(stage, "status", "watched-green")
     assert told["last_skip"]["outcome"] == "skipped"
+    (told,) = guardctl_json(stage, "status", "gone")
+    assert (told["state"], told["start_now"]) == ("not deployed", "would be refused: the job is not deployed")
 
 
 def test_stop_ends_the_run_and_its_task_and_nobody_elses(stage: LocalStage) -> None:
@@ -163,6 +165,9 @@ def test_stop_ends_an_orphan(stage: LocalStage) -> None:
     stage.ended(stage.start("halted-orphan"))
     orphan = stage.a_task("halted-orphan")
     stage.stepfunctions.stop_execution(executionArn=stage.run_arn("halted-orphan", "run-000001"))
+    (told,) = guardctl_json(stage, "status", "halted-orphan")
+    assert told["state"] == "busy"
+    assert told["start_now"] == f"would step back: run-000001 was closed, but its task lives on: {orphan}"
     stopped = guardctl_json(stage, "stop", "halted-orphan", "--yes")
     assert (stopped["run"], stopped["tasks"]) == (None, [orphan])
     assert stage.live_tasks("halted-orphan") == []

@@ -41,14 +41,15 @@ def status(
     jobs = [target.job(job)] if job else [*target.file.jobs.values()]
     with asking("asking AWS…") as progress:
         found = reading.read(target, jobs, now, progress)
-        would = reading.start_now(target, job, now) if job else None
+        detailed = [reading.detail(target, line, now) for line in found.jobs] if job else []
     if as_json:
         lines = [_status_json(line, found.drift) for line in found.jobs]
-        print_json([{**line, "start_now": would} for line in lines] if would else lines)
-    elif job:
-        (line,) = found.jobs
+        detail = [{**_status_json(line, found.drift), "start_now": would} for line, would in detailed]
+        print_json(detail or lines)
+    elif detailed:
+        ((line, would),) = detailed
         out.print(f"{line.job}: {line.state}")
-        for name, value in [*_card(line, now), ("a start now", would or "")]:
+        for name, value in [*_card(line, now), ("a start now", would)]:
             for number, text in enumerate(value.splitlines()):
                 out.print(f"  {'' if number else name:<12} {text}", markup=False)
     else:
