@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from local.stage import LocalStage
 from stress.plan import HELD, Plan
 
-START_WITHIN = timedelta(seconds=90)
+START_WITHIN = timedelta(seconds=60)
 """A start that can't tell asks again until then."""
 
 WARM = 6
@@ -55,13 +55,6 @@ def send_checker_to(stage: LocalStage, url: str) -> None:
         events.disable_rule(Name=rule["Name"])
 
 
-def limit_checkers(stage: LocalStage, at_once: int) -> None:
-    """From now on, Lambda throttles more checkers at once than so many."""
-    stage.functions.put_function_concurrency(
-        FunctionName=f"batch-guard-{stage.name}-check", ReservedConcurrentExecutions=at_once
-    )
-
-
 def hold(stage: LocalStage, log: Log, starts: int, rounds: int, tell: Tell) -> None:
     """Rounds of so many starts at once; each round's task is held open until all its starts have ended."""
     for round_ in range(1, rounds + 1):
@@ -78,7 +71,7 @@ def hold(stage: LocalStage, log: Log, starts: int, rounds: int, tell: Tell) -> N
 def load(
     stage: LocalStage, log: Log, plan: Plan, tell: Tell, *, calls_in_flight: Callable[[], int], within: float
 ) -> None:
-    """Do what the plan says, and wait until all of it has ended, or for `within` seconds."""
+    """Do what the plan says, and wait until all of it has ended. Raises TimeoutError after `within` seconds."""
     with ThreadPoolExecutor(64) as pool:
         _Load(stage, log, plan, tell, pool, calls_in_flight).run(within)
 
@@ -123,8 +116,10 @@ class _Load:
                 f"{self.now:3.0f} s: {len(self.starting)} of {self.plan.starts} starts, {asking} asking; "
                 f"{alive} tasks alive, {self.tasks.total()} so far"
             )
-            if self.now > within or not (self.agenda or asking or alive or self._open_runs()):
+            if not self.agenda and not asking and not alive and not self._open_runs():
                 break
+            if self.now > within:
+                raise TimeoutError(f"not within {within:.0f} s: {asking} starts are asking, {alive} tasks are alive")
             time.sleep(0.3)
         for future in self.starting:
             future.result()

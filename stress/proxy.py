@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from queue import SimpleQueue
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +22,6 @@ from bench.simulation import Bucket
 from local.emulator import require_loopback
 from stress.past import Memory, blend, blurred
 
-UPSTREAM_AT_ONCE = 8
 _ECS_READS = ("ListTasks", "DescribeTasks")
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length"})
 
@@ -67,10 +65,7 @@ class Proxy:
 
     def __init__(self, upstream: str, seed: int) -> None:
         require_loopback(upstream)
-        # So few, since a flood of calls would only make the emulator slow, and the harness with it.
-        self.connections: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
-        for _ in range(UPSTREAM_AT_ONCE):
-            self.connections.put(http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=30))
+        self.upstream = urlsplit(upstream).netloc
         self.url = ""
         self.done: Counter[str] = Counter()
         """Calls and faults, by kind."""
@@ -184,8 +179,6 @@ def proxy(upstream: str, seed: int = 1) -> Iterator[Proxy]:
         server.shutdown()
         server.server_close()
         thread.join()
-        while not state.connections.empty():
-            state.connections.get().close()
 
 
 def error(code: str, message: str) -> bytes:
@@ -231,12 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
         if proxy.happens(faults.broken, "HTTP 500"):
             return self._answer(500, error("InternalServerException", "injected"))
         asked_at = time.monotonic()
-        try:
-            answer = self._forward(question)
-        except (OSError, http.client.HTTPException):
-            proxy.done["the emulator gave no answer"] += 1
-            return self._hang_up()
-        status, body = proxy.seen(action, question, asked_at, *answer)
+        status, body = proxy.seen(action, question, asked_at, *self._forward(question))
         time.sleep(proxy.delay())
         if proxy.happens(faults.cut / 2, "cut after the call"):
             return self._hang_up()
@@ -249,16 +237,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, question: bytes) -> tuple[int, bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-        upstream = self.proxy.connections.get()
+        upstream = http.client.HTTPConnection(self.proxy.upstream, timeout=30)
         try:
             upstream.request("POST", self.path, question, headers)
             answer = upstream.getresponse()
             return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            upstream.close()  # it connects anew when it is used again
-            raise
         finally:
-            self.proxy.connections.put(upstream)
+            upstream.close()
 
     def _answer(self, status: int, body: bytes, *, sent: int | None = None) -> None:
         self.send_response(status)

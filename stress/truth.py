@@ -32,32 +32,30 @@ def read(stage: LocalStage, log: Log) -> History:
     """Every execution and every task of the stage."""
     now = datetime.now(UTC)
     with ThreadPoolExecutor(16) as pool:
-        guards = stage.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=stage.guard)
-        asked = [item["executionArn"] for page in guards for item in page["executions"]]
-        starts = tuple(pool.map(lambda arn: _start(stage, arn, now), asked))
+        starts = tuple(pool.map(lambda arn: _start(stage, arn, now), _executions(stage, stage.guard)))
         runs: list[Run] = []
         tasks: list[Task] = []
         for job in stage.jobs.jobs:
-            arns = [run["executionArn"] for run in stage.runs(job)]
+            arns = _executions(stage, stage.machine(job))
             runs += pool.map(lambda arn, job=job: _run(stage, job, arn), arns)
             tasks += _tasks(stage, log, job)
     return History(tuple(sorted(runs, key=lambda run: run.life.since)), tuple(tasks), starts)
 
 
-def failures(stage: LocalStage, history: History) -> dict[str, Counter[str]]:
-    """The failures that each start met on its way, by kind: of the checker, and names that were taken."""
-    arns = [start.arn for start in history.starts]
+def got_over(stage: LocalStage, history: History) -> Counter[str]:
+    """The failures that the guard met on its way, by kind: of the checker, and names that were taken."""
     with ThreadPoolExecutor(16) as pool:
-        return dict(zip(arns, pool.map(lambda arn: _failures(stage, arn), arns), strict=True))
+        met = pool.map(lambda start: _failures(stage, start.arn), history.starts)
+        return sum(met, Counter[str]())
 
 
 def _failures(stage: LocalStage, arn: str) -> Counter[str]:
-    met: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
     for event in _events(stage, arn):
         details = event.get("taskFailedEventDetails") or event.get("lambdaFunctionFailedEventDetails")
         if details:
-            met[_kind(details.get("error", "?"), details.get("cause", ""))] += 1
-    return met
+            failures[_kind(details.get("error", "?"), details.get("cause", ""))] += 1
+    return failures
 
 
 def _events(stage: LocalStage, arn: str) -> list[Any]:
@@ -69,13 +67,17 @@ def _kind(error: str, cause: str) -> str:
     return next((kind for words, kind in KINDS.items() if re.search(words, f"{error} {cause}")), error)
 
 
+def _executions(stage: LocalStage, machine: str) -> list[str]:
+    pages = stage.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=machine)
+    return [item["executionArn"] for page in pages for item in page["executions"]]
+
+
 def _start(stage: LocalStage, arn: str, now: datetime) -> Start:
     answer: Any = stage.stepfunctions.describe_execution(executionArn=arn)
     output = json.loads(answer.get("output") or "{}")
-    asked = json.loads(answer["input"])
     verdict = output.get("outcome") or answer.get("error") or answer["status"]
     return Start(
-        job=asked.get("job", "none") if isinstance(asked, dict) else "none",
+        job=json.loads(answer["input"])["job"],
         arn=arn,
         began=answer["startDate"].astimezone(UTC),
         ended=answer["stopDate"].astimezone(UTC) if answer.get("stopDate") else now,

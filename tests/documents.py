@@ -42,6 +42,12 @@ class Section:
         return [token.content for token in self.inline if token.type == "code_inline"]
 
     @property
+    def figures(self) -> set[str]:
+        """The numbers of its prose, as they are written."""
+        prose = " ".join(token.content for token in self.inline if token.type == "text")
+        return set(re.findall(r"[0-9](?:[0-9.,]*[0-9])?", prose))
+
+    @property
     def links(self) -> list[str]:
         return [unquote(str(token.attrGet("href"))) for token in self.inline if token.type == "link_open"]
 

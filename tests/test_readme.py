@@ -1,7 +1,7 @@
 """README.ja.md says the same as README.md, and README.md names only what exists.
 
 The two are compared section by section, by their *facts*: commands, code spans, links, table keys and how many
-paragraphs, list items and rows there are. What the prose says is the translator's.
+paragraphs, list items and rows there are; and the figures of README.md are in README.ja.md. What the prose says is the translator's.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def differences(ours: list[Section], theirs: list[Section]) -> Iterator[str]:
         for line in ndiff(facts(mine, [s.anchor for s in ours]), facts(other, [s.anchor for s in theirs])):
             if line[0] in where:
                 yield f"{headings}: {where[line[0]]}: {line[2:]}"
+        for figure in sorted(mine.figures - other.figures):  # Japanese has figures where English has words, too
+            yield f"{headings}: only in README.md: the figure {figure}"
 
 
 def test_the_japanese_readme_says_the_same() -> None:
@@ -70,7 +72,7 @@ def test_the_japanese_readme_says_the_same() -> None:
 
 
 ENGLISH = """# Name
-Text with `a span`, see [there](docs/x.md) and [below](#the-end).
+Text with `a span` 7 times, see [there](docs/x.md) and [below](#the-end).
 
 | key | |
 | --- | --- |
@@ -82,7 +84,7 @@ make demo  # a comment
 ## The end
 """
 JAPANESE = """# 名前
-[こちら](docs/x.md)と[下](#終わり)に `a span` がある。
+[こちら](docs/x.md)と[下](#終わり)に `a span` が 7 回ある。
 
 | キー | |
 | --- | --- |
@@ -103,6 +105,7 @@ make demo  # コメント
             "make demo", "make test", ["en: sh: make demo", "ja: sh: make test"], id="another command is told"
         ),
         pytest.param("`a span`", "a span", ["en: code span `a span`"], id="a lost code span is told"),
+        pytest.param("7 回", "8 回", ["en: the figure 7"], id="another figure is told"),
         pytest.param("x.md", "y.md", ["en: link to docs/x.md", "ja: link to docs/y.md"], id="another link is told"),
         pytest.param(
             "#終わり", "#名前", ["ja: link to #(heading 1)", "en: link to #(heading 2)"], id="another target is told"
@@ -114,7 +117,7 @@ make demo  # コメント
             id="another table key is told",
         ),
         pytest.param(
-            "がある。", "がある。\n\nそして。", ["en: 1 paragraphs", "ja: 2 paragraphs"], id="a paragraph more is told"
+            "ある。", "ある。\n\nそして。", ["en: 1 paragraphs", "ja: 2 paragraphs"], id="a paragraph more is told"
         ),
         pytest.param("## 終", "### 終", ["not the same headings from here on"], id="another level of heading is told"),
         pytest.param(
