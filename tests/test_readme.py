@@ -1,7 +1,8 @@
 """README.ja.md says the same as README.md, and README.md names only what exists.
 
 The two are compared section by section, by their *facts*: commands, code spans, links, table keys and how many
-paragraphs, list items and rows there are; and the figures of README.md are in README.ja.md. What the prose says is the translator's.
+paragraphs, list items and rows there are; and the figures of README.md are in README.ja.md. What the prose says is
+the translator's.
 """
 
 from __future__ import annotations
@@ -209,3 +210,12 @@ def test_the_table_of_keys_has_every_key_and_the_defaults_that_hold() -> None:
         if default.startswith("`"):
             said = f"[jobs.x]\n{key} = {default.strip('`')}\n{least}"
             assert jobs.parse(said, stage="dev", place="README.md") == by_default, key
+
+
+@pytest.mark.parametrize("path", ["README.md", "README.ja.md"])
+def test_every_link_leads_somewhere(path: str) -> None:
+    for href in (href for section in read(path) for href in section.links if "://" not in href):
+        target, _, anchor = href.partition("#")
+        assert (ROOT / target).exists(), href
+        if anchor:
+            assert anchor in [section.anchor for section in read(target or path)], href
