@@ -18,6 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from chalicelib.jobs import JobsFile
+from chalicelib.names import run_number
 from guardctl import template
 from guardctl.errors import AWS, Stop
 from guardctl.stage import PROJECT, Stage
@@ -141,6 +142,29 @@ def refuse_to_end_runs(stage: Stage, found: Plan) -> None:
                 raise Stop(
                     f"nothing was changed: this would end {', '.join(running)} of {change.physical_id}; "
                     f"wait for it, or stop it (a pause: resume the job first), and deploy again"
+                )
+
+
+def refuse_to_move_runs(stage: Stage, found: Plan) -> None:
+    """Raise `Stop` when a job with a run in progress would move to another cluster or family.
+
+    Its tasks are looked for where the jobs file says: a run that lost sight of its task would not find it again.
+    """
+    changed = {change.physical_id for change in found.changes}
+    for job in stage.file.jobs.values():
+        machine = stage.machine(job.name)
+        if machine not in changed:
+            continue
+        with suppress(stage.stepfunctions.exceptions.StateMachineDoesNotExist):
+            deployed = stage.stepfunctions.describe_state_machine(stateMachineArn=machine)["definition"]
+            was, will_be = template.place(json.loads(deployed)), template.place(template.batch_definition(job))
+            running = [name for name in running_executions(stage, machine) if run_number(name)]
+            if was != will_be and running:
+                discard(stage, found)
+                (cluster, family), (new_cluster, new_family) = was, will_be
+                raise Stop(
+                    f"nothing was changed: {running[0]} of {job.name} runs as {family} on {cluster}, and its task would "
+                    f"be looked for as {new_family} on {new_cluster}; wait for it, or stop it, and deploy again"
                 )
 
 

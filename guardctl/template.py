@@ -89,6 +89,13 @@ def batch_definition(job: Job) -> Json:
     return asl
 
 
+def place(batch: Json) -> tuple[str, str]:
+    """The cluster and the family of a batch machine's definition: where its tasks are looked for."""
+    arguments = batch["States"][_RUN_TASK]["Arguments"]
+    family = arguments["TaskDefinition"].rpartition("/")[2].partition(":")[0]
+    return arguments["Cluster"].rpartition("/")[2], family
+
+
 def check_policy(jobs: JobsFile) -> Json:
     """The checker's policy: it only reads, and only this stage's machines and clusters."""
     clusters = sorted({job.ecs.cluster_name for job in jobs.jobs.values()})

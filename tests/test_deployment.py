@@ -156,6 +156,28 @@ def test_a_job_that_is_running_is_neither_removed_nor_renamed(deployed: LocalSta
     deployed.finish("second")
 
 
+@pytest.mark.parametrize(
+    ("where", "elsewhere"),
+    [
+        pytest.param('task_definition = "second"', 'task_definition = "moved"', id="another family"),
+        pytest.param(
+            'task_definition = "second"', 'task_definition = "second", cluster = "moved"', id="another cluster"
+        ),
+    ],
+)
+def test_a_job_that_is_running_is_not_moved(deployed: LocalStage, where: str, elsewhere: str) -> None:
+    run = json.loads(deployed.ended(deployed.start("second"))["output"])["run"]
+    before = what_is_there(deployed)
+    edit(deployed, JOBS.replace(where, elsewhere))
+    refused = deployed.command("guardctl", "deploy", "--stage", deployed.name, code=2)
+    edit(deployed, JOBS)
+    assert refused.stderr.startswith(
+        f"nothing was changed: {run} of second runs as second on batch, and its task would be"
+    )
+    assert what_is_there(deployed) == before
+    deployed.finish("second")
+
+
 def test_a_job_at_rest_may_be_removed(deployed: LocalStage) -> None:
     edit(deployed, JOBS.partition("[jobs.second]")[0])
     shown = deployed.command("guardctl", "deploy", "--stage", deployed.name, "--dry-run").stdout

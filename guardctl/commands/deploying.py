@@ -74,6 +74,7 @@ def deploy(
                 replaces = " (replaced)" if change.replaces else ""
                 out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
             deployment.refuse_to_end_runs(target, plan)
+            deployment.refuse_to_move_runs(target, plan)
             if dry_run:
                 deployment.discard(target, plan)
             else:
