@@ -163,8 +163,8 @@ def refuse_to_move_runs(stage: Stage, found: Plan) -> None:
                 discard(stage, found)
                 (cluster, family), (new_cluster, new_family) = was, will_be
                 raise Stop(
-                    f"nothing was changed: {running[0]} of {job.name} runs as {family} on {cluster}, and its task would "
-                    f"be looked for as {new_family} on {new_cluster}; wait for it, or stop it, and deploy again"
+                    f"nothing was changed: {running[0]} of {job.name} runs as {family} on {cluster}, and its task "
+                    f"would be looked for as {new_family} on {new_cluster}; wait for it, or stop it, and deploy again"
                 )
 
 
