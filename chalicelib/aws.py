@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.guard import CantTell, Refused
+from chalicelib.facts import CantTell, Refused
 
 if TYPE_CHECKING:
     from botocore.config import Config

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import guard, overlap, tasks
-from chalicelib.guard import CantTell, Claim, Facts, Need, NeedDetails, Refused, Request
+from chalicelib.facts import CantTell, Claim, Execution, Facts, Need, NeedDetails, Refused, Request, stamp
 from chalicelib.jobs import Job, JobsFile, JobsFileInvalid
 from chalicelib.names import batch_machine, execution_arn, guard_machine, machine_arn, run_number
 from chalicelib.overlap import Decision, Policy, Start
@@ -56,8 +56,8 @@ class Checker:
     def answer(self, event: Any) -> dict[str, Any]:
         """The answer to one event, ready for JSON.
 
-        Raises `guard.CantTell` when asking again may help. When it can't, the answer's outcome is ``refuse``;
-        only a batch machine's question has no such answer, and raises `guard.Refused`.
+        Raises `facts.CantTell` when asking again may help. When it can't, the answer's outcome is ``refuse``;
+        only a batch machine's question has no such answer, and raises `facts.Refused`.
         """
         if isinstance(event, Mapping) and "task_of" in event:
             return self._task_of(event)
@@ -127,7 +127,7 @@ class Checker:
                 "StateMachineId must be a state machine's ARN and ExecutionName an execution's name, "
                 f"not {machine!r:.200} and {name!r:.100}"
             )
-        running: list[guard.Execution] = []
+        running: list[Execution] = []
         token: str | None = None
         while True:
             page = self.executions.page(machine, token, only_running=True)
@@ -142,7 +142,7 @@ class Checker:
                 raise CantTell(f"the execution that asks, {name} of {machine}, is not visible")
             asking = details.execution
         older = guard.older_is_running(asking, running)
-        reason = f"{older.name} has been running since {guard.stamp(older.started_at)}" if older else "none is older"
+        reason = f"{older.name} has been running since {stamp(older.started_at)}" if older else "none is older"
         return {"running_flg": older is not None, "reason": reason, "state_machine_arn": machine}
 
     def _job(self, event: Mapping[str, Any]) -> Job:
@@ -226,8 +226,8 @@ def _to_obey(answer: Decision, event: Mapping[str, Any], job: Job, start: Start)
             return {
                 "waiter_input": {
                     **passed_on,
-                    "deadline": guard.stamp(since + timedelta(seconds=job.queue_timeout)),
-                    "queued_since": guard.stamp(since),
+                    "deadline": stamp(since + timedelta(seconds=job.queue_timeout)),
+                    "queued_since": stamp(since),
                     "guard_execution": start.request.guard_execution,
                 }
             }
@@ -263,4 +263,4 @@ def _holder(decision: Decision) -> dict[str, Any] | None:
     holder = decision.holder
     if holder is None:
         return None
-    return {**asdict(holder), "started_at": guard.stamp(holder.started_at) if holder.started_at else None}
+    return {**asdict(holder), "started_at": stamp(holder.started_at) if holder.started_at else None}

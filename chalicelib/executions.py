@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.aws import reading
-from chalicelib.guard import Details, Execution
+from chalicelib.facts import Details, Execution
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

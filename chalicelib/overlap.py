@@ -19,21 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from chalicelib.guard import (
-    Busy,
-    CantTell,
-    Facts,
-    Free,
-    Holder,
-    Mine,
-    Need,
-    NeedDetails,
-    Request,
-    claim_is_unclear,
-    judge,
-    span,
-    stamp,
-)
+from chalicelib.facts import CantTell, Facts, Need, NeedDetails, Request, span, stamp
+from chalicelib.guard import Busy, Free, Holder, Mine, claim_is_unclear, judge
 from chalicelib.names import LAST_WAITER, pause_number, run_name, run_number, waiter_name, waits_after
 
 
@@ -95,7 +82,7 @@ class Decision:
 
 
 def decide(start: Start, facts: Facts) -> Decision | Need | NeedDetails:
-    """Decide, or say which fact is missing. Raises `guard.CantTell` and `guard.RestedTooLong`."""
+    """Decide, or say which fact is missing. Raises `facts.CantTell` and `guard.RestedTooLong`."""
     verdict = judge(start.request, facts)
     if isinstance(verdict, Mine):
         return Decision("started", f"{verdict.holder.name} is this guard execution's own", verdict.holder)

@@ -10,7 +10,7 @@ since the last run began have all passed without one, however long ago that was:
 
 from datetime import datetime
 
-from chalicelib.guard import Facts
+from chalicelib.facts import Facts
 from chalicelib.jobs import Job
 from chalicelib.names import pause_number, run_number
 from chalicelib.schedule import between

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws import reading
-from chalicelib.guard import CLOCKS, CantTell, Evidence, Task
+from chalicelib.facts import CantTell, Evidence, Task
+from chalicelib.guard import CLOCKS
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

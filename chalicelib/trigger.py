@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from chalicelib.names import guard_machine, machine_arn
 from chalicelib.record import Record, recorded_as
 from chalicelib.schedule import Due, due, keepalives

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from chalicelib.aws import Misconfigured, NotDeployed, PermissionDenied
-from chalicelib.guard import CantTell
+from chalicelib.facts import CantTell
 from guardctl.commands import deploying, ledger, logs, pausing, starting, status
 from guardctl.commands.console import err
 from guardctl.errors import AWS, INTERRUPTED, Stop

@@ -17,7 +17,7 @@ import json
 from datetime import timedelta
 from typing import Literal
 
-from chalicelib.guard import span
+from chalicelib.facts import span
 from chalicelib.jobs import Alerts, Job, JobsFile
 from chalicelib.names import batch_machine
 from guardctl.cloudformation import Json, arn, logical_id

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from chalicelib.aws import NotDeployed, reading
-from chalicelib.guard import CantTell
+from chalicelib.facts import CantTell
 from chalicelib.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.names import schedule_parameter
 from chalicelib.record import read, recorded_as

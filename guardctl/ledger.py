@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from chalicelib import schedule
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from chalicelib.jobs import Job
 from chalicelib.names import run_number
 from chalicelib.trigger import LATE

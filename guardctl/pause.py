@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.executions import StepFunctions
-from chalicelib.guard import Execution
+from chalicelib.facts import Execution
 from chalicelib.names import pause_name, pause_number
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage

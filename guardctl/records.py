@@ -15,7 +15,7 @@ from typing import Any
 from chalicelib import record, schedule, tasks
 from chalicelib.aws import NotDeployed
 from chalicelib.executions import StepFunctions
-from chalicelib.guard import Execution
+from chalicelib.facts import Execution
 from chalicelib.jobs import Job
 from chalicelib.names import run_number, schedule_parameter
 from guardctl.ledger import Entry, Facts, Record, ledger, repetition_name

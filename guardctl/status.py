@@ -16,7 +16,7 @@ from chalicelib import schedule, tasks
 from chalicelib.aws import NotDeployed, reading
 from chalicelib.check import Checker
 from chalicelib.executions import StepFunctions
-from chalicelib.guard import CantTell, Execution
+from chalicelib.facts import CantTell, Execution
 from chalicelib.jobs import Job
 from chalicelib.names import pause_number, run_number
 from guardctl import drift

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib import tasks
 from chalicelib.executions import StepFunctions
-from chalicelib.guard import TASK_LAG, Execution, Task
+from chalicelib.facts import Execution, Task
+from chalicelib.guard import TASK_LAG
 from chalicelib.jobs import Job
 from chalicelib.names import execution_arn, pause_number
 from guardctl.stage import Stage

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from local.stage import LocalStage, until
 
 STAGE = "local"

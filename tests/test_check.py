@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib import jobs
 from chalicelib.check import Checker
-from chalicelib.guard import Details, Execution, Refused, stamp
+from chalicelib.facts import Details, Execution, Refused, stamp
 from chalicelib.names import batch_machine, machine_arn
 from tests.world import NOW, FakeExecutions, ago, execution
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from local.stage import LocalStage, until
 from tests.mocks import RUN_TASK
 from tests.support import eventually

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from chalicelib import executions
 from chalicelib.aws import Misconfigured, NotDeployed, PermissionDenied, client_config
 from chalicelib.executions import Executions, StepFunctions
-from chalicelib.guard import CantTell, Details, Execution
+from chalicelib.facts import CantTell, Details, Execution
 from chalicelib.names import execution_arn
 from local.emulator import Emulator
 from tests.support import eventually

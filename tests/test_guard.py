@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.guard import Busy, CantTell, Claim, Details, Free, Mine, Need, NeedDetails, Request, RestedTooLong
+from chalicelib.facts import CantTell, Claim, Details, Need, NeedDetails, Request
+from chalicelib.guard import Busy, Free, Mine, RestedTooLong
 from chalicelib.names import run_name
 from tests.world import COMMAND, GUARD, MACHINE, NOW, History, ago, execution, run, task
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from chalicelib.schedule import execution_name
 from local.stage import LocalStage, until
 

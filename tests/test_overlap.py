@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.guard import CantTell, Claim, Details, Execution, Request
+from chalicelib.facts import CantTell, Claim, Details, Execution, Request
 from chalicelib.overlap import Decision, Policy, Start
 from tests.world import COMMAND, GUARD, MACHINE, NOW, History, ago, execution, run, task
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from chalicelib.names import execution_arn
 from local.stage import LocalStage, until
 from tests.test_end_to_end import errors, no_two_overlap

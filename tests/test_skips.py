@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.check import Checker
-from chalicelib.guard import Details, Evidence, Execution, Facts
+from chalicelib.facts import Details, Evidence, Execution, Facts
 from chalicelib.jobs import Ecs, Job, JobsFile
 from chalicelib.schedule import parse_schedule
 from chalicelib.skips import MOST, skips_in_a_row

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.guard import Execution
+from chalicelib.facts import Execution
 from guardctl import links
 from guardctl.status import Usual, belongs_to, usual
 

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from chalicelib import tasks
 from chalicelib.aws import NotDeployed
-from chalicelib.guard import CantTell
+from chalicelib.facts import CantTell
 from chalicelib.jobs import Ecs
 from tests.world import MACHINE
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from chalicelib.aws import NotDeployed
 from chalicelib.executions import Page
-from chalicelib.guard import Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task, Verdict, judge
+from chalicelib.facts import Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task
+from chalicelib.guard import Verdict, judge
 from chalicelib.names import execution_arn
 from chalicelib.overlap import Decision, Start, decide
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from chalicelib import check, guard, overlap
 from chalicelib.executions import Page
-from chalicelib.guard import Details, Execution
+from chalicelib.facts import CantTell, Details, Execution, Facts, Need, NeedDetails
 from chalicelib.jobs import parse
 from chalicelib.names import (
     batch_machine,
@@ -114,7 +114,7 @@ class Failed(NamedTuple):
 
 
 Answer = Wanted | Decided | Failed
-Decide = Callable[[overlap.Start, guard.Facts], overlap.Decision | guard.Need | guard.NeedDetails]
+Decide = Callable[[overlap.Start, Facts], overlap.Decision | Need | NeedDetails]
 
 
 class _Pause(BaseException):
@@ -142,7 +142,7 @@ class RealChecker:
             answer = checker.answer(asking)
         except _Pause as pause:
             return pause.wanted
-        except guard.CantTell as error:
+        except CantTell as error:
             return Failed(type(error).__name__)
         # What is said to people is dropped: no state machine branches on it, and it would tell equal states apart.
         holder = answer.get("holder") and {"name": answer["holder"]["name"], "arn": answer["holder"]["arn"]}

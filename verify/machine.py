@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from chalicelib import guard as protocol
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from verify.asl import Asl
 from verify.checker import BEGAN, GUARD_MACHINE, JOB, Read
 from verify.protocol import NOT_YET, Step

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from chalicelib import guard
+from chalicelib.facts import Execution
 from verify.protocol import NOT_YET, SAME_EVENT, Step
 from verify.world import (
     ALIVE,
@@ -219,6 +220,6 @@ def _some(numbers: list[int], features: Features) -> Iterator[tuple[int, ...]]:
         yield tuple(number for number, kept in zip(numbers, chosen, strict=True) if kept)
 
 
-def _execution(number: int) -> guard.Execution:
+def _execution(number: int) -> Execution:
     began = datetime(2026, 11, 23, 18, tzinfo=UTC) + timedelta(seconds=number)
-    return guard.Execution(f"arn:{number}", str(number), "RUNNING", began)
+    return Execution(f"arn:{number}", str(number), "RUNNING", began)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chalicelib import schedule
-from chalicelib.guard import stamp
+from chalicelib.facts import stamp
 from chalicelib.jobs import Job
 from guardctl import links
 from guardctl.commands.console import (
