@@ -21,6 +21,7 @@ from chalicelib.jobs import Job
 from chalicelib.names import pause_number, run_number
 from guardctl import drift
 from guardctl.ledger import Entry, Record, not_started, of_run
+from guardctl.pause import Pause
 from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
 
@@ -41,14 +42,6 @@ class Usual:
     median: timedelta
     p95: timedelta
     runs: int
-
-
-@dataclass(frozen=True)
-class Pause:
-    """A pause in force."""
-
-    since: datetime
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -187,7 +180,7 @@ def _last(reader: Reader, job: Job, page: Iterable[Execution]) -> Entry | None:
 
 def _pause(reader: Reader, job: Job, execution: Execution) -> Pause:
     found = reader.run(job.name, execution.name)
-    return Pause(execution.started_at, str(found.input.get("reason", "")) if found else "")
+    return Pause(execution.name, execution.started_at, str(found.input.get("reason", "")) if found else "")
 
 
 def _failed(stage: Stage) -> list[str]:

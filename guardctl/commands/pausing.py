@@ -4,12 +4,10 @@ from typing import Annotated
 
 import typer
 
-from guardctl.commands.console import StageOption, group, out
-from guardctl.errors import explained
+from guardctl.commands.console import JobArgument, JsonOption, StageOption, asking, group, out, print_json
 from guardctl.stage import Stage
 
 app = group()
-JobArgument = Annotated[str, typer.Argument(help="The job's name in the jobs file.")]
 
 
 @app.command(epilog='Example: python -m guardctl pause nightly-report --reason "the database moves until noon"')
@@ -17,24 +15,31 @@ def pause(
     job: JobArgument,
     reason: Annotated[str, typer.Option("--reason", help="Why: every start that steps back says so.")],
     stage: StageOption = "dev",
+    as_json: JsonOption = False,
 ) -> None:
     """Pause a job: starts step back until it is resumed. A run in progress goes on."""
     from guardctl import pause as pausing  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)
     target.job(job)
-    with explained():
+    with asking("pausing…"):
         made = pausing.pause(target, job, reason)
-    out.print(f"{job}: paused ({made.name}); resume it with: guardctl resume {job} --stage {stage}", markup=False)
+    if as_json:
+        print_json({"job": job, "paused": made.name, "reason": made.reason})
+    else:
+        out.print(f"{job}: paused ({made.name}); resume it with: guardctl resume {job} --stage {stage}", markup=False)
 
 
 @app.command(epilog="Example: python -m guardctl resume nightly-report")
-def resume(job: JobArgument, stage: StageOption = "dev") -> None:
+def resume(job: JobArgument, stage: StageOption = "dev", as_json: JsonOption = False) -> None:
     """Resume a paused job. Times that passed meanwhile are not made up for."""
     from guardctl import pause as pausing  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)
     target.job(job)
-    with explained():
+    with asking("resuming…"):
         ended = pausing.resume(target, job)
-    out.print(f"{job}: resumed" if ended else f"{job}: was not paused")
+    if as_json:
+        print_json({"job": job, "resumed": ended})
+    else:
+        out.print(f"{job}: resumed" if ended else f"{job}: was not paused")
