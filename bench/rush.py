@@ -270,7 +270,7 @@ class _Rush:
 
 
 class _Stage:
-    """The trigger of one stage: it has the jobs of one stack, and one environment (reserved concurrency 1)."""
+    """The trigger of one stage: it has the jobs of one stack, and here one environment: ticks don't overlap."""
 
     def __init__(self, rush: _Rush, jobs: int) -> None:
         self.rush = rush
