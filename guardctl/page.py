@@ -35,7 +35,7 @@ def html(timeline: Timeline, run_arn: RunArn) -> str:
             f"<title>{escape(title)}</title><style>{style}</style></head><body>",
             '<a class="skip" href="#details">To the table of details</a>',
             f"<header><h1>{escape(title)}</h1>",
-            f'<p class="legend" aria-label="What happened, and how often">{"".join(_legend(timeline))}</p></header>',
+            f'<ul class="legend" aria-label="What happened, and how often">{"".join(_legend(timeline))}</ul></header>',
             '<main><table class="picture"><thead><tr><th scope="col">Job</th>',
             f'<td><div class="axis" aria-hidden="true">{"".join(_axis(timeline))}</div></td></tr></thead><tbody>',
             *(_picture(timeline, row) for row in timeline.rows),
@@ -52,9 +52,9 @@ def html(timeline: Timeline, run_arn: RunArn) -> str:
 
 def _legend(timeline: Timeline) -> Iterator[str]:
     for outcome, count in counts(timeline):
-        yield f'<span><i class="{_class(outcome)}" aria-hidden="true">{_glyph(outcome)}</i>{outcome} {count}</span>'
+        yield f'<li><i class="{_class(outcome)}" aria-hidden="true">{_glyph(outcome)}</i>{outcome} {count}</li>'
     if tasks := sum(len(row.tasks) for row in timeline.rows):
-        yield f'<span><i class="hand" aria-hidden="true"></i>task by hand {tasks}</span>'
+        yield f'<li><i class="hand" aria-hidden="true"></i>task by hand {tasks}</li>'
 
 
 def _axis(timeline: Timeline) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _details(timeline: Timeline, run_arn: RunArn) -> Iterator[str]:
             took = length(task.ended - task.started) if task.ended else ""
             link = _console(links.task(task.arn), task.arn.rpartition("/")[2])
             by_hand = (escape(row.job), "task by hand", local(task.started, zone), took, link, "")
-            yield _detail(_task_anchor(row, task), "", by_hand)
+            yield _detail(_task_anchor(row, task), "not scheduled", by_hand)
 
 
 def _detail(anchor: str, scheduled: str, cells: tuple[str, ...]) -> str:
