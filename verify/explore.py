@@ -6,7 +6,6 @@ Three things keep it small, and none leaves anything out:
 - starts of one kind are interchangeable: a state's guards are sorted.
 """
 
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -45,8 +44,6 @@ class Found:
     scenario: Scenario
     states: int = 0
     transitions: int = 0
-    depth: int = 0
-    seconds: float = 0.0
     stories: dict[str, list[str]] = field(default_factory=dict)
     """By fault: a shortest story that leads to it."""
     complete: bool = True
@@ -85,7 +82,6 @@ class Explorer:
 
     def explore(self, progress: Callable[[int], None] = lambda _: None, *, until_fault: bool = False) -> Found:
         """All states; with `until_fault`, only until the first fault has its story."""
-        begun = time.monotonic()
         scenario = self.scenario
         first = self._state(self.worlds(scenario.world), [self.guards(self.protocol.start(k)) for k in scenario.starts])
         parents: dict[State, State | None] = {first: None}
@@ -95,14 +91,12 @@ class Explorer:
             layer = self._next_layer(layer, parents, found, until_fault=until_fault)
             progress(len(parents))
         found.states = len(parents)
-        found.seconds = time.monotonic() - begun
         return found
 
     def _next_layer(
         self, layer: list[State], parents: dict[State, State | None], found: Found, *, until_fault: bool
     ) -> list[State]:
         """What is new one step on. A state with a fault is the end of its story."""
-        found.depth += 1
         following = []
         for state in layer:
             for after, wrong in self._after(state):

@@ -11,7 +11,7 @@ from verify.ours import Ours
 from verify.protocol import SAME_EVENT, Guarded
 from verify.rivals import RIVALS
 from verify.scenarios import EMPTY, NOBODY, NOTHING, SCENARIOS
-from verify.world import Features
+from verify.world import Features, World
 
 CALM = NOTHING
 DOCUMENTED = replace(NOTHING, stale=True, crashes=True, outsider=True, aborts=1)
@@ -54,5 +54,5 @@ def explorations() -> list[Exploration]:
     return [*ours, *beside, *(Exploration("mutant", mutant.name, mutant.scenario) for mutant in MUTANTS)]
 
 
-def _aborts(features: Features) -> Any:
+def _aborts(features: Features) -> World:
     return EMPTY._replace(aborts_left=features.aborts)
