@@ -1,7 +1,8 @@
 """Drift: is what is deployed what this checkout says? Nothing here writes.
 
 State machines are compared by their definitions, schedules by their record, and the functions by the files in their
-zip, the jobs file among them: where that can be read, a job's own differences are named.
+zip, the jobs file among them: where that can be read, a job's own differences are named. Roles and alarms are not
+compared here: CloudFormation does that for `deploy --dry-run`.
 """
 
 import io

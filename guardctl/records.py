@@ -15,7 +15,7 @@ from typing import Any
 from chalicelib import record, schedule, tasks
 from chalicelib.aws import NotDeployed
 from chalicelib.executions import StepFunctions
-from chalicelib.facts import Execution
+from chalicelib.facts import CantTell, Execution
 from chalicelib.jobs import Job
 from chalicelib.names import run_number, schedule_parameter
 from guardctl.ledger import Entry, Facts, Record, ledger, repetition_name
@@ -103,9 +103,12 @@ class Reader:
         except NotDeployed:
             machine = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
             return replace(job, schedules=()), machine
-        said = json.loads(found.schedule)
-        schedules = tuple(schedule.parse_schedule(expression) for expression in said["schedule"])
-        return replace(job, schedules=schedules, timezone=said["timezone"], enabled=said["enabled"]), found.since
+        try:
+            said = json.loads(found.schedule)
+            schedules = tuple(schedule.parse_schedule(expression) for expression in said["schedule"])
+            return replace(job, schedules=schedules, timezone=said["timezone"], enabled=said["enabled"]), found.since
+        except (ValueError, KeyError, TypeError) as error:
+            raise CantTell(f"the recorded schedule of {job.name} can't be read by this checkout: {error!r}") from error
 
     def _facts(
         self, job: Job, since: datetime, now: datetime, guards: dict[str, Record], listed: list[Execution]

@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.jobs import Ecs, Job
 from chalicelib.schedule import execution_name, parse_schedule
@@ -177,6 +179,33 @@ def test_a_keepalive_is_no_line_of_the_ledger() -> None:
 def test_times_come_in_order_and_once() -> None:
     missed = entries([at(60), SIX, at(60)], [], [])
     assert [e.scheduled for e in missed] == [SIX, at(60)]
+
+
+KINDS = st.sampled_from(["ran", "skipped", "queued", "repeated", "nothing"])
+
+
+@given(st.lists(KINDS, max_size=12), st.integers(min_value=0, max_value=3))
+def test_every_time_has_one_line_and_every_run_too(kinds: list[str], by_hand: int) -> None:
+    """Whatever happened: no time is told twice, no run is lost, and none is told twice."""
+    times, guards, runs = [at(60 * hour) for hour in range(len(kinds))], [], []
+    for number, (kind, time) in enumerate(zip(kinds, times, strict=True), start=1):
+        name = execution_name("report", time)
+        if kind in {"ran", "repeated"}:
+            who = name if kind == "ran" else repetition_name("report", time, 1)
+            guards.append(started(f"run-{number:06d}", name=who))
+            runs.append(run(number=number, by=who, for_=time))
+        elif kind == "skipped":
+            guards.append(refused("AlreadyRunning", BUSY, name=name))
+        elif kind == "queued":
+            waiter = f"report-after-run-{number - 1:06d}-1"
+            guards.append(guard(name=name, output={"outcome": "queued", "waiter": waiter}))
+            guards.append(started(f"run-{number:06d}", name=waiter))
+            runs.append(run(number=number, by=waiter, for_=time))
+    runs += [run(number=100 + n, by="report-by-hand-0a1b2c3d4e5f", for_=at(1.5)) for n in range(by_hand)]
+    told = entries(times, guards, runs)
+    assert [entry.scheduled for entry in told if not entry.by_hand] == times
+    assert sorted(entry.run for entry in told if entry.run) == sorted(each.name for each in runs)
+    assert sum(entry.by_hand for entry in told) == by_hand + kinds.count("repeated")
 
 
 def test_the_name_of_a_repetition_is_read_back() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.facts import CantTell
 from chalicelib.jobs import Ecs, Job
 from chalicelib.record import recorded_as
 from chalicelib.schedule import parse_schedule
@@ -37,6 +38,7 @@ class World:
     pages: int = 0
     name: str = "dev"
     shows_guards: bool = True
+    recorded: str = recorded_as(JOB)
     exceptions: Any = field(default_factory=lambda: SimpleNamespace(ExecutionDoesNotExist=Missing))
 
     @property
@@ -57,7 +59,7 @@ class World:
         return f"arn:aws:states:us-east-1:1:execution:batch-guard-dev-{job}:{name}"
 
     def get_parameter(self, Name: str) -> Any:  # noqa: N803 (as boto3 has it)
-        return {"Parameter": {"Value": recorded_as(JOB), "LastModifiedDate": self.since}}
+        return {"Parameter": {"Value": self.recorded, "LastModifiedDate": self.since}}
 
     def list_executions(self, **asked: Any) -> Any:
         """Newest first; run 1 was the oldest hour's."""
@@ -123,6 +125,11 @@ def test_a_long_history_is_read_at_a_pace() -> None:
     assert len(entries) == 720
     asked_slowly = len(world.described) - FREELY
     assert sum(pauses) == pytest.approx(asked_slowly / PER_SECOND, abs=2)
+
+
+def test_a_record_of_another_version_is_not_guessed_at() -> None:
+    with pytest.raises(CantTell, match="recorded schedule of report can't be read by this checkout"):
+        read(World(recorded="0 * * * *"), hours=24)
 
 
 def test_times_before_the_schedule_have_no_line() -> None:
