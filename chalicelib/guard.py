@@ -308,16 +308,14 @@ def _outlived(execution: Execution, evidence: Evidence) -> bool:
 
 def _closed_cleanly(name: str, facts: Facts) -> bool | NeedDetails:
     """Whether the run is known to have left no task. FAILED does not tell: the error does."""
-    if name in facts.details:
-        details = facts.details[name]
-        if details is None or not details.execution.closed:
-            return False
+    details = facts.details.get(name)
+    if details is not None and details.execution.closed:
         clean_error = (details.error or "").startswith(CLEAN)
         return details.execution.status == "SUCCEEDED" or (details.execution.status == "FAILED" and clean_error)
-    for execution in facts.executions or ():
+    for execution in facts.executions or ():  # which may know of an end that the details lag behind
         if execution.name == name and execution.status != "FAILED":
             return execution.status == "SUCCEEDED"
-    return NeedDetails(name)
+    return False if name in facts.details else NeedDetails(name)
 
 
 def _is_this_job(task: Task, evidence: Evidence, request: Request) -> bool:

@@ -4,25 +4,24 @@ import argparse
 import secrets
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local.emulator import EmulatorFailed, emulator
 from local.stage import CommandFailed, local_stage
 from stress import truth
-from stress.judge import Finding, History, judge, story
-from stress.load import START_WITHIN, Log, hold, load, send_checker_to
-from stress.plan import GRACE, LAGS, STAGE, WAIT_SCALE, Plan, jobs_file, lags, plan
+from stress.judge import judge, story
+from stress.load import START_WITHIN, Log, hold, limit_checkers, load, send_checker_to, warm_up
+from stress.plan import GRACE, HELD, LAGS, STAGE, WAIT_SCALE, Plan, jobs_file, lags, plan
 from stress.proxy import bad_day, proxy
-from stress.report import table
+from stress.report import Outcome, done, table
 
-CHECKERS_AT_ONCE = 40
-"""At least: 45 MB each. Beyond it, and beyond the starts of a held round, Lambda throttles, as in a small account."""
+CHECKERS_AT_ONCE = 24
+"""On the bad day: beyond it Lambda throttles, as in a small account. A checker takes 45 MB and a share of the CPU."""
 
 FAILED, INTERRUPTED = 1, 130
 STORIES = 5
@@ -30,25 +29,15 @@ PATIENCE = 90
 """Seconds for the last runs to end, and for a machine that is busy with other things."""
 
 
-@dataclass
-class Outcome:
-    """What came of it."""
-
-    history: History
-    findings: list[Finding]
-    met: Counter[str] = field(default_factory=Counter)
-    """The failures that starts got over."""
-    done: Counter[str] = field(default_factory=Counter)
-    """What was done to provoke them."""
-
-
 def main() -> int:
     """Stress it. The exit code is 0 only if there was no overlap, nothing was lost and every start ended."""
     parser = argparse.ArgumentParser(prog="make stress", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="repeat the load of an earlier time")
-    parser.add_argument("--starts", type=int, default=600, help="under load (600)")
+    parser.add_argument("--starts", type=int, default=300, help="on the bad day (300)")
     parser.add_argument("--seconds", type=float, default=80, help="over which they are spread (80)")
-    parser.add_argument("--held", type=int, default=100, help="starts at once in each of ten rounds before it (100)")
+    parser.add_argument(
+        "--held", type=int, default=100, help="starts at once in each of ten rounds before it, tasks held open (100)"
+    )
     asked = parser.parse_args()
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
     planned = plan(secrets.randbelow(1_000_000) if asked.seed is None else asked.seed, asked.starts, asked.seconds)
@@ -59,21 +48,23 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted: the emulator is stopped, and nothing is left behind.", file=sys.stderr)
         return INTERRUPTED
-    except (EmulatorFailed, CommandFailed, TimeoutError) as failure:
+    except (EmulatorFailed, CommandFailed, TimeoutError, ClientError, BotoCoreError) as failure:
         print(f"It could not be finished: {failure}", file=sys.stderr)
         return FAILED
-    console.print(table(outcome.history, outcome.findings, outcome.met, outcome.done))
+    console.print(table({"tasks held open": [HELD], "a bad day": [*LAGS]}, outcome))
+    console.print(done(outcome))
     for finding in outcome.findings[:STORIES]:
         console.print(f"\n{finding.kind.upper()} of {finding.job}: {finding.what}", style="bold red")
         console.print("\n".join(story(outcome.history, finding)))
     return FAILED if outcome.findings else 0
 
 
-def stress(planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int = 10, checkers: int = 0) -> Outcome:
+def stress(
+    planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int = 10, checkers: int = CHECKERS_AT_ONCE
+) -> Outcome:
     """Deploy, hold, load, read the truth, judge."""
-    limits = {"LAMBDA_ACCOUNT_CONCURRENCY": str(checkers or max(held, CHECKERS_AT_ONCE))}
     with (
-        emulator(wait_scale=WAIT_SCALE, environment=limits) as aws,
+        emulator(wait_scale=WAIT_SCALE) as aws,
         local_stage(aws, name=STAGE, jobs=jobs_file()) as stage,
         proxy(aws.endpoint, planned.seed) as between,
     ):
@@ -81,14 +72,17 @@ def stress(planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int
         stage.deploy()
         send_checker_to(stage, between.url)
         log = Log()
-        hold(stage, log, held, rounds, tell)
+        if held:
+            warm_up(stage, log, held, tell)
+            hold(stage, log, held, rounds, tell)
+        limit_checkers(stage, checkers)
         between.inject(bad_day(lags(), pace=1 / WAIT_SCALE))
         within = planned.seconds + START_WITHIN.total_seconds() + PATIENCE
-        load(stage, log, planned, tell, calls_in_flight=lambda: between.in_flight, within=within)
+        load(stage, log, planned, tell, callers=between.waiting, within=within)
         tell("reading what the emulator says of it")
         history = truth.read(stage, log)
         stale = {job: max(timedelta(), lag - GRACE) for job, lag in LAGS.items()}
-        return Outcome(history, judge(history, stale), truth.got_over(stage, history), log.done + between.done)
+        return Outcome(history, judge(history, stale), truth.failures(stage, history), log.done + between.done)
 
 
 @contextmanager

@@ -183,6 +183,9 @@ def _unfinished(history: History) -> Iterator[Finding]:
     for start in history.starts:
         if start.verdict == "RUNNING":
             yield Finding("unfinished", start.job, f"{start.name} has not ended", start.began, start.ended)
+    for run in history.runs:
+        if run.status == "RUNNING":
+            yield Finding("unfinished", run.job, f"{run.name} has not closed", run.life.since, run.life.until)
 
 
 def story(history: History, finding: Finding, *, margin: timedelta = timedelta(seconds=5)) -> list[str]:

@@ -8,22 +8,26 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from local.stage import LocalStage
-from stress.plan import HELD, Plan
+from stress.plan import HELD, WARMED, Plan
 
-START_WITHIN = timedelta(seconds=60)
+START_WITHIN = timedelta(seconds=90)
 """A start that can't tell asks again until then."""
+
+STEP = 20
+"""Checkers that are begun at once."""
 
 WARM = 6
 """Seconds after which a checker's process has surely begun."""
@@ -55,25 +59,41 @@ def send_checker_to(stage: LocalStage, url: str) -> None:
         events.disable_rule(Name=rule["Name"])
 
 
+def limit_checkers(stage: LocalStage, at_once: int) -> None:
+    """From now on, Lambda throttles more checkers at once than so many."""
+    stage.functions.put_function_concurrency(
+        FunctionName=f"batch-guard-{stage.name}-check", ReservedConcurrentExecutions=at_once
+    )
+
+
+def warm_up(stage: LocalStage, log: Log, checkers: int, tell: Tell) -> None:
+    """Let the emulator begin so many checkers, a few more each time: all at once, they would take too long."""
+    for size in range(STEP, checkers, STEP):
+        tell(f"warming up: {size} of {checkers} checkers")
+        _hold(stage, log, WARMED, size)
+
+
 def hold(stage: LocalStage, log: Log, starts: int, rounds: int, tell: Tell) -> None:
     """Rounds of so many starts at once; each round's task is held open until all its starts have ended."""
     for round_ in range(1, rounds + 1):
         tell(f"{starts} starts at once, the task held open: round {round_} of {rounds}")
-        began = time.monotonic()
-        stage.verdicts(stage.start_together(HELD, starts), within=300)
-        for task in stage.live_tasks(HELD):
-            log.seen[task] = _now()
-            log.stopped[task] = _stop(stage, HELD, task)
-        stage.finish(HELD)
-        log.done["seconds of held rounds"] += round(time.monotonic() - began)
+        _hold(stage, log, HELD, starts)
+
+
+def _hold(stage: LocalStage, log: Log, job: str, starts: int) -> None:
+    stage.verdicts(stage.start_together(job, starts), within=300)
+    for task in stage.live_tasks(job):
+        log.seen[task] = _now()
+        log.stopped[task] = _stop(stage, job, task)
+    stage.finish(job)
 
 
 def load(
-    stage: LocalStage, log: Log, plan: Plan, tell: Tell, *, calls_in_flight: Callable[[], int], within: float
+    stage: LocalStage, log: Log, plan: Plan, tell: Tell, *, callers: Callable[[], set[int]], within: float
 ) -> None:
-    """Do what the plan says, and wait until all of it has ended. Raises TimeoutError after `within` seconds."""
+    """Do what the plan says, and wait until all of it has ended, or for `within` seconds."""
     with ThreadPoolExecutor(64) as pool:
-        _Load(stage, log, plan, tell, pool, calls_in_flight).run(within)
+        _Load(stage, log, plan, tell, pool, callers).run(within)
 
 
 class _Load:
@@ -84,10 +104,10 @@ class _Load:
         plan: Plan,
         tell: Tell,
         pool: ThreadPoolExecutor,
-        calls_in_flight: Callable[[], int],
+        callers: Callable[[], set[int]],
     ) -> None:
         self.stage, self.log, self.plan, self.tell, self.pool = stage, log, plan, tell, pool
-        self.calls_in_flight = calls_in_flight
+        self.callers = callers
         self.jobs = sorted({burst.job for burst in plan.bursts} | {hand.job for hand in plan.by_hand})
         self.random = Random(plan.seed)
         self.agenda: list[tuple[float, int, Callable[[], Any]]] = []
@@ -116,10 +136,8 @@ class _Load:
                 f"{self.now:3.0f} s: {len(self.starting)} of {self.plan.starts} starts, {asking} asking; "
                 f"{alive} tasks alive, {self.tasks.total()} so far"
             )
-            if not self.agenda and not asking and not alive and not self._open_runs():
+            if self.now > within or not (self.agenda or asking or alive or self._open_runs()):
                 break
-            if self.now > within:
-                raise TimeoutError(f"not within {within:.0f} s: {asking} starts are asking, {alive} tasks are alive")
             time.sleep(0.3)
         for future in self.starting:
             future.result()
@@ -146,14 +164,14 @@ class _Load:
             self.log.done["runs aborted"] += 1
 
     def _kill(self) -> None:
-        """Kill two checkers; not before some are at work, so that it is in the middle."""
-        checkers = warm_checkers(self.stage) if self.calls_in_flight() else []
+        """Kill two checkers that wait for an answer; later, if there is none."""
+        checkers = calling(warm_checkers(self.stage), self.callers())
         if not checkers and self._asking():
             self._at(self.now + 0.2, self._kill)
         for pid in self.random.sample(checkers, min(2, len(checkers))):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-                self.log.done["checkers killed"] += 1
+                self.log.done["checkers killed in a call"] += 1
 
     def _watch(self, job: str) -> int:
         """See the job's tasks, and give each new one of ours its fate."""
@@ -202,6 +220,25 @@ def warm_checkers(stage: LocalStage) -> list[int]:
     listed = subprocess.run(["ps", "-axww", "-o", "pid=,etime=,command="], capture_output=True, text=True, check=True)
     lines = (line.split(maxsplit=2) for line in listed.stdout.splitlines())
     return sorted(int(pid) for pid, age, command in lines if directory in command and _seconds(age) >= WARM)
+
+
+def calling(pids: Sequence[int], ports: Collection[int]) -> list[int]:
+    """Those of the processes that have a socket on one of these ports; where there is no /proc, all if there is any."""
+    try:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    except OSError:
+        return [*pids] if ports else []
+    sockets = {f"socket:[{row[9]}]" for row in rows if int(row[1].rpartition(":")[2], 16) in ports}
+    return [pid for pid in pids if sockets & _open_files(pid)]
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):  # it has ended
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(str(file.readlink()))
+    return found
 
 
 def _seconds(elapsed: str) -> int:

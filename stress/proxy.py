@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import SimpleQueue
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from bench.simulation import Bucket
 from local.emulator import require_loopback
 from stress.past import Memory, blend, blurred
 
+UPSTREAM_AT_ONCE = 8
 _ECS_READS = ("ListTasks", "DescribeTasks")
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length"})
 
@@ -65,12 +67,15 @@ class Proxy:
 
     def __init__(self, upstream: str, seed: int) -> None:
         require_loopback(upstream)
-        self.upstream = urlsplit(upstream).netloc
+        # So few, since a flood of calls would only make the emulator slow, and the harness with it.
+        self.connections: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
+        for _ in range(UPSTREAM_AT_ONCE):
+            self.connections.put(http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=30))
         self.url = ""
         self.done: Counter[str] = Counter()
         """Calls and faults, by kind."""
-        self.in_flight = 0
-        """Calls that have not been answered."""
+        self.callers: set[int] = set()
+        """The ports of those who wait for an answer."""
         self.faults = NO_FAULTS
         self._random = Random(seed)
         self._memory = Memory()
@@ -99,15 +104,20 @@ class Proxy:
             self.faults = faults
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """A call is in flight for as long as the block lasts."""
+    def answering(self, port: int) -> Iterator[None]:
+        """Somebody waits for an answer for as long as the block lasts."""
         with self._lock:
-            self.in_flight += 1
+            self.callers.add(port)
         try:
             yield
         finally:
             with self._lock:
-                self.in_flight -= 1
+                self.callers.discard(port)
+
+    def waiting(self) -> set[int]:
+        """The ports of those who wait for an answer now."""
+        with self._lock:
+            return set(self.callers)
 
     def happens(self, share: float, kind: str) -> bool:
         """Throw the dice, and count it if it happens."""
@@ -179,6 +189,8 @@ def proxy(upstream: str, seed: int = 1) -> Iterator[Proxy]:
         server.shutdown()
         server.server_close()
         thread.join()
+        while not state.connections.empty():
+            state.connections.get().close()
 
 
 def error(code: str, message: str) -> bytes:
@@ -210,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: Proxy
 
     def do_POST(self) -> None:  # its name in http.server
-        with self.proxy.answering():
+        with self.proxy.answering(self.client_address[1]):
             self._reply()
 
     def _reply(self) -> None:
@@ -224,7 +236,12 @@ class _Handler(BaseHTTPRequestHandler):
         if proxy.happens(faults.broken, "HTTP 500"):
             return self._answer(500, error("InternalServerException", "injected"))
         asked_at = time.monotonic()
-        status, body = proxy.seen(action, question, asked_at, *self._forward(question))
+        try:
+            answer = self._forward(question)
+        except (OSError, http.client.HTTPException):
+            proxy.done["the emulator gave no answer"] += 1
+            return self._hang_up()
+        status, body = proxy.seen(action, question, asked_at, *answer)
         time.sleep(proxy.delay())
         if proxy.happens(faults.cut / 2, "cut after the call"):
             return self._hang_up()
@@ -237,13 +254,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, question: bytes) -> tuple[int, bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-        upstream = http.client.HTTPConnection(self.proxy.upstream, timeout=30)
+        upstream = self.proxy.connections.get()
         try:
             upstream.request("POST", self.path, question, headers)
             answer = upstream.getresponse()
             return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            upstream.close()  # it connects anew when it is used again
+            raise
         finally:
-            upstream.close()
+            self.proxy.connections.put(upstream)
 
     def _answer(self, status: int, body: bytes, *, sent: int | None = None) -> None:
         self.send_response(status)

@@ -21,41 +21,43 @@ KINDS = {
     "got no answer": "a read got no answer",
     "can't be read": "a read's answer could not be read",
     "does not show": "Step Functions or ECS did not show something it has",
-    "States.Timeout": "the checker took too long",
+    r"States.Timeout|Timedout": "the checker took too long",
     # How the emulator puts it, depending on what it was doing with the process.
     "Worker|Broken pipe|'stdin'|No such file": "the checker was killed",
 }
-"""Failures on the way of a start, by what they say."""
+"""Failures on the way of a start, by what they say; others are shown by how they begin."""
 
 
 def read(stage: LocalStage, log: Log) -> History:
     """Every execution and every task of the stage."""
     now = datetime.now(UTC)
     with ThreadPoolExecutor(16) as pool:
-        starts = tuple(pool.map(lambda arn: _start(stage, arn, now), _executions(stage, stage.guard)))
+        guards = stage.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=stage.guard)
+        asked = [item["executionArn"] for page in guards for item in page["executions"]]
+        starts = tuple(pool.map(lambda arn: _start(stage, arn, now), asked))
         runs: list[Run] = []
         tasks: list[Task] = []
         for job in stage.jobs.jobs:
-            arns = _executions(stage, stage.machine(job))
+            arns = [run["executionArn"] for run in stage.runs(job)]
             runs += pool.map(lambda arn, job=job: _run(stage, job, arn), arns)
             tasks += _tasks(stage, log, job)
     return History(tuple(sorted(runs, key=lambda run: run.life.since)), tuple(tasks), starts)
 
 
-def got_over(stage: LocalStage, history: History) -> Counter[str]:
-    """The failures that the guard met on its way, by kind: of the checker, and names that were taken."""
+def failures(stage: LocalStage, history: History) -> dict[str, Counter[str]]:
+    """The failures that each start met on its way, by kind: of the checker, and names that were taken."""
+    arns = [start.arn for start in history.starts]
     with ThreadPoolExecutor(16) as pool:
-        met = pool.map(lambda start: _failures(stage, start.arn), history.starts)
-        return sum(met, Counter[str]())
+        return dict(zip(arns, pool.map(lambda arn: _failures(stage, arn), arns), strict=True))
 
 
 def _failures(stage: LocalStage, arn: str) -> Counter[str]:
-    failures: Counter[str] = Counter()
+    met: Counter[str] = Counter()
     for event in _events(stage, arn):
         details = event.get("taskFailedEventDetails") or event.get("lambdaFunctionFailedEventDetails")
         if details:
-            failures[_kind(details.get("error", "?"), details.get("cause", ""))] += 1
-    return failures
+            met[_kind(details.get("error", "?"), details.get("cause", ""))] += 1
+    return met
 
 
 def _events(stage: LocalStage, arn: str) -> list[Any]:
@@ -64,20 +66,18 @@ def _events(stage: LocalStage, arn: str) -> list[Any]:
 
 
 def _kind(error: str, cause: str) -> str:
-    return next((kind for words, kind in KINDS.items() if re.search(words, f"{error} {cause}")), error)
-
-
-def _executions(stage: LocalStage, machine: str) -> list[str]:
-    pages = stage.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=machine)
-    return [item["executionArn"] for page in pages for item in page["executions"]]
+    return next(
+        (kind for words, kind in KINDS.items() if re.search(words, f"{error} {cause}")), f"{error}: {cause:.40}"
+    )
 
 
 def _start(stage: LocalStage, arn: str, now: datetime) -> Start:
     answer: Any = stage.stepfunctions.describe_execution(executionArn=arn)
     output = json.loads(answer.get("output") or "{}")
+    asked = json.loads(answer["input"])
     verdict = output.get("outcome") or answer.get("error") or answer["status"]
     return Start(
-        job=json.loads(answer["input"])["job"],
+        job=asked.get("job", "none") if isinstance(asked, dict) else "none",
         arn=arn,
         began=answer["startDate"].astimezone(UTC),
         ended=answer["stopDate"].astimezone(UTC) if answer.get("stopDate") else now,

@@ -100,6 +100,12 @@ FREE = [
     ),
     pytest.param(
         lost("run-000042"),
+        History((run(42, ended=1),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}),
+        "run-000043",
+        id="the list shows that the run that won has succeeded, though its details lag behind: free",
+    ),
+    pytest.param(
+        lost("run-000042"),
         History((run(42, ended=1), run(41))),
         "run-000043",
         id="the run that won has ended since: the next number",

@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
+import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,16 +15,19 @@ from random import Random
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from bench.rush import Quotas
 from local.emulator import NotLoopback
+from local.stage import LocalStage, until
+from stress import truth
 from stress.__main__ import stress
 from stress.judge import FOREVER, Finding, History, Life, Run, Start, Task, judge, story
-from stress.load import _seconds
+from stress.load import Log, _seconds, calling
 from stress.past import Memory, blend, blurred
 from stress.plan import LAGS, jobs_file, plan
 from stress.proxy import Faults, Proxy, proxy
-from stress.report import why_skipped
+from stress.report import Outcome, table, why_skipped
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -59,7 +65,7 @@ FINDINGS = [
     pytest.param(History(ONE_RUN, ONE_TASK), [], id="one run with its task is as promised"),
     pytest.param(History((run(1, 10, 20), run(2, 20, 30, by="t")), (task(1, 11, 20), task(2, 21, 30))), [], id="one run after the other is as promised"),
     pytest.param(History((run(1, 10, 20), run(2, 19.9, 30, by="t")), (task(1, 11, 19), task(2, 21, 30))), ["overlap"], id="two runs open at once overlap"),
-    pytest.param(History((run(1, 10, None, "RUNNING"), run(2, 50, 60, by="t")), (task(1, 11, 19), task(2, 51, 60))), ["overlap", "overlap"], id="a run that never closed overlaps with the next and its task"),
+    pytest.param(History((run(1, 10, None, "RUNNING"), run(2, 50, 60, by="t")), (task(1, 11, 19), task(2, 51, 60))), ["overlap", "overlap", "unfinished"], id="a run that never closed overlaps with the next and its task"),
     pytest.param(History((run(1, 10, 20, "ABORTED"), run(2, 30, 40, by="t")), (task(1, 11, 35), task(2, 36, 40))), ["overlap"], id="a run beside another run's orphan overlaps, before its own task begins"),
     pytest.param(History(ONE_RUN, ONE_TASK, (start("a", 9, 10, started=1), start("b", 9, 10, started=1))), ["overlap", "overlap"], id="a name that two starts got overlaps"),
     pytest.param(History((run(1, 10, 20), run(2, 21, 30)), (task(1, 11, 20), task(2, 22, 30)), (start("s", 9, 21, started=2),)), ["overlap"], id="a start that ran twice overlaps"),
@@ -264,9 +270,41 @@ def test_the_age_of_a_process_as_ps_tells_it(elapsed: str, seconds: int) -> None
     assert _seconds(elapsed) == seconds
 
 
+def test_who_waits_for_an_answer_is_found_by_the_port_of_the_call() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as call:
+        assert calling([os.getpid()], {call.getsockname()[1]}) == [os.getpid()]
+    assert calling([os.getpid()], set()) == []
+
+
+def test_the_table_counts_by_phase() -> None:
+    history = History(ONE_RUN, ONE_TASK, (start("s", 9, 10, started=1), skipped("t", 5, 8)))
+    outcome = Outcome(history, judge(history, {}), {"arn:t": Counter({"the name was taken": 2})})
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(table({"mine": ["job"], "others": ["other"]}, outcome))
+    rows = [" ".join(line.split()) for line in capture.get().splitlines()]
+    assert {"starts 2 0", "started 1", "skipped 1", "runs 1 0", "the name was taken 2", "overlaps 0 0", "lost 1 0"} <= {
+        *rows
+    }
+
+
 def test_a_skip_is_told_by_its_kind() -> None:
     assert why_skipped("run-000041 has been running for 61 min, since 2026-11-23T18:00:00Z") == "a run was open"
     assert why_skipped("something new") == "something new"
+
+
+def test_the_judge_finds_what_a_bypass_of_the_guard_does(stage: LocalStage) -> None:
+    stage.ended(stage.start("bypassed"))
+    stage.a_task("bypassed")
+    forged = {"run": "run-000002", "job": "bypassed", "scheduled_at": "2026-11-23T18:00:00Z", "guard_execution": "x"}
+    stage.stepfunctions.start_execution(
+        stateMachineArn=stage.machine("bypassed"), name="run-000002", input=json.dumps(forged)
+    )
+    until(lambda: len(stage.live_tasks("bypassed")) == 2, within=20, what="two tasks at once")
+    findings = [found for found in judge(truth.read(stage, Log()), {}) if found.job == "bypassed"]
+    stage.finish("bypassed")
+    assert {found.kind for found in findings} == {"overlap", "unfinished"}
+    assert any(found.what.startswith("run-000001 and run-000002 were alive together") for found in findings)
 
 
 def test_a_small_load_on_a_bad_day_overlaps_nowhere_and_loses_nothing() -> None:
