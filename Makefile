@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAGE ?= dev
 
-.PHONY: help venv test demo verify bench check package clean
+.PHONY: help venv test demo verify stress bench check package clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ demo: $(BIN)/.ready  ## the real thing at work on this machine
 verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (about 5 minutes)
 	$(BIN)/python -m verify
 
-stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 4 minutes); SEED=7 repeats a load
+stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 5 minutes); SEED=7 repeats a load
 	$(BIN)/python -m stress $(if $(SEED),--seed $(SEED))
 
 bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 4 minutes)
