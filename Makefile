@@ -18,7 +18,7 @@ $(BIN)/.ready: requirements.txt requirements-dev.txt
 venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activate
 
 test: $(BIN)/.ready  ## run all the tests (unit, contract, end to end on the emulator)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m local.demo

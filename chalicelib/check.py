@@ -105,7 +105,7 @@ class Checker:
                 case Need.CREATED_AT:
                     facts = replace(facts, created_at=self.executions.created_at(machine))
                 case Need.EVIDENCE:
-                    facts = replace(facts, evidence=tasks.evidence(self.ecs(), job.ecs))
+                    facts = replace(facts, evidence=tasks.evidence(self.ecs(), job.ecs, start.stopping))
 
     def _task_of(self, event: Mapping[str, Any]) -> dict[str, Any]:
         job = self._job(event)
@@ -209,6 +209,7 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         anyway=keepalive or event.get("anyway", False),
         queued_since=_moment(event.get("queued_since")),
         place_taken=asking.get("place_taken"),
+        stopping=asking.get("stopping"),
     )
 
 

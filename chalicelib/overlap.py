@@ -52,6 +52,8 @@ class Start:
     """When the start that waits began, which may have been another guard execution."""
     place_taken: str | None = None
     """The waiter's name that this start asked for and did not get."""
+    stopping: str | None = None
+    """The ARN of a task that this start told to stop."""
 
     @property
     def place(self) -> int | None:

@@ -1,6 +1,6 @@
 """ECS reads, turned into the values that `chalicelib.guard` decides on. Nothing here writes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,13 @@ class Outcome:
     stopped_reason: str
 
 
-def evidence(client: "ECSClient", ecs: "Ecs") -> Evidence:
-    """The tasks of the job's family on its cluster: running ones, and those stopping or stopped in the last hour."""
-    described = [*_described(client, ecs)]
+def evidence(client: "ECSClient", ecs: "Ecs", stopping: str | None = None) -> Evidence:
+    """The tasks of the job's family on its cluster: running ones, and those stopping or stopped in the last hour.
+
+    `stopping` is the ARN of a task that was told to stop. It is described though no list shows it: for a while it may
+    be neither RUNNING any more nor STOPPED yet, since lists are eventually consistent.
+    """
+    described = [*_described(client, ecs, {stopping} if stopping else set())]
     definitions = _Definitions(client, ecs.container)
     tasks = tuple(_task(item, ecs, definitions) for item in described)
     outsider = any(task.alive and task.execution is None and not task.service for task in tasks)
@@ -62,11 +66,11 @@ def newest_task(client: "ECSClient", ecs: "Ecs", execution: str, since: datetime
     )
 
 
-def _described(client: "ECSClient", ecs: "Ecs") -> Iterator[Mapping[str, Any]]:
+def _described(client: "ECSClient", ecs: "Ecs", known: Set[str] = frozenset()) -> Iterator[Mapping[str, Any]]:
     # In this order: a task that is told to stop in between is on both lists; the other way round, on neither.
     running = set(_listed(client, ecs, "RUNNING"))
     stopped = set(_listed(client, ecs, "STOPPED"))
-    everything = sorted(running | stopped)
+    everything = sorted(running | stopped | known)
     for start in range(0, len(everything), _BATCH):
         batch = everything[start : start + _BATCH]
         with reading("ecs:DescribeTasks", f"cluster {ecs.cluster}"):

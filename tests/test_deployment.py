@@ -285,7 +285,9 @@ def test_a_package_becomes_one_stack_in_which_a_start_runs(packaged: LocalStage)
     assert sorted(found["functions"]) == ["batch-guard-packaged-check", "batch-guard-packaged-trigger"]
     assert len(found["machines"]) == 3
     rules = packaged.emulator.client("events").list_rules()["Rules"]
-    assert "rate(1 minute)" in [rule.get("ScheduleExpression") for rule in rules if "packaged" in rule["Name"].lower()]
+    assert "cron(* * * * ? *)" in [
+        rule.get("ScheduleExpression") for rule in rules if "packaged" in rule["Name"].lower()
+    ]
     assert_a_start_runs(packaged)
 
 

@@ -134,6 +134,15 @@ def test_a_cluster_that_does_not_exist_is_said_to(ecs: tuple[Any, Stubber]) -> N
         tasks.evidence(client, ECS)
 
 
+def test_a_task_that_was_told_to_stop_is_looked_at_though_no_list_shows_it(ecs: tuple[Any, Stubber]) -> None:
+    client, stub = ecs
+    lists(stub, running=[], stopped=[])
+    told = described("t1", "STOPPING", override=environment(RUN))
+    stub.add_response("describe_tasks", {"tasks": [told]}, {"cluster": ECS.cluster, "tasks": [arn("t1")]})
+    (task,) = tasks.evidence(client, ECS, stopping=arn("t1")).tasks
+    assert task.alive
+
+
 def test_the_task_of_a_run_is_found_by_its_execution_the_live_one_first(ecs: tuple[Any, Stubber]) -> None:
     client, stub = ecs
     lists(stub, running=["t2", "t3"], stopped=["t1"])
