@@ -119,6 +119,13 @@ def test_a_keepalive_runs_without_a_task_and_is_not_a_failure_when_the_job_is_in
     stage.finish("kept")
 
 
+def test_the_first_of_a_month_does_not_disturb_a_stage_that_was_just_deployed(stage: LocalStage) -> None:
+    stage.use_up_keepalives(datetime(2027, 1, 1, 3, tzinfo=UTC))
+    used_up = stage.guard.replace(":stateMachine:", ":execution:") + ":idle-keepalive-202701"
+    assert errors([stage.ended(used_up)]) == ["BatchGuard.InvalidInput"]
+    assert stage.runs("idle") == []
+
+
 BAD_INPUT = [
     pytest.param({"job": "no-such-job"}, "BatchGuard.UnknownJob", ", crowd, ", id="an unknown job names the known ones"),
     pytest.param({"jbo": "plain"}, "BatchGuard.InvalidInput", "must name a job", id="no job at all"),
@@ -178,7 +185,7 @@ def test_a_job_deployed_after_its_scheduled_time_does_not_start_for_it(stage: Lo
     assert stage.invoke("trigger", schedule_event()) is None
     newest = stage.stepfunctions.list_executions(stateMachineArn=stage.guard, maxResults=1000)["executions"]
     assert any(e["name"].startswith("scheduled-2") for e in newest)
-    assert not any(e["name"].startswith("just-deployed-") for e in newest)
+    assert not any(e["name"].startswith("just-deployed-2") for e in newest)
 
 
 def test_chalice_invoke_shows_the_decision(stage: LocalStage) -> None:
