@@ -17,10 +17,10 @@ KINDS = {
     "ExecutionAlreadyExists": "the name was taken",
     "TooManyRequestsException": "Lambda throttled the checker",
     "ThrottlingException": "AWS throttled a read",
-    "InternalServerException": "AWS failed a read",
+    "InternalServerException| failed: ": "AWS failed a read",
     "got no answer": "a read got no answer",
     "can't be read": "a read's answer could not be read",
-    "does not show": "Step Functions or ECS did not show something it has",
+    "does not show": "something was not shown that exists",
     r"States.Timeout|Timedout": "the checker took too long",
     # How the emulator puts it, depending on what it was doing with the process.
     "Worker|Broken pipe|'stdin'|No such file": "the checker was killed",
@@ -67,7 +67,7 @@ def _events(stage: LocalStage, arn: str) -> list[Any]:
 
 def _kind(error: str, cause: str) -> str:
     return next(
-        (kind for words, kind in KINDS.items() if re.search(words, f"{error} {cause}")), f"{error}: {cause:.40}"
+        (kind for words, kind in KINDS.items() if re.search(words, f"{error} {cause}")), f"{error}: {cause:.20}"
     )
 
 
