@@ -58,8 +58,11 @@ def _legend(timeline: Timeline) -> Iterator[str]:
 
 
 def _axis(timeline: Timeline) -> Iterator[str]:
+    """Eight dates fit a page of 1000 pixels; a time at the very end would widen it."""
     date = None
-    for place, tick in timeline.ticks(most=9):
+    for place, tick in timeline.ticks(most=8):
+        if place > 0.95:
+            continue
         text = f"{tick:%H:%M}" if tick.date() == date else f"{tick:%b %d, %H:%M}"
         date = tick.date()
         yield f'<span style="left:{100 * place:.2f}%">{text}</span>'

@@ -7,12 +7,14 @@ survives deployments, and says in its input why. It ends when `resume` stops it,
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from chalicelib.executions import StepFunctions
 from chalicelib.facts import Execution
 from chalicelib.names import pause_name, pause_number
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage
+from guardctl.wording import local
 
 _TRIES = 20
 
@@ -39,7 +41,11 @@ def pause(stage: Stage, job: str, reason: str) -> Pause:
     """Pause the job. Raises `Stop` if it is paused already."""
     page = StepFunctions(stage.stepfunctions).page(stage.machine(job)).executions
     if there := current(stage, job):
-        raise Stop(f"{job} is paused already, since {there.since:%Y-%m-%d %H:%M} UTC: {there.reason}")
+        since = local(there.since, ZoneInfo(stage.job(job).timezone))
+        raise Stop(
+            f"{job} is paused already, since {since}: {there.reason}; "
+            f"for another reason, first: python -m guardctl resume {job} --stage {stage.name}"
+        )
     event = json.dumps({"paused": True, "reason": f"{reason} ({stage.who})"})
     latest = max((pause_number(e.name) or 0 for e in page), default=0)
     for number in range(latest + 1, latest + 1 + _TRIES):  # older pauses may have left the page

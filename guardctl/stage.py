@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,9 @@ class Stage:
         """The job ``name``. Raises `Stop` naming the known ones."""
         if name not in self.file.jobs:
             known = ", ".join(sorted(self.file.jobs)) or "none"
-            raise Stop(f"no job {name!r} in stage {self.name}; the jobs are: {known}")
+            near = get_close_matches(name, self.file.jobs, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise Stop(f"no job {name!r} in stage {self.name}; {meant}the jobs are: {known}")
         return self.file.jobs[name]
 
     @cached_property

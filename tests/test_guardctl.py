@@ -53,7 +53,8 @@ def test_the_exit_codes_in_the_help_are_those_of_the_code() -> None:
 
 
 def test_without_a_command_the_help_lists_all_of_them(stage: LocalStage) -> None:
-    shown = guardctl(stage, "--help").stdout
+    shown = guardctl(stage, COLUMNS="80").stderr
+    assert "..." not in shown.partition("Commands:")[2], "a first sentence is too long for 80 columns"
     listed = re.findall(r"^  ([a-z]+) {2,}", shown.partition("Commands:")[2], re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
 
@@ -145,7 +146,8 @@ def test_a_run_that_starts_ends_with_0_and_one_that_steps_back_with_1(stage: Loc
     assert json.loads(second.stdout)["ok"] is False
     third = guardctl(stage, "run", "by-hand", "--stage", "e2e")
     assert third.returncode == 1
-    assert third.stdout.startswith("by-hand: BatchGuard.AlreadyRunning: run-000001 has been running")
+    assert third.stdout.startswith("by-hand: not started: BatchGuard.AlreadyRunning: run-000001 has been running")
+    assert third.stderr == "how it stands: python -m guardctl status by-hand --stage e2e\n"
     stage.finish("by-hand")
 
 

@@ -82,7 +82,8 @@ def test_a_time_that_is_not_in_the_schedule_gets_its_neighbours_named(stage: Loc
     done = stage.command("guardctl", "why", "asked", "2026-11-20T18:00Z", "--stage", stage.name, code=2)
     assert done.stderr == (
         "asked has no scheduled time at 2026-11-20 18:00 UTC, and nothing was started for it; "
-        "the nearest are 2026-11-20 00:00 UTC and 2026-11-21 00:00 UTC\n"
+        "the nearest are 2026-11-20 00:00 UTC and 2026-11-21 00:00 UTC; "
+        f"starts by hand are in: python -m guardctl history asked --stage {stage.name}\n"
     )
 
 
@@ -112,7 +113,7 @@ def test_status_tells_how_a_job_stands(stage: LocalStage) -> None:
     assert told["usual_seconds"]["runs"] == 1
     assert told["paused"]["reason"].startswith("the database moves (")
     table = guardctl(stage, "status")
-    assert "watched: paused: since" in table
+    assert "watched: paused since" in table
     assert guardctl_json(stage, "resume", "watched") == {"job": "watched", "resumed": ["paused-000001"]}
 
 

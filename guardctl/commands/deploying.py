@@ -15,14 +15,14 @@ app = group()
 
 @app.command(epilog="Example: python -m guardctl validate --stage dev")
 def validate(stage: StageOption = "dev") -> None:
-    """Check the jobs file, and say what is wrong with it, all at once. Asks nothing of AWS."""
+    """Check the jobs file: all its faults at once. Asks nothing of AWS."""
     jobs = Stage(stage).file.jobs
     out.print(f"{stage}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}, no fault")
 
 
 @app.command(epilog="Example: python -m guardctl template --stage dev > machines.json")
 def template(stage: StageOption = "dev") -> None:
-    """Print the CloudFormation template of the state machines. Asks nothing of AWS."""
+    """Print the state machines' CloudFormation template. Asks nothing of AWS."""
     sys.stdout.write(templates.render(templates.template(Stage(stage).file)) + "\n")
 
 
@@ -31,9 +31,9 @@ def package(
     directory: Annotated[str, typer.Argument(help="Where to leave sam.json and deployment.zip.")] = "build",
     stage: StageOption = "dev",
 ) -> None:
-    """One template for pipelines, with functions and machines.
+    """Write one template for a pipeline.
 
-    Leaves DIRECTORY/sam.json and DIRECTORY/deployment.zip.
+    It has the functions and the state machines. Leaves DIRECTORY/sam.json and DIRECTORY/deployment.zip.
     """
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
@@ -97,7 +97,10 @@ def destroy(
     stage: StageOption = "dev",
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
-    """Remove a stage, its functions and machines, asking first."""
+    """Remove a stage, asking first.
+
+    Its functions, its state machines, and with them the history of its runs.
+    """
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)

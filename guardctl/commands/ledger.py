@@ -44,8 +44,8 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look up so man
 
 
 @app.command(
-    epilog="Exit codes: 0 it ran, or still may · 1 it did not run, or its run failed · 2, 3 as for every command."
-    " Example: python -m guardctl why nightly-report 2026-11-23T18:00"
+    epilog="Example: python -m guardctl why nightly-report 2026-11-23T18:00"
+    "\n\nExit codes: 0 it ran, or still may · 1 it did not run, or its run failed · 2, 3 as for every command."
 )
 def why(
     job: JobArgument,
@@ -53,7 +53,10 @@ def why(
     stage: StageOption = "dev",
     as_json: JsonOption = False,
 ) -> None:
-    """What became of a scheduled time: in one sentence, and then in detail."""
+    """Say what became of a scheduled time.
+
+    In one sentence, and then in detail.
+    """
     target, now = Stage(stage), datetime.now(UTC)
     asked = target.job(job)
     zone = ZoneInfo(asked.timezone)
@@ -66,7 +69,7 @@ def why(
         reader = Reader(target)
         entries = reader.entry(asked, at, now)
         if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
-            _require_scheduled(reader.deployed(asked)[0], at, zone)
+            _require_scheduled(reader.deployed(asked)[0], at, zone, stage)
     if as_json:
         print_json([{**entry_json(entry), "sentence": sentence(entry, zone)} for entry in entries])
     else:
@@ -77,7 +80,7 @@ def why(
         raise typer.Exit(NOT_RUN)
 
 
-def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo) -> None:
+def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: str) -> None:
     """Raise `Stop`, naming the neighbours, for a time that is not in the schedule."""
     if schedule.latest(job.schedules, job.timezone, at, within=timedelta(0)):
         return
@@ -85,7 +88,10 @@ def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo) -> None:
     after = next(iter(schedule.upcoming(job.schedules, job.timezone, at, limit=1)), None)
     near = " and ".join(local(time, zone) for time in (before, after) if time)
     nearest = f"the nearest are {near}" if near else "it has no schedule"
-    raise Stop(f"{job.name} has no scheduled time at {local(at, zone)}, and nothing was started for it; {nearest}")
+    raise Stop(
+        f"{job.name} has no scheduled time at {local(at, zone)}, and nothing was started for it; {nearest}; "
+        f"starts by hand are in: python -m guardctl history {job.name} --stage {stage}"
+    )
 
 
 def _details(target: Stage, entry: Entry, zone: ZoneInfo) -> None:
@@ -111,7 +117,10 @@ def history(
     stage: StageOption = "dev",
     as_json: JsonOption = False,
 ) -> None:
-    """A line per scheduled time: what became of it, also of times that nothing was ever started for."""
+    """List a job's scheduled times and its runs.
+
+    A line each, and what became of it; times that nothing was ever started for, too.
+    """
     target, now = Stage(stage), datetime.now(UTC)
     asked = target.job(job)
     zone, start = ZoneInfo(asked.timezone), ago(since, now)
@@ -161,7 +170,10 @@ def timeline(
     stage: StageOption = "dev",
     as_json: JsonOption = False,
 ) -> None:
-    """The history of all jobs as a picture: a row per job, runs as bars, what did not run as marks."""
+    """Draw the history of all jobs.
+
+    A row per job, runs as bars, what did not run as marks.
+    """
     from guardctl import page as pages  # noqa: PLC0415 (only this command draws)
     from guardctl import timeline as pictures  # noqa: PLC0415 (see above)
 

@@ -31,7 +31,10 @@ def logs(
     stage: StageOption = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
 ) -> None:
-    """The log lines of a run's ECS task, and of the decision that started it."""
+    """Print what a run's task has logged.
+
+    And the decision that started it.
+    """
     from guardctl import logs as reading  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)

@@ -27,7 +27,10 @@ def pause(
     if as_json:
         print_json({"job": job, "paused": made.name, "reason": made.reason})
     else:
-        out.print(f"{job}: paused ({made.name}); resume it with: guardctl resume {job} --stage {stage}", markup=False)
+        out.print(
+            f"{job}: paused ({made.name}); resume it with: python -m guardctl resume {job} --stage {stage}",
+            markup=False,
+        )
 
 
 @app.command(epilog="Example: python -m guardctl resume nightly-report")

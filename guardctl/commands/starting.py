@@ -71,14 +71,16 @@ def run(
     if as_json:
         out.print_json(json.dumps({**result, "ok": ok, "reason": sentence}))
     else:
-        out.print(f"{job}: {sentence}", markup=False)
+        out.print(f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}", markup=False)
+        if not ok:
+            err.print(f"how it stands: python -m guardctl status {job} --stage {stage}", markup=False)
     if not ok:
         raise typer.Exit(NOT_RUN)
 
 
 @app.command(
-    epilog="Exit codes: 0 nothing of it is alive any more · 1 you said no · 2, 3 as for every command."
-    ' Example: python -m guardctl stop nightly-report --reason "wrong day"'
+    epilog='Example: python -m guardctl stop nightly-report --reason "wrong day"'
+    "\n\nExit codes: 0 nothing of it is alive any more · 1 you said no · 2, 3 as for every command."
 )
 def stop(
     job: JobArgument,
@@ -87,7 +89,10 @@ def stop(
     stage: StageOption = "dev",
     as_json: JsonOption = False,
 ) -> None:
-    """Stop a job's run and its task, orphans of earlier runs too, and wait until all are STOPPED."""
+    """Stop a job's run and its task.
+
+    The tasks of earlier runs that were closed without them, too. Waits until all are STOPPED.
+    """
     from guardctl import stop as stopping  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)
@@ -100,9 +105,9 @@ def stop(
     named += [f"task {task.arn.rpartition('/')[2]}" for task in found.tasks]
     stopped: tuple[str, ...] = ()
     if found.anything:
-        if not as_json:
+        if yes and not as_json:
             out.print(f"{job}: alive: {', '.join(named)}", markup=False)
-        if not yes and not typer.confirm(f"Stop {' and '.join(named)}?"):
+        if not yes and not typer.confirm(f"Stop {' and '.join(named)} of {job}?"):
             raise Stop("nothing was stopped", NOT_RUN)
         cause = f"stopped by hand{f': {reason}' if reason else ''} ({target.who})"
         with asking("stopping… (Ctrl-C stops waiting, not the stopping)") as progress:
@@ -114,6 +119,7 @@ def stop(
     if not found.anything:
         out.print(f"{job}: nothing of it is alive")
     else:
-        out.print(f"{job}: stopped {', '.join(named)}; the next start may run (guardctl pause {job} prevents it)")
+        out.print(f"{job}: stopped {', '.join(named)}", markup=False)
+        out.print(f'the next start may run; prevent it: python -m guardctl pause {job} --stage {stage} --reason "…"')
     for task in found.others:
         out.print(f"left alone, since this guard did not start it: {task.arn}", markup=False)

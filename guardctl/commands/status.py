@@ -34,7 +34,10 @@ def status(
     stage: StageOption = "dev",
     as_json: JsonOption = False,
 ) -> None:
-    """How the jobs stand: running or free, last run, usual duration, next time, last skip, pause, drift."""
+    """Show how the jobs stand.
+
+    Running or free, last run, usual duration, next time, last skip, pause, drift.
+    """
     from guardctl import status as reading  # noqa: PLC0415 (needs botocore)
 
     target, now = Stage(stage), datetime.now(UTC)
@@ -53,36 +56,41 @@ def status(
             for number, text in enumerate(value.splitlines()):
                 out.print(f"  {'' if number else name:<12} {text}", markup=False)
     else:
-        _status_table(found.jobs)
+        _status_table(found.jobs, now)
     if not as_json:
         for difference in found.drift:
             err.print(f"drift: {difference}", markup=False)
+        if any(line.state == "not deployed" for line in found.jobs):
+            err.print(f"deploy: python -m guardctl deploy --stage {stage}", markup=False)
 
 
-def _status_table(lines: Iterable["JobStatus"]) -> None:
-    table = Table("job", "state", "last run", "usually", "next time", box=None, pad_edge=False)
+def _status_table(lines: Iterable["JobStatus"], now: datetime) -> None:
+    # A row of usual names fits 80 columns, which is also what a pipe gets. Names and years: `status JOB`, --json.
+    table = Table("job", "state", "last run", "usually", "next time", "zone", box=None, pad_edge=False)
     notes = []
     for line in lines:
-        zone = ZoneInfo(line.timezone)
-        since = f" {line.run.name} since {local(line.run.started_at, zone)}" if line.run else ""
-        last = line.last
-        ended = f"{last.run} {last.outcome} {local(last.ended, zone)}" if last and last.ended else "none yet"
+        zone, last = ZoneInfo(line.timezone), line.last
         table.add_row(
             line.job,
-            f"{line.state}{since}",
-            ended,
+            f"{line.state} {length(now - line.run.started_at)}" if line.run else line.state,
+            f"{last.outcome} {_short(last.ended, zone)}" if last and last.ended else "none yet",
             length(line.usual.median) if line.usual else "",
-            local(line.next_time, zone) if line.next_time else "by hand only",
+            _short(line.next_time, zone) if line.next_time else "by hand",
+            f"{(line.next_time or now).astimezone(zone):%Z}",
         )
         shown = [
-            ("drift", "; ".join(line.drift)),
-            ("last skip", _step_back(line, zone)),
+            ("drift:", "; ".join(line.drift)),
+            ("last skip:", _step_back(line, zone)),
             ("paused", _paused(line, zone)),
         ]
-        notes += [f"{line.job}: {name}: {value}" for name, value in shown if value]
+        notes += [f"{line.job}: {name} {value}" for name, value in shown if value]
     out.print(table)
     for note in notes:
         out.print(note, markup=False)
+
+
+def _short(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%m-%d %H:%M}"
 
 
 def _card(line: "JobStatus", now: datetime) -> Iterator[tuple[str, str]]:
