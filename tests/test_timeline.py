@@ -101,6 +101,11 @@ def test_the_axis_has_round_times(minutes: float, step: int) -> None:
     assert all((tick.hour * 60 + tick.minute) % min(step, 1440) == 0 for tick in ticks)
 
 
+def test_no_time_of_the_page_stands_so_near_its_end_that_it_would_widen_it() -> None:
+    axis = re.findall(r'<span style="left:([0-9.]+)%">', html(timeline(minutes=61), run_arn))
+    assert [round(float(place)) for place in axis] == [16, 33, 49, 66, 82]
+
+
 def test_the_axis_tells_the_jobs_own_clock() -> None:
     axis, *_ = lines(timeline(Row(job="report", entries=()), zone="Asia/Kolkata"))
     assert "11-23 23:45" in axis
