@@ -151,15 +151,21 @@ def test_a_run_that_starts_ends_with_0_and_one_that_steps_back_with_1(stage: Loc
     stage.finish("by-hand")
 
 
-def test_ctrl_c_ends_the_waiting_with_130_and_not_the_run(stage: LocalStage) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "guardctl", "run", "interrupted", "--stage", "e2e", "--wait"],
+def started(stage: LocalStage, *arguments: str) -> "subprocess.Popen[str]":
+    """A command that is not waited for."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "guardctl", *arguments, "--stage", "e2e"],
         cwd=stage.directory,
         env=stage.emulator.environment(),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as waiting:
+    )
+
+
+def test_ctrl_c_ends_the_waiting_with_130_and_not_the_run(stage: LocalStage) -> None:
+    with started(stage, "run", "interrupted", "--wait") as waiting:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "interrupted: started run-000001\n"
         waiting.send_signal(signal.SIGINT)
@@ -169,4 +175,14 @@ def test_ctrl_c_ends_the_waiting_with_130_and_not_the_run(stage: LocalStage) -> 
     assert "Traceback" not in stderr
     assert [run["status"] for run in stage.runs("interrupted")] == ["RUNNING"]
     stage.a_task("interrupted")
+
+    with started(stage, "stop", "interrupted") as asking:
+        assert asking.stdout is not None
+        while not asking.stdout.readline(1).endswith("?"):
+            pass
+        asking.send_signal(signal.SIGINT)
+        _, stderr = asking.communicate(timeout=30)
+    assert asking.returncode == 130, "Ctrl-C is no answer"
+    assert stderr.endswith("interrupted\n")
+    assert [run["status"] for run in stage.runs("interrupted")] == ["RUNNING"]
     stage.finish("interrupted")

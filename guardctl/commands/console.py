@@ -40,6 +40,15 @@ def asking(what: str) -> Iterator[Progress]:
         yield status.update
 
 
+def confirmed(question: str) -> bool:
+    """Whether a person said yes; no answer is a no, and Ctrl-C ends the command."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        out.print()
+        return False
+
+
 def moment(text: str, zone: ZoneInfo, what: str) -> datetime:
     """A time in UTC as a person writes it: in the job's zone unless it says another. Raises `Stop`."""
     try:

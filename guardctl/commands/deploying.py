@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from guardctl import template as templates
-from guardctl.commands.console import StageOption, group, out
+from guardctl.commands.console import StageOption, confirmed, group, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.stage import Stage
 
@@ -112,7 +112,7 @@ def destroy(
         for job in target.file.jobs:
             for run in deployment.running_executions(target, target.machine(job)):
                 out.print(f"{job}: {run} is in progress and would be ended")
-        if not yes and not _confirmed(f"Remove batch-guard's stage {stage}, with the history of all its runs?"):
+        if not yes and not confirmed(f"Remove batch-guard's stage {stage}, with the history of all its runs?"):
             raise Stop("nothing was removed", NOT_RUN)
         with out.status("removing…"):
             deployment.destroy(target, out.print)
@@ -120,12 +120,3 @@ def destroy(
 
 def _quiet(_line: str) -> None:
     pass
-
-
-def _confirmed(question: str) -> bool:
-    """Whether a person said yes; no answer is a no."""
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        out.print()
-        return False

@@ -6,7 +6,18 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from guardctl.commands.console import JobArgument, JsonOption, StageOption, asking, err, group, moment, out, print_json
+from guardctl.commands.console import (
+    JobArgument,
+    JsonOption,
+    StageOption,
+    asking,
+    confirmed,
+    err,
+    group,
+    moment,
+    out,
+    print_json,
+)
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.stage import Stage
 
@@ -107,7 +118,7 @@ def stop(
     if found.anything:
         if yes and not as_json:
             out.print(f"{job}: alive: {', '.join(named)}", markup=False)
-        if not yes and not typer.confirm(f"Stop {' and '.join(named)} of {job}?"):
+        if not yes and not confirmed(f"Stop {' and '.join(named)} of {job}?"):
             raise Stop("nothing was stopped", NOT_RUN)
         cause = f"stopped by hand{f': {reason}' if reason else ''} ({target.who})"
         with asking("stopping… (Ctrl-C stops waiting, not the stopping)") as progress:
