@@ -79,7 +79,8 @@ What may happen:
   execution at all, each time anew. (The other way round is not modelled: AWS shows no state that never was.)
 - ECS hides a task for up to five minutes after it started; a stopped one at any time. A task that is told to stop
   moves from the list of running tasks to that of stopped ones, and no list is older than that move. (Where one is, a
-  start that looks in those seconds, five minutes or more after the run was closed, may find the task on neither.)
+  start that looks in those seconds, five minutes or more after the run was closed, may find the task on neither; the
+  one that stopped it looks at the task itself.)
 - *lost replies*: StartExecution creates the run and the answer is lost, or nothing comes; the service tries again or
   gives up, before or after the start's deadline.
 - *crashes*: the checker dies between two reads and is asked again, or once too often; the guard execution is aborted.
