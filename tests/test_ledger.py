@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from chalicelib.jobs import Ecs, Job
 from chalicelib.schedule import execution_name, parse_schedule
+from guardctl.commands.ledger import lines
 from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger, repeated_time, repetition_name
 from guardctl.wording import length, sentence
 
@@ -227,3 +228,17 @@ def test_the_name_of_a_repetition_is_read_back() -> None:
 )  # fmt: skip
 def test_a_length_is_said_in_two_units_at_most(seconds: int, said: str) -> None:
     assert length(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        pytest.param(70, ["2026-11-23 18:00 UTC  ✗ skipped", "    run-000041 has been running"], id="a narrow terminal"),
+        pytest.param(None, ["2026-11-23 18:00 UTC  ✗ skipped                      run-000041 has been running"], id="a pipe"),
+    ],
+)  # fmt: skip
+def test_history_gives_a_reason_a_line_of_its_own_where_it_does_not_fit(width: int | None, said: list[str]) -> None:
+    entry = Entry(job="report", scheduled=SIX, outcome="skipped", reason="run-000041 has been running")
+    head, *rest = lines([entry], ZoneInfo("UTC"), width)
+    assert head.split() == ["scheduled", "outcome", "started", "run", "took", "reason"]
+    assert rest == said

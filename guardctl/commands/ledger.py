@@ -1,13 +1,12 @@
 """What became of scheduled times."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from chalicelib import schedule
 from chalicelib.facts import stamp
@@ -128,24 +127,32 @@ def history(
         entries, left_out = Reader(target, progress).entries(asked, start, now, limit=limit)
     if as_json:
         print_json([entry_json(entry) for entry in entries])
+    elif entries:
+        for line in lines(entries, zone, out.width if out.is_terminal else None):
+            out.print(line, markup=False)
     else:
-        table = Table(box=None, pad_edge=False)
-        for column in ("scheduled", "outcome", "started", "run", "took"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("reason", overflow="fold")
-        for entry in entries:
-            hand = " by hand" if entry.by_hand else ""
-            table.add_row(
-                local(entry.scheduled, zone),
-                f"{_mark(entry)} {entry.outcome}{hand}",
-                _started(entry, zone),
-                entry.run or "",
-                length(entry.duration) if entry.duration is not None else "",
-                escape(entry.reason),
-            )
-        out.print(table if entries else f"{job}: no scheduled time and no run since {local(start, zone)}")
+        out.print(f"{job}: no scheduled time and no run since {local(start, zone)}")
     if left_out:
         err.print(f"{left_out} earlier scheduled times are left out; --limit {limit + left_out} shows them all")
+
+
+def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[str]:
+    """The table of `history`. A reason that does not fit into `width` has a line of its own; a pipe has room."""
+    rows = [("scheduled", "outcome", "started", "run", "took", "reason")]
+    for entry in entries:
+        hand = " by hand" if entry.by_hand else ""
+        took = length(entry.duration) if entry.duration is not None else ""
+        outcome = f"{_mark(entry)} {entry.outcome}{hand}"
+        started = _started(entry, zone)
+        rows.append((local(entry.scheduled, zone), outcome, started, entry.run or "", took, entry.reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for *cells, reason in rows:
+        row = "  ".join(f"{cell:<{size}}" for cell, size in zip(cells, widths, strict=True))
+        if width is None or len(row) + 2 + len(reason) <= width:
+            yield f"{row}  {reason}".rstrip()
+        else:
+            yield row.rstrip()
+            yield f"    {reason}"
 
 
 def _started(entry: Entry, zone: ZoneInfo) -> str:
