@@ -172,7 +172,13 @@ def calls(stage: LocalStage) -> Iterator[list[str]]:
     assert stage.invoke("check", {"job": "policy-overrun", "guard": lost})["next_run"] == "run-000002"
     yield []
 
-    # The jobs "scheduled" and "just-deployed" are due: one is started, the other's record is read.
+    # The jobs "scheduled" and "just-deployed" are due: one is started, the other's record is read, once: so a cold
+    # function, whose memory is empty.
+    name = f"batch-guard-{stage.name}-trigger"
+    environment = stage.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    stage.functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**environment, "COLD": "1"}}
+    )
     assert stage.invoke("trigger", schedule_event()) is None
     yield []
 
