@@ -64,7 +64,9 @@ def run(
         with err.status("waiting for the decision…"):
             verdict = runs.verdict(target, arn, lambda: None)
         while wait and verdict.waiter:
-            with err.status(f"{verdict.reason} (Ctrl-C stops waiting here, not in the queue)"):
+            if not as_json:
+                out.print(f"{job}: {verdict.reason}", markup=False)
+            with err.status("waiting for its turn… (Ctrl-C stops waiting here, not in the queue)"):
                 verdict = runs.verdict(target, verdict.waiter, lambda: None)
         result: dict[str, Any] = {
             "job": job,
