@@ -141,7 +141,8 @@ def refuse_to_end_runs(stage: Stage, found: Plan) -> None:
                 discard(stage, found)
                 raise Stop(
                     f"nothing was changed: this would end {', '.join(running)} of {change.physical_id}; "
-                    "wait for it, or stop it (a pause: resume the job) while the jobs file still has the job, and deploy again"
+                    "wait for it, or stop it (a pause: resume the job) while the jobs file still has the job, "
+                    "and deploy again"
                 )
 
 

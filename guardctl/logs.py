@@ -221,7 +221,7 @@ def _decision(message: str) -> str | None:
     line = _parsed(message)
     if not isinstance(line, dict) or "outcome" not in line:
         return None
-    return ": ".join(str(line[key]) for key in ("message", "outcome", "reason") if line.get(key))
+    return ": ".join(str(line[key]) for key in ("outcome", "reason") if line.get(key))
 
 
 def _moment(milliseconds: int) -> datetime:

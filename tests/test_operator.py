@@ -201,7 +201,7 @@ def test_logs_show_the_decision_and_then_the_tasks_lines(stage: LocalStage) -> N
     stage.finish("logged")
     lines = [json.loads(line) for line in guardctl(stage, "logs", "logged", "1", "--follow", "--json").splitlines()]
     assert [(line["source"], line["message"]) for line in lines] == [
-        ("decision", "decision: start: free: the job has never run, no task is alive"),
+        ("decision", "start: free: the job has never run, no task is alive"),
         ("task", "row 0"),
         ("task", "row 1"),
         ("task", "row 2"),
