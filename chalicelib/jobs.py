@@ -80,7 +80,7 @@ class Job:
     timezone: str = "UTC"
     enabled: bool = True
     timeout: int = 86_400
-    start_deadline: int = 3_600
+    start_deadline: int = 7_200
     grace: int = 15
     outsiders: Literal["command", "family", "ignore"] = "command"
     overlap: Literal["skip", "queue", "replace"] = "skip"

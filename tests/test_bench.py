@@ -91,7 +91,7 @@ def test_the_settings_are_those_of_the_deployed_files() -> None:
     assert (throttled.interval, throttled.attempts) == (retry["IntervalSeconds"], retry["MaxAttempts"])
     assert throttled.jitter == (retry["JitterStrategy"] == "FULL")
     assert str(int(read.again.longest)) in guard["Ask again later"]["Seconds"]
-    assert (read.attempts, read.deadline) == (3, 3600)
+    assert (read.attempts, read.deadline) == (3, 7200)
 
 
 def test_a_retrier_without_settings_has_those_of_the_states_language() -> None:
@@ -191,7 +191,7 @@ def test_the_endpoint_answers_pages_newest_first() -> None:
 
 def test_the_document_says_which_goals_are_missed() -> None:
     warm = [Warm(1, 1, "skip", 1.0, 1.2, CALLS), Warm(100, 100, "skip", 3.0, 3.0, CALLS)]
-    lost = rush.Outcome(3, "here", "list", 3600, launched=[1.0, 5.0], refused=dict.fromkeys(REFUSED, 0))
+    lost = rush.Outcome(3, "here", "list", 7200, launched=[1.0, 5.0], refused=dict.fromkeys(REFUSED, 0))
     text = report.document(
         "A machine.",
         warm,

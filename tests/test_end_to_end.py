@@ -177,7 +177,7 @@ def test_a_schedule_event_that_comes_twice_starts_its_time_once(stage: LocalStag
     assert event == {
         "job": "scheduled",
         "scheduled_at": f"{minute:%Y-%m-%dT%H:%M:00Z}",
-        "deadline": f"{minute + timedelta(hours=1):%Y-%m-%dT%H:%M:00Z}",
+        "deadline": f"{minute + timedelta(hours=2):%Y-%m-%dT%H:%M:00Z}",
     }
 
 

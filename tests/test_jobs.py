@@ -92,7 +92,7 @@ def test_a_job_is_the_defaults_and_what_it_says_itself() -> None:
 def test_what_is_left_out_has_a_default() -> None:
     job = read({("defaults", "timezone"): None, ("defaults", "timeout"): None}).jobs["report"]
     ecs = job.ecs
-    assert (job.timezone, job.enabled, job.timeout, job.start_deadline, job.grace) == ("UTC", True, 86400, 3600, 15)
+    assert (job.timezone, job.enabled, job.timeout, job.start_deadline, job.grace) == ("UTC", True, 86400, 7200, 15)
     assert (job.outsiders, job.overlap, job.queue_timeout, job.on_skip) == ("command", "skip", 3600, "fail")
     assert (job.orphans, job.retries, job.expect_success_within) == ("wait", 0, None)
     assert (ecs.command, ecs.launch_type, ecs.capacity_provider) == (None, "FARGATE", None)

@@ -14,7 +14,7 @@ from chalicelib.trigger import SIDE_BY_SIDE, SomeStartsFailed, Trigger
 
 FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-trigger"
 JUST_AFTER = datetime(2026, 11, 23, 18, 0, 20, tzinfo=UTC)
-AN_HOUR_LATE = datetime(2026, 11, 23, 18, 59, tzinfo=UTC)
+HOURS_LATE = datetime(2026, 11, 23, 19, 59, tzinfo=UTC)
 
 FILE = """
 [defaults.ecs]
@@ -93,7 +93,7 @@ def test_what_is_due_is_started_under_its_scheduled_time() -> None:
         "machine": "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev",
         "job": "nightly-report",
         "scheduled_at": "2026-11-23T18:00:00Z",
-        "deadline": "2026-11-23T19:00:00Z",
+        "deadline": "2026-11-23T20:00:00Z",
     }
 
 
@@ -114,9 +114,9 @@ def test_a_warm_trigger_does_not_ask_again_for_what_it_knows_to_be_handled() -> 
 
 def test_a_late_start_is_made_up_for_until_its_deadline() -> None:
     client = FakeStepFunctions()
-    assert "nightly-report-20261123T1800Z" in tick(trigger(client), AN_HOUR_LATE)
-    assert tick(trigger(FakeStepFunctions()), AN_HOUR_LATE + timedelta(minutes=2)) == {
-        "hourly-import-20261123T1900Z": "started"
+    assert "nightly-report-20261123T1800Z" in tick(trigger(client), HOURS_LATE)
+    assert tick(trigger(FakeStepFunctions()), HOURS_LATE + timedelta(minutes=2)) == {
+        "hourly-import-20261123T2000Z": "started"
     }
 
 
@@ -130,7 +130,7 @@ def test_a_schedule_that_changed_after_its_scheduled_time_does_not_start_for_it(
 
 def test_while_another_schedule_is_recorded_nothing_starts_late() -> None:
     client = FakeStepFunctions()
-    results = tick(trigger(client, recorded='{"schedule": ["cron(0 4 * * ? *)"]}'), AN_HOUR_LATE)
+    results = tick(trigger(client, recorded='{"schedule": ["cron(0 4 * * ? *)"]}'), HOURS_LATE)
     assert set(results.values()) == {"schedule changed since"}
     assert client.calls == []
 
