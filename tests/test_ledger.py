@@ -23,6 +23,7 @@ JOB = Job(
     name="report",
     ecs=Ecs(cluster="batch", task_definition="report", container="app"),
     schedules=(parse_schedule("0 18 * * *"),),
+    start_deadline=3_600,
 )
 GUARD = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:"
 NAME = "report-20261123T1800Z"

@@ -394,6 +394,7 @@ NIGHTLY = Job(
     ecs=Ecs(cluster="batch", task_definition="report", container="app", subnets=("subnet-0",)),
     schedules=(parse_schedule("cron(0 3 * * ? *)"),),
     timezone="Asia/Tokyo",
+    start_deadline=3_600,
 )
 AT = utc("2026-11-23T18:00")  # 03:00 in Tokyo
 OFTEN = replace(NIGHTLY, schedules=(parse_schedule("rate(15 minutes)"),))
