@@ -213,8 +213,10 @@ def package(stage: Stage, directory: str, say: Say) -> None:
     target.mkdir(parents=True, exist_ok=True)
     extension = target / "machines.json"
     extension.write_text(template.render(template.sam_extension(stage.file)), encoding="utf-8")
-    _chalice(["package", "--stage", stage.name, "--merge-template", str(extension), str(target)], say)
-    extension.unlink()
+    try:
+        _chalice(["package", "--stage", stage.name, "--merge-template", str(extension), str(target)], say)
+    finally:
+        extension.unlink()
 
 
 def left(stage: Stage) -> list[str]:
@@ -319,7 +321,7 @@ def _events(cloudformation: Any, name: str) -> list[dict[str, Any]]:
 
 
 def _chalice(arguments: list[str], say: Say) -> None:
-    command = [sys.executable, "-c", "from chalice.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments]
     # Chalice builds packages with pip; Python must not leave bytecode in the project's own folders.
     done = subprocess.run(
         command,

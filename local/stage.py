@@ -90,7 +90,9 @@ class LocalStage:
 
     def chalice(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run ``chalice …`` in the project. Raises `CommandFailed`."""
-        return self._run([sys.executable, "-c", "from chalice.cli import main; main()", *arguments], stdin, 0)
+        return self._run(
+            [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments], stdin, 0
+        )
 
     def deploy(self) -> None:
         """Deploy for real: ``guardctl deploy``, and what the jobs need of ECS."""

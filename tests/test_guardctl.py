@@ -52,6 +52,14 @@ def test_the_exit_codes_in_the_help_are_those_of_the_code() -> None:
     assert re.findall(r"\b(\d+) ", EXIT_CODES) == [str(c) for c in (OK, NOT_RUN, USAGE, AWS, INTERRUPTED)]
 
 
+def test_what_chalice_refuses_is_not_called_done(stage: LocalStage) -> None:
+    refused = guardctl(stage, "package", "--stage", stage.name, without=REGION)
+    assert refused.returncode == AWS
+    assert "wrote" not in refused.stdout
+    assert refused.stderr.startswith(f"chalice package --stage {stage.name}")
+    assert "No region configured" in refused.stderr
+
+
 def test_without_a_command_the_help_lists_all_of_them(stage: LocalStage) -> None:
     shown = guardctl(stage, COLUMNS="80").stderr
     assert "..." not in shown.partition("Commands:")[2], "a first sentence is too long for 80 columns"
