@@ -99,14 +99,14 @@ def _tick(stage: LocalStage) -> list[float]:
     failed = stage.invoke("trigger", event)
     if failed:
         raise RuntimeError(f"the trigger failed: {failed}")
-    return [_called(stage, lambda job=job: stage.run_arn(job, _newest(stage, job)), tick) for job in TICKED]  # type: ignore[misc]
+    return [_called(stage, stage.run_arn(job, _newest(stage, job)), tick) for job in TICKED]
 
 
 def _start_all(stage: LocalStage, machines: list[str]) -> list[float]:
     tick = datetime.now(UTC)
     with ThreadPoolExecutor(len(machines)) as pool:
         arns = [*pool.map(lambda machine: _start(stage, machine), machines)]
-    return [_called(stage, lambda arn=arn: arn, tick) for arn in arns]  # type: ignore[misc]
+    return [_called(stage, arn, tick) for arn in arns]
 
 
 def _one_by_one(stage: LocalStage, start: Callable[[], str], runs: Callable[[str], str]) -> list[float]:
@@ -115,7 +115,7 @@ def _one_by_one(stage: LocalStage, start: Callable[[], str], runs: Callable[[str
         began = datetime.now(UTC)
         arn = start()
         stage.a_task(BY_HAND)
-        times.append(_called(stage, lambda arn=arn: runs(arn), began))  # type: ignore[misc]
+        times.append(_called(stage, runs(arn), began))
         _finish(stage)
         until(lambda: not stage.live_tasks(BY_HAND), within=60, what="the end of the task")
         stage.ended(arn)
@@ -136,9 +136,8 @@ def _newest(stage: LocalStage, job: str = BY_HAND) -> str:
     return str(run["name"])
 
 
-def _called(stage: LocalStage, run: Callable[[], str], since: datetime) -> float:
+def _called(stage: LocalStage, arn: str, since: datetime) -> float:
     """Seconds from `since` until the run called RunTask, as its history has it."""
-    arn = run()
 
     def scheduled() -> datetime | None:
         events = stage.stepfunctions.get_execution_history(executionArn=arn)["events"]

@@ -52,7 +52,7 @@ def measure(url: str, rounds: int = ROUNDS) -> list[Warm]:
 def _measure(rounds: int) -> list[Warm]:
     import boto3  # noqa: PLC0415 (this part runs in the child)
 
-    import app  # noqa: PLC0415
+    import app  # noqa: PLC0415 (it reads the environment that the child was given)
 
     sfn, ecs = boto3.client("stepfunctions"), boto3.client("ecs")
     lines = []

@@ -16,7 +16,7 @@ were listed, and a batch machine that somebody starts directly under the next fr
 when the job is not free is another question, which `chalicelib.overlap` answers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -162,6 +162,12 @@ def _numbers(request: Request, facts: Facts) -> dict[int, Execution]:
     return numbers
 
 
+def _seen(facts: Facts) -> Iterator[Execution]:
+    """Every execution that a read has shown: those on the page, then those that were described."""
+    yield from facts.executions or ()
+    yield from (details.execution for details in facts.details.values() if details)
+
+
 def _open_execution(facts: Facts) -> _Blocked | None:
     for execution in facts.executions or ():
         if not execution.closed and pause_number(execution.name) is None:
@@ -289,8 +295,7 @@ def _task_of_a_run(task: Task, name: str, facts: Facts) -> _Blocked:
 
 def _is_copied(task: Task, name: str, facts: Facts) -> bool:
     """Younger than the end of its run, so somebody copied the environment. Else ECS is late to show it stopped."""
-    described = (details.execution for details in facts.details.values() if details)
-    ended = next((e.stopped_at for e in (*(facts.executions or ()), *described) if e.name == name), None)
+    ended = next((e.stopped_at for e in _seen(facts) if e.name == name), None)
     return task.created_at is not None and ended is not None and task.created_at > ended + CLOCKS
 
 
@@ -347,9 +352,7 @@ def _began_at(why: Why, holder: Holder, facts: Facts) -> datetime | None:
     if why != "orphan":
         return None if why == "outsider" else holder.started_at
     (execution,) = {task.execution for task in (facts.evidence or Evidence()).tasks if task.arn == holder.arn}
-    described = (details.execution for details in facts.details.values() if details)
-    known = (e.started_at for e in (*(facts.executions or ()), *described) if e.arn == execution)
-    return next(known, None)
+    return next((e.started_at for e in _seen(facts) if e.arn == execution), None)
 
 
 def claim_is_unclear(request: Request, facts: Facts) -> bool:
