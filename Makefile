@@ -21,16 +21,16 @@ test: $(BIN)/.ready  ## run all the tests (unit, contract, end to end on the emu
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
-	$(BIN)/python -m local.demo
+	$(BIN)/python -m lab.demo
 
 verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (about 5 minutes)
-	$(BIN)/python -m verify
+	$(BIN)/python -m lab.verify
 
 stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 5 minutes); SEED=7 repeats a load
-	$(BIN)/python -m stress $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m lab.stress $(if $(SEED),--seed $(SEED))
 
 bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 4 minutes)
-	$(BIN)/python -m bench
+	$(BIN)/python -m lab.bench
 
 check: $(BIN)/.ready  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff check .

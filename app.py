@@ -9,11 +9,12 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Chalice, CloudWatchEvent
 
-from chalicelib import jobs, record
-from chalicelib.aws import client
 from chalicelib.check import Checker
-from chalicelib.executions import StepFunctions
+from chalicelib.config import jobs
 from chalicelib.names import schedule_parameter
+from chalicelib.read import record
+from chalicelib.read.aws import client
+from chalicelib.read.executions import StepFunctions
 from chalicelib.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-    from chalicelib.schedule import Due
+    from chalicelib.decide.schedule import Due
 
 # Chalice would give the logger of its app's name a handler of its own: every line would come twice.
 app = Chalice(app_name="batch-guard", configure_logs=False)

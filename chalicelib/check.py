@@ -10,17 +10,19 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import guard, overlap, tasks
-from chalicelib.facts import CantTell, Claim, Execution, Facts, Need, NeedDetails, Refused, Request, stamp
-from chalicelib.jobs import Job, JobsFile, JobsFileInvalid
+from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
+from chalicelib.decide import availability as guard
+from chalicelib.decide import overlap
+from chalicelib.decide.facts import CantTell, Claim, Execution, Facts, Need, NeedDetails, Refused, Request, stamp
+from chalicelib.decide.overlap import Decision, Policy, Start
+from chalicelib.decide.skips import skips_in_a_row
 from chalicelib.names import batch_machine, execution_arn, guard_machine, machine_arn, run_number
-from chalicelib.overlap import Decision, Policy, Start
-from chalicelib.skips import skips_in_a_row
+from chalicelib.read import tasks
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
 
-    from chalicelib.executions import Executions
+    from chalicelib.read.executions import Executions
 
 _BY_HAND = timedelta(minutes=5)
 """How long a start without a deadline asks, as "Can asking again help?" of guard.asl.json has it."""

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from chalicelib.facts import stamp
+from chalicelib.decide.facts import stamp
+from chalicelib.decide.schedule import Due, due, keepalives
 from chalicelib.names import guard_machine, machine_arn
-from chalicelib.record import Record, recorded_as
-from chalicelib.schedule import Due, due, keepalives
+from chalicelib.read.record import Record, recorded_as
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-    from chalicelib.jobs import Job, JobsFile
+    from chalicelib.config.jobs import Job, JobsFile
 
 LATE = timedelta(seconds=90)
 """A start later than this might be for a time before the job had this schedule: that is looked up first."""

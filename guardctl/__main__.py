@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer
 
-from chalicelib.aws import Misconfigured, NotDeployed, PermissionDenied
-from chalicelib.facts import CantTell
+from chalicelib.decide.facts import CantTell
+from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
 from guardctl.commands import deploying, ledger, logs, pausing, starting, status
 from guardctl.commands.console import err
 from guardctl.errors import AWS, INTERRUPTED, Stop

@@ -17,8 +17,8 @@ import json
 from datetime import timedelta
 from typing import Literal
 
-from chalicelib.facts import span
-from chalicelib.jobs import Alerts, Job, JobsFile
+from chalicelib.config.jobs import Alerts, Job, JobsFile
+from chalicelib.decide.facts import span
 from chalicelib.names import batch_machine
 from guardctl.cloudformation import Json, arn, logical_id
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from chalicelib.jobs import JobsFile
+from chalicelib.config.jobs import JobsFile
 from chalicelib.names import run_number
 from guardctl import template
 from guardctl.errors import AWS, Stop

@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.request import urlopen
 
-from chalicelib.aws import NotDeployed, reading
-from chalicelib.facts import CantTell
-from chalicelib.jobs import Job, JobsFile, JobsFileInvalid, parse
+from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
+from chalicelib.decide.facts import CantTell
 from chalicelib.names import schedule_parameter
-from chalicelib.record import read, recorded_as
+from chalicelib.read.aws import NotDeployed, reading
+from chalicelib.read.record import read, recorded_as
 from guardctl import template
 from guardctl.stage import PROJECT, Stage
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from chalicelib import schedule
-from chalicelib.facts import stamp
-from chalicelib.jobs import Job
+from chalicelib.config.jobs import Job
+from chalicelib.decide import schedule
+from chalicelib.decide.facts import stamp
 from chalicelib.names import run_number
 from chalicelib.trigger import LATE
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
-from chalicelib import tasks
-from chalicelib.executions import StepFunctions
-from chalicelib.jobs import Job
+from chalicelib.config.jobs import Job
 from chalicelib.names import run_name, run_number
+from chalicelib.read import tasks
+from chalicelib.read.executions import StepFunctions
 from guardctl.errors import Stop
 from guardctl.ledger import Record
 from guardctl.records import Reader

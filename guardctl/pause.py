@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from chalicelib.executions import StepFunctions
-from chalicelib.facts import Execution
+from chalicelib.decide.facts import Execution
 from chalicelib.names import pause_name, pause_number
+from chalicelib.read.executions import StepFunctions
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage
 from guardctl.wording import local

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import record, schedule, tasks
-from chalicelib.aws import NotDeployed
-from chalicelib.executions import StepFunctions
-from chalicelib.facts import CantTell, Execution
-from chalicelib.jobs import Job
+from chalicelib.config.jobs import Job
+from chalicelib.decide import schedule
+from chalicelib.decide.facts import CantTell, Execution
 from chalicelib.names import run_number, schedule_parameter
+from chalicelib.read import record, tasks
+from chalicelib.read.aws import NotDeployed
+from chalicelib.read.executions import StepFunctions
 from guardctl.ledger import Entry, Facts, Record, ledger, repetition_name
 from guardctl.stage import Stage
 from guardctl.timeline import HandTask, Row
@@ -50,7 +51,7 @@ class Reader:
     def entries(self, job: Job, start: datetime, end: datetime, *, limit: int) -> tuple[list[Entry], int]:
         """The ledger from `start` to `end` (UTC), of the newest `limit` scheduled times, and how many were left out.
 
-        The schedule is the deployed one. Raises what `chalicelib.aws.reading` raises.
+        The schedule is the deployed one. Raises what `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
         asked_for = schedule.between(job.schedules, job.timezone, start, end)
@@ -65,7 +66,7 @@ class Reader:
     def entry(self, job: Job, at: datetime, now: datetime) -> list[Entry]:
         """What became of one time, be it in the schedule or not, then its repetitions by hand. Looked up by name.
 
-        Raises what `chalicelib.aws.reading` raises.
+        Raises what `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
         guards = self._guards([schedule.execution_name(job.name, at)], job.name)

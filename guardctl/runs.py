@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.facts import stamp
+from chalicelib.decide.facts import stamp
 from chalicelib.names import execution_arn
 from guardctl.errors import AWS, Stop
 from guardctl.ledger import repetition_name

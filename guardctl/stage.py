@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.jobs import Job, JobsFile, JobsFileInvalid, load
+from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, load
 from chalicelib.names import batch_machine, execution_arn, guard_machine
 from guardctl.errors import AWS, Stop
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from chalicelib import schedule, tasks
-from chalicelib.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.check import Checker
-from chalicelib.executions import StepFunctions
-from chalicelib.facts import CantTell, Execution
-from chalicelib.jobs import Job
+from chalicelib.config.jobs import Job
+from chalicelib.decide import schedule
+from chalicelib.decide.facts import CantTell, Execution
 from chalicelib.names import pause_number, run_number
+from chalicelib.read import tasks
+from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
+from chalicelib.read.executions import StepFunctions
 from guardctl import drift
 from guardctl.ledger import Entry, Record, not_started, of_run
 from guardctl.pause import Pause
@@ -75,7 +76,7 @@ class StageStatus:
 
 
 def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress) -> StageStatus:
-    """Ask about the jobs side by side. Raises what `chalicelib.aws.reading` raises, but for what is not deployed."""
+    """Ask about the jobs side by side. Raises what `read.aws.reading` raises, but for what is not deployed."""
     _ = stage.stepfunctions, stage.ecs, stage.ssm, stage.guard  # made once, before there are threads
     reader = Reader(stage)
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
@@ -91,7 +92,7 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress) -
 def detail(stage: Stage, line: JobStatus, now: datetime) -> tuple[JobStatus, str]:
     """The job's status, and what would become of a start now: the checker's own decision, made here.
 
-    Asks ECS, too. Raises what `chalicelib.aws.reading` raises, but `CantTell`, which is an answer here.
+    Asks ECS, too. Raises what `read.aws.reading` raises, but `CantTell`, which is an answer here.
     """
     if line.state == "not deployed":
         return line, "would be refused: the job is not deployed"

@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from chalicelib import tasks
-from chalicelib.executions import StepFunctions
-from chalicelib.facts import Execution, Task
-from chalicelib.guard import TASK_LAG
-from chalicelib.jobs import Job
+from chalicelib.config.jobs import Job
+from chalicelib.decide.availability import TASK_LAG
+from chalicelib.decide.facts import Execution, Task
 from chalicelib.names import execution_arn, pause_number
+from chalicelib.read import tasks
+from chalicelib.read.executions import StepFunctions
 from guardctl.stage import Stage
 
 _POLL_SECONDS = 2.0
@@ -35,7 +35,7 @@ class Target:
 
 
 def look(stage: Stage, job: Job) -> Target:
-    """What is alive of the job. Raises what `chalicelib.aws.reading` raises."""
+    """What is alive of the job. Raises what `chalicelib.read.aws.reading` raises."""
     page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
     run = next((e for e in page if not e.closed and pause_number(e.name) is None), None)
     alive = [task for task in tasks.evidence(stage.ecs, job.ecs).tasks if task.alive and not task.service]

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
-from chalicelib.jobs import Ecs, Job, JobsFile
+from chalicelib.config.jobs import Ecs, Job, JobsFile
 from chalicelib.names import batch_machine, guard_machine, schedule_parameter
-from chalicelib.record import recorded_as
+from chalicelib.read.record import recorded_as
 from guardctl import alarms
 from guardctl.cloudformation import Json, arn, logical_id
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chalicelib.facts import stamp
+from chalicelib.decide.facts import stamp
 from guardctl.ledger import Entry, Outcome
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator import Emulator
-from local.emulator import emulator as start_emulator
-from local.stage import LocalStage, local_stage
+from lab.emulator import Emulator
+from lab.emulator import emulator as start_emulator
+from lab.stage import LocalStage, local_stage
 from tests.mocks import mock_config
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.aws import NotDeployed
-from chalicelib.executions import Page
-from chalicelib.facts import Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task
-from chalicelib.guard import Verdict, judge
+from chalicelib.decide.availability import Verdict, judge
+from chalicelib.decide.facts import Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task
+from chalicelib.decide.overlap import Decision, Start, decide
 from chalicelib.names import execution_arn
-from chalicelib.overlap import Decision, Start, decide
+from chalicelib.read.aws import NotDeployed
+from chalicelib.read.executions import Page
 
 NOW = datetime(2026, 11, 23, 19, 1, tzinfo=UTC)
 MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev-nightly-report"
@@ -96,7 +96,7 @@ class History:
 
 @dataclass
 class FakeExecutions:
-    """`chalicelib.executions.Executions` in memory, newest first, pages of `size`."""
+    """`chalicelib.read.executions.Executions` in memory, newest first, pages of `size`."""
 
     size: int = 100
     machines: dict[str, datetime] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from chalicelib.tables import seconds_of
+from chalicelib.config.tables import seconds_of
 from guardctl.errors import Stop, explained
 from guardctl.ledger import KEPT
 from guardctl.records import Progress

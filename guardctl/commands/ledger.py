@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from chalicelib import schedule
-from chalicelib.facts import stamp
-from chalicelib.jobs import Job
+from chalicelib.config.jobs import Job
+from chalicelib.decide import schedule
+from chalicelib.decide.facts import stamp
 from guardctl import links
 from guardctl.commands.console import (
     JobArgument,

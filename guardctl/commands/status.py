@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.table import Table
 
-from chalicelib.facts import stamp
+from chalicelib.decide.facts import stamp
 from guardctl import links
 from guardctl.commands.console import (
     JsonOption,

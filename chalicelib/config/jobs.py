@@ -1,0 +1,359 @@
+"""The jobs file: TOML in, frozen values out, and every fault of the file at once.
+
+Each table is read by itself first, `[defaults]` too, so that a fault is reported once and where it is written.
+Then the defaults and each job are put together, and what only shows there is checked.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from chalicelib.config.tables import (
+    BAD,
+    Fault,
+    Reader,
+    Spot,
+    array,
+    boolean,
+    duration,
+    integer,
+    near,
+    one_of,
+    table,
+    text,
+)
+from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
+
+__all__ = ["Alerts", "Ecs", "Fault", "Job", "JobsFile", "JobsFileInvalid", "load", "parse"]
+
+LaunchType = Literal["FARGATE", "EC2", "EXTERNAL"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ecs:
+    """The task to run and where; None leaves a thing to the task definition or to AWS."""
+
+    cluster: str
+    task_definition: str
+    container: str
+    command: tuple[str, ...] | None = None
+    launch_type: LaunchType | None = "FARGATE"
+    capacity_provider: str | None = None
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    assign_public_ip: bool = False
+    platform_version: str | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cpu: str | None = None
+    memory: str | None = None
+    task_role: str | None = None
+    execution_role: str | None = None
+    pass_roles: tuple[str, ...] = ()
+    """Roles of the task definition itself, which Step Functions must be allowed to pass."""
+
+    @property
+    def family(self) -> str:
+        """The task definition's family, without revision."""
+        return self.task_definition.rpartition("/")[2].partition(":")[0]
+
+    @property
+    def cluster_name(self) -> str:
+        """The cluster's name, also when it is given as an ARN."""
+        return self.cluster.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One scheduled batch. Durations are whole seconds."""
+
+    name: str
+    ecs: Ecs
+    schedules: tuple[Schedule, ...] = ()
+    """None at all: a job that is only started by hand."""
+    timezone: str = "UTC"
+    enabled: bool = True
+    timeout: int = 86_400
+    start_deadline: int = 7_200
+    grace: int = 15
+    outsiders: Literal["command", "family", "ignore"] = "command"
+    overlap: Literal["skip", "queue", "replace"] = "skip"
+    queue_timeout: int = 3_600
+    on_skip: Literal["fail", "succeed"] = "fail"
+    orphans: Literal["wait", "stop"] = "wait"
+    retries: int = 0
+    expect_success_within: int | None = None
+    """With [alerts], an alarm rings when no run has succeeded for so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Where to say that something is wrong."""
+
+    topic: str
+    skips_in_a_row: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsFile:
+    """A whole jobs file."""
+
+    stage: str
+    jobs: Mapping[str, Job]
+    alerts: Alerts | None = None
+
+
+class JobsFileInvalid(Exception):
+    """A jobs file that can't be used; says everything that is wrong with it, a line each."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+def load(stage: str, directory: Path | None = None) -> JobsFile:
+    """Read `chalicelib/jobs/<stage>.toml`. Raises JobsFileInvalid, also when there is no such file."""
+    place = f"{directory or 'chalicelib/jobs'}/{stage}.toml"
+    directory = directory or Path(__file__).parent.parent / "jobs"
+    _require_stage(stage, place)
+    try:
+        toml = (directory / f"{stage}.toml").read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        stages = ", ".join(sorted(file.stem for file in directory.glob("*.toml")))
+        right = f"the stages that exist: {stages}" if stages else "no stage has one yet; write this file"
+        raise JobsFileInvalid((Fault(place, "stage", f'"{stage}" has no jobs file', right),)) from None
+    except UnicodeDecodeError as error:
+        wrong = f"byte {error.start} is not UTF-8"
+        raise JobsFileInvalid((Fault(place, "file", wrong, "save the file as UTF-8"),)) from None
+    return parse(toml, stage=stage, place=place)
+
+
+def parse(text: str, *, stage: str, place: str) -> JobsFile:
+    """The jobs file in `text`; `place` is what its faults call it. Raises JobsFileInvalid with all of them."""
+    _require_stage(stage, place)
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
+        what, _, where = str(error).removesuffix(")").rpartition(" (at ")
+        fault = Fault(place, where if what else "file", f"is not TOML: {what or where}", "https://toml.io shows how")
+        raise JobsFileInvalid((fault,)) from None
+    faults: list[Fault] = []
+    jobs_file = _jobs_file(document, Spot(place, "", faults), stage)
+    if faults:
+        raise JobsFileInvalid(tuple(faults))
+    return jobs_file
+
+
+# --- what each key takes ----------------------------------------------------------------------------------
+
+
+def _schedules(value: Any, spot: Spot) -> Any:
+    if type(value) is list:
+        return array(_schedule, "")(value, spot)
+    return (_schedule(value, spot),)
+
+
+def _schedule(value: Any, spot: Spot) -> Any:
+    if spot.lacks(str, value, 'write one, "cron(0 3 * * ? *)", or a list of them'):
+        return BAD
+    try:
+        return parse_schedule(value)
+    except ScheduleRefused as error:
+        return spot.fault(error.wrong, error.right)
+
+
+def _zone(value: Any, spot: Spot) -> Any:
+    right = 'write a zone of the IANA database, such as "Asia/Tokyo"'
+    if spot.lacks(str, value, right):
+        return BAD
+    try:
+        # Some systems have these beside the database; Lambda has not.
+        if not value.startswith(("posix", "right/", "localtime")):
+            ZoneInfo(value)
+            return value
+    except (KeyError, ValueError, OSError):  # unknown; not a name; a directory of zones
+        pass
+    from zoneinfo import available_timezones  # noqa: PLC0415 here for its neighbour below, not for time
+
+    return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
+
+
+_ANY = text(r".*", "write a string, in quotes")
+_VARIABLE = text(r"[^=\s]+", "write a name without = and spaces")
+
+
+def _environment(value: Any, spot: Spot) -> Any:
+    if spot.lacks(dict, value, 'write a table, { LEVEL = "info" }'):
+        return BAD
+    read = {}
+    for name, inner in value.items():
+        if name.startswith("BATCH_"):
+            spot.key(name).fault("is reserved", "take a name that does not start with BATCH_")
+        _VARIABLE(name, spot.key(name))
+        read[name] = _ANY(inner, spot.key(name))
+    return read
+
+
+_NAME = "[A-Za-z0-9_-]{1,255}"
+_ARN = "arn:aws[a-z-]*"
+_ECS_ARN = f"{_ARN}:ecs:[a-z0-9-]+:[0-9]{{12}}"
+_ROLE = text(rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9_+=,.@/-]+", 'write "arn:aws:iam::123456789012:role/NAME"')
+
+_ECS: dict[str, Reader] = {
+    "cluster": text(
+        f"{_NAME}|{_ECS_ARN}:cluster/{_NAME}",
+        'write the name or "arn:aws:ecs:REGION:123456789012:cluster/NAME"',
+    ),
+    "task_definition": text(
+        f"({_ECS_ARN}:task-definition/)?{_NAME}(:[0-9]+)?",
+        'write "family", "family:revision" or "arn:aws:ecs:REGION:123456789012:task-definition/family:revision"',
+    ),
+    "container": text(_NAME, "write the container's name in the task definition"),
+    "command": array(
+        _ANY,
+        'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s',
+        least=1,
+    ),
+    "launch_type": one_of("FARGATE", "EC2", "EXTERNAL"),
+    "capacity_provider": text(_NAME, 'write its name, such as "FARGATE_SPOT"'),
+    "subnets": array(text("subnet-[0-9a-z]+", 'write "subnet-0123abcd"'), 'write ["subnet-0123abcd"]'),
+    "security_groups": array(text("sg-[0-9a-z]+", 'write "sg-0123abcd"'), 'write ["sg-0123abcd"]'),
+    "assign_public_ip": boolean,
+    "platform_version": text(r"LATEST|[0-9]+\.[0-9]+\.[0-9]+", 'write "LATEST" or a version such as "1.4.0"'),
+    "environment": _environment,
+    "cpu": text(r"[0-9]+|[0-9.]+ ?vCPU", 'write "512" or "0.5 vCPU"'),
+    "memory": text(r"[0-9]+|[0-9.]+ ?GB", 'write "1024" or "1 GB"'),
+    "task_role": _ROLE,
+    "execution_role": _ROLE,
+    "pass_roles": array(_ROLE, 'write ["arn:aws:iam::123456789012:role/NAME"]'),
+}
+_JOB: dict[str, Reader] = {
+    "schedule": _schedules,
+    "timezone": _zone,
+    "enabled": boolean,
+    "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
+    "start_deadline": duration("1m", "24h"),
+    "grace": duration("1s", "5m"),  # a keepalive is over in less
+    "outsiders": one_of("command", "family", "ignore"),
+    "overlap": one_of("skip", "queue", "replace"),
+    "queue_timeout": duration("1s", "7d"),
+    "on_skip": one_of("fail", "succeed"),
+    "orphans": one_of("wait", "stop"),
+    "retries": integer(0, 10),
+    "expect_success_within": duration(
+        "15m", "7d", ": a CloudWatch alarm looks back no further"
+    ),  # its metrics come minutes late
+}
+_ALERTS: dict[str, Reader] = {
+    "topic": text(f"{_ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]+", 'write "arn:aws:sns:REGION:123456789012:NAME"'),
+    "skips_in_a_row": integer(1, 1000),
+}
+
+
+# --- putting it together ----------------------------------------------------------------------------------
+
+
+def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
+    raw_jobs = document.get("jobs", {})
+    top = {"defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    read = table(top, document, spot)
+    defaults, ecs_defaults = read.get("defaults", ({}, {}))
+    jobs = {}
+    spot = spot.key("jobs")
+    if not spot.lacks(dict, raw_jobs, "write every job as a table, [jobs.nightly-report]"):
+        if not raw_jobs:
+            spot.fault("has no job", "write one, [jobs.nightly-report]")
+        for name, value in raw_jobs.items():
+            at = spot.key(name)
+            _check_name(name, stage, at)
+            own, ecs_own = _settings(value, at)
+            settings = defaults | own
+            ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
+            if not at.faults:
+                jobs[name] = Job(name=name, ecs=ecs, schedules=settings.pop("schedule", ()), **settings)
+    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"))
+
+
+def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a job's table says of the job and of its task; that of [defaults] likewise."""
+
+    def ecs(inner: Any, spot: Spot) -> dict[str, Any]:
+        return table(_ECS, inner, spot, strayed=dict.fromkeys(_JOB, at.place))
+
+    strayed = dict.fromkeys(_ECS, at.key("ecs").place)
+    settings = table({**_JOB, "ecs": ecs}, value, at, strayed=strayed)
+    task = settings.pop("ecs", {})
+    return settings, dict.fromkeys(_ECS, BAD) if task is BAD else task
+
+
+def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
+    """The task of one job, if the file has no fault so far; a `BAD` value is passed over, it has been noted."""
+    choice = {"launch_type", "capacity_provider"}
+    if choice & own.keys():
+        # One choice in two keys: a job that makes it replaces the default's.
+        defaults = {key: value for key, value in defaults.items() if key not in choice}
+    task: dict[str, Any] = defaults | own
+    for key in ("cluster", "task_definition", "container"):
+        if key not in task:
+            spot.key(key).fault("is missing", "write it here or in [defaults.ecs]")
+    if BAD not in [task.get(key) for key in choice]:
+        _check_placement(task, choice <= task.keys(), spot)
+    if spot.faults:
+        return BAD
+    environment = defaults.get("environment", {}) | own.get("environment", {})
+    return Ecs(**task | {"environment": MappingProxyType(environment)})
+
+
+def _check_placement(task: dict[str, Any], both: bool, spot: Spot) -> None:
+    """Settle the launch type, and check what depends on it."""
+    if both:
+        spot.key("capacity_provider").fault("is given together with launch_type", "keep one of the two")
+        return
+    provider = task.get("capacity_provider")
+    launch_type = task.setdefault("launch_type", None if provider else "FARGATE")
+    if not task.get("subnets") and (launch_type or provider) in {"FARGATE", "FARGATE_SPOT"}:
+        spot.key("subnets").fault("is missing", 'Fargate needs at least one, ["subnet-0123abcd"]')
+    for key in ("assign_public_ip", "platform_version"):
+        if launch_type in {"EC2", "EXTERNAL"} and task.get(key) not in {None, False, BAD}:
+            spot.key(key).fault(f"is not for launch type {launch_type}", "leave it out, or run on Fargate")
+
+
+def _alerts(value: Any, spot: Spot) -> Any:
+    settings = table(_ALERTS, value, spot)
+    if "topic" not in settings:
+        spot.key("topic").fault("is missing", "write the ARN of the SNS topic to tell")
+    return BAD if spot.faults else Alerts(**settings)
+
+
+def _check_name(name: str, stage: str, at: Spot) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        right = "a letter, then letters, digits and single hyphens, all lower case, no hyphen at the end"
+        at.fault(f'"{name}" is not a job name', right)
+    # CreateStateMachine and StartExecution, Step Functions API reference. A start by hand for a given time has
+    # the longest name of the guard's executions.
+    longest = {
+        "state machine": f"batch-guard-{stage}-{name}",
+        "guard execution": f"{name}-20261123T1800Z-by-hand-99",
+    }
+    what, full = max(longest.items(), key=lambda item: len(item[1]))
+    if len(full) > 80:
+        wrong = f"the {what}'s name would have {len(full)} characters and AWS takes 80"
+        at.fault(wrong, f"make the job's name at least {len(full) - 80} shorter")
+
+
+def _require_stage(stage: str, place: str) -> None:
+    # No hyphen, so that the names (and IAM prefixes) of two stages never meet.
+    if not re.fullmatch(r"[a-z][a-z0-9]*", stage):
+        wrong, right = f'"{stage}" is not a stage name', "a letter, then letters and digits, all lower case"
+    elif (size := len(f"batch-guard-{stage}-trigger")) > 64:  # CreateFunction, Lambda API reference
+        wrong = f"the function's name would have {size} characters and AWS takes 64"
+        right = f"make the stage's name at least {size - 64} shorter"
+    else:
+        return
+    raise JobsFileInvalid((Fault(place, "stage", wrong, right),))

@@ -1,0 +1,178 @@
+"""What is due, and when: pure, so that a test needs no clock and no AWS.
+
+A schedule is a set of *local* times. Each is read on the naive local clock and only then given its instant,
+which makes daylight saving what EventBridge Scheduler documents (user guide, "Daylight savings time"): a local
+time that does not exist does not happen, a repeated one happens once, the first time round. (cronsim's own
+rules for zones are Debian cron's; it is given none.) Mapped so, later local times are later instants, and the
+times of a schedule come out in order.
+
+The expressions themselves are read in `expressions.py`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice, takewhile
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from chalicelib.decide.expressions import Schedule, ScheduleRefused, local_times, parse_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from chalicelib.config.jobs import Job
+
+__all__ = [
+    "Due",
+    "Schedule",
+    "ScheduleRefused",
+    "between",
+    "due",
+    "execution_name",
+    "keepalives",
+    "latest",
+    "parse_execution_name",
+    "parse_schedule",
+    "upcoming",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A scheduled time that should have its guard execution by now. Times are UTC."""
+
+    job: str
+    scheduled_at: datetime
+    name: str
+    """The guard execution's name: one scheduled time has exactly one."""
+    deadline: datetime
+    late: timedelta
+    keepalive: bool = False
+    """Not a start: a run without a task, once a month, so that the job's newest run number is not forgotten."""
+
+
+def latest(schedules: Sequence[Schedule], timezone: str, now: datetime, *, within: timedelta) -> datetime | None:
+    """The most recent scheduled time at or before `now`, unless it is older than `within`. In UTC."""
+    found = [next(_backward(each, ZoneInfo(timezone), now), None) for each in schedules]
+    times = [time for time in found if time is not None and now - time <= within]
+    return max(times, default=None)
+
+
+def upcoming(schedules: Sequence[Schedule], timezone: str, after: datetime, *, limit: int) -> list[datetime]:
+    """The next scheduled times strictly after `after`, in UTC: `limit` of them, or as many as will happen."""
+    return list(islice(_merged(schedules, timezone, after), limit))
+
+
+def between(
+    schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime, *, limit: int | None = None
+) -> list[datetime]:
+    """Every scheduled time with start < time <= end, in UTC, in order, each once; the first `limit` of them."""
+    return list(islice(takewhile(lambda time: time <= end, _merged(schedules, timezone, start)), limit))
+
+
+def due(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
+    """Of every enabled job the most recent scheduled time, if it is not older than the job's start_deadline.
+
+    Only the most recent: of several that were missed, one is made up for (Kubernetes' rule). It is due again
+    at every tick until its deadline; the execution's name is what makes it happen once. `now` has a zone.
+    """
+    found = []
+    for job in jobs:
+        if not job.enabled:
+            continue
+        deadline = timedelta(seconds=job.start_deadline)
+        time = latest(job.schedules, job.timezone, now, within=deadline)
+        if time is not None:
+            found.append(Due(job.name, time, execution_name(job.name, time), time + deadline, now - time))
+    return tuple(found)
+
+
+def keepalives(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
+    """On the first of each month (UTC), one keepalive for every job, also for those that are not enabled.
+
+    Step Functions forgets a closed execution after 90 days (its quotas), and the lock is made of names.
+    From seven minutes past midnight, where hardly any schedule is in its way, until the day is over.
+    """
+    today = now.astimezone(UTC)
+    at = today.replace(day=1, hour=0, minute=7, second=0, microsecond=0)
+    if today.day != 1 or today < at:
+        return ()
+    deadline = at + timedelta(days=1)
+    # No scheduled time's execution is named so: those end in Z.
+    return tuple(
+        Due(job.name, at, f"{job.name}-keepalive-{at:%Y%m}", deadline, now - at, keepalive=True) for job in jobs
+    )
+
+
+def execution_name(job: str, scheduled_at: datetime) -> str:
+    """`<job>-20261123T1800Z`. Raises ValueError for a time that is not a whole minute with a zone."""
+    at = scheduled_at.astimezone(UTC)
+    if scheduled_at.tzinfo is None or at.second or at.microsecond:
+        raise ValueError(f"a scheduled time is a whole minute with a zone, not {scheduled_at.isoformat()}")
+    return f"{job}-{at.year:04}{at:%m%dT%H%MZ}"
+
+
+def parse_execution_name(name: str) -> tuple[str, datetime] | None:
+    """The job and the scheduled time of a name made by `execution_name`; None for any other name."""
+    match = re.fullmatch(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*)-([0-9]{8}T[0-9]{4}Z)", name)
+    if match is None:
+        return None
+    try:
+        return match[1], datetime.strptime(match[2], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+    except ValueError:  # the digits of no date
+        return None
+
+
+def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:
+    """The times of all the schedules after `after`, in order; a time that several have comes once."""
+    zone = ZoneInfo(timezone)
+    return (time for time, _ in groupby(heapq.merge(*(_forward(each, zone, after) for each in schedules))))
+
+
+def _forward(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    if schedule.every is not None:
+        tick = _EPOCH + (after - _EPOCH) // schedule.every * schedule.every
+        while True:
+            tick += schedule.every
+            yield tick
+    local = after.astimezone(zone)
+    for naive in local_times(schedule, _minute(local), backward=False):
+        time = _instant(naive, zone)
+        # Not after `after`: the second time round of a repeated hour, whose times have all happened.
+        if time is not None and time > after:
+            yield time
+
+
+def _backward(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
+    if schedule.every is not None:
+        tick = _EPOCH + (now - _EPOCH) // schedule.every * schedule.every
+        while True:
+            yield tick
+            tick -= schedule.every
+    local = now.astimezone(zone)
+    start = _minute(local) + _MINUTE
+    if local.fold:
+        # The second time round of a repeated hour. All of that hour has happened, also what the clock is yet
+        # to show again: look back from one shift later.
+        start += now - local.replace(fold=0).astimezone(UTC)
+    for naive in local_times(schedule, start, backward=True):
+        time = _instant(naive, zone)
+        if time is not None and time <= now:
+            yield time
+
+
+def _minute(local: datetime) -> datetime:
+    return local.replace(second=0, microsecond=0, tzinfo=None, fold=0)
+
+
+def _instant(naive: datetime, zone: ZoneInfo) -> datetime | None:
+    """The instant in UTC at which the zone's clock first shows this time; None if it never does."""
+    time = naive.replace(tzinfo=zone).astimezone(UTC)
+    return time if time.astimezone(zone).replace(tzinfo=None) == naive else None

@@ -1,0 +1,39 @@
+"""Since when a job has had the schedule it has: what the deployment records, and a late start asks.
+
+A job that was deployed, or got another schedule, at 03:02 must not start at 03:04 for 03:00. State machines and
+functions don't say when a *schedule* changed; so the stack has a parameter per job whose value is the schedule.
+CloudFormation touches it only when that value changes, and its LastModifiedDate is the answer.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.read.aws import reading
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+    from chalicelib.config.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the deployment recorded of a job's schedule, and when (UTC)."""
+
+    schedule: str
+    since: datetime
+
+
+def recorded_as(job: "Job") -> str:
+    """The parameter's value: all that decides when the job is due."""
+    expressions = [schedule.expression for schedule in job.schedules]
+    return json.dumps({"schedule": expressions, "timezone": job.timezone, "enabled": job.enabled})
+
+
+def read(client: "SSMClient", name: str) -> Record:
+    """The record in the parameter `name`. Errors are those of `chalicelib.read.aws.reading`."""
+    with reading("ssm:GetParameter", name):
+        parameter = client.get_parameter(Name=name)["Parameter"]
+        return Record(parameter["Value"], parameter["LastModifiedDate"].astimezone(UTC))

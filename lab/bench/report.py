@@ -1,0 +1,278 @@
+"""docs/benchmarks.md: the figures, and what they are worth."""
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from lab.bench.alternatives import SEMAPHORE, SEMAPHORE_COMMIT, SEMAPHORE_FILE
+from lab.bench.cold import ROUNDS, Cold
+from lab.bench.costs import Cost
+from lab.bench.delay import Delay
+from lab.bench.rush import COLD, LATENCY, Outcome
+from lab.bench.settings import Settings
+from lab.bench.warm import Warm
+
+WARM_GOAL, COLD_GOAL = 1.10, 1.15
+PACKAGES = ("boto3", "botocore", "chalice", "aws-lambda-powertools", "ministack")
+
+DOCUMENT = """\
+# Benchmarks
+Written by `make bench`; don't edit. {machine}
+
+Times are of this machine, so read the ratios. A goal that is missed is said here, and is no failed test.
+
+## The decision, warm
+`app.check` as a guard asks it about a job with a schedule, log line and metrics included, beside the bare calls that \
+it can't do without, made with boto3: \
+ListExecutions for a start that steps back, ListTasks twice more for one that may run. Both go to an HTTP endpoint \
+on this machine that answers recorded pages at once; the two are taken turn about, and their lower quartiles compared. \
+Goal: at most {warm_goal:.2f} times, and never slower as history grows.
+
+{warm}
+
+{warm_verdict}
+
+- One page of 100 is read, however long the history is. The line with a page of 1,000 is what would be if AWS \
+answered more than it was asked for.
+- It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/aws.py`): botocore \
+takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
+- What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
+execution: half of it is the log line and the metrics (Powertools), the other half the decision. AWS's own answer \
+takes 10 to 30 ms. The clients name themselves, so that botocore need not put a user agent together for each call: \
+0.1 ms less.
+
+## A cold start
+A new process that imports `app` and decides once, beside one that only makes the boto3 client and calls \
+ListExecutions, beside one that does nothing; the fastest of {cold_rounds} each. Goal: at most {cold_goal:.2f} times.
+
+{cold}
+
+{cold_verdict}
+
+- *As in Lambda*: the runtime's own packages have their bytecode, but Chalice's zip has sources only, and Lambda \
+compiles them at each cold start. A zip with bytecode in it would save that; Chalice has no place for it, and it would \
+have to be made by the very Python of the runtime, so it was left. Lambda's own start (its sandbox, fetching the zip) \
+comes on top of both.
+- Tried, to load less. The client comes from botocore alone: `import boto3` also loads s3transfer and its resources, \
+60 to 70 ms that no client needs (before: 1.27 times). Nothing of botocore is imported before it is called, and a \
+start that steps back makes no client of ECS. The jobs file is read without a validation library \
+([decision 5](decisions/0005-config-and-cron-libraries.md)).
+- What is left: Powertools' logger and metrics, the jobs file with cronsim, the frozen values of the decision.
+
+## Per guarded run
+A start that finds its job free and meets nobody, without the task itself, whose price is the same for all. \
+Transitions are the states on the way, counted in `chalicelib/machines/*.asl.json`. Goal: fewer calls and no more \
+money than the semaphore, at most a third more transitions than the article.
+
+{costs}
+
+{costs_verdict}
+
+- The article's function is taken to be small (Go, 128 MB, 40 ms); our decision to take 100 ms at 512 MB. Prices are \
+AWS's of us-east-1: $25 per million transitions, $0.20 per million invocations, $16.67 per million GB-seconds, $0.625 \
+per million writes of DynamoDB on demand. What integrations do behind the scenes is the same in all three. Logs are \
+not in it: ours are two lines a decision, the sample as published logs every event of the state machine.
+- The trigger is one invocation a minute for all jobs of a stage: 43,200 a month, a few cents.
+- The semaphore is [{semaphore}](https://github.com/{semaphore}/blob/{commit}/{file}), commit `{short}`: its \
+placeholder of five states is counted as one, the ECS task. A start that does not get the lock at once retries and \
+then comes back every 3 s, at least 4 transitions each time; an execution that is aborted runs a second state \
+machine that gives the lock back. It does not look for tasks that outlive their execution.
+
+## From the tick to RunTask
+On the emulator, through the real deployment, warm. For ours a tick is an invocation of the trigger, for the \
+article's flow a StartExecution per job, as EventBridge would. Each job has one state machine of each kind.
+
+{delays}
+
+The emulator begins every execution with a pause of 0.15 s, and a guarded run is two executions: that is most of the \
+difference. Its times say how many steps there are, not how long AWS takes for them.
+
+## The top of the hour
+That many jobs due in the same minute, all of them free: each has to run, and one that does not within its \
+start_deadline ({deadline:.0f} min by default) is lost. Simulated with the retry settings read from the state \
+machines, the client and the trigger, against token buckets with AWS's quotas of the Region. Goal: none lost.
+
+{rushes}
+
+{rush_verdict}
+
+- **List** is the protocol as deployed. Its limit is ListExecutions, one for each decision: 2 per second in Tokyo, so \
+{tokyo:,} jobs within the default start_deadline, which was an hour until this was measured. Up to its limit the \
+settings lose none; fewer retries, or longer waits, lost some below it. Above it no setting of Retry or Wait helps: \
+such a crowd takes a longer `start_deadline`, or a higher quota, which AWS raises on request.
+- **Names, kept** is a proposal, not deployed: a check whose ListExecutions is throttled asks DescribeExecution for \
+the job's previous guard execution (its output names the run it started), for that run, and for the next pause. A \
+stale answer can only propose a name that is taken. It helps only if what it has read is kept until the next try: read \
+anew each time (the last line), three tokens in a row are too rare under load.
+- Asking again is not free: transitions per job are in the table, $25 a million. A job at another minute costs six.
+- The last of 100 jobs starts a minute late: at 20 calls of RunTask a second some are throttled, and after a throttle \
+the batch machine looks for a task for a minute before it tries again.
+- Assumed: {latency:.0f} ms per call, {cold_seconds:.0f} s per cold start, 249 jobs a stage, buckets full at the \
+start, and nobody else who uses these quotas. One seed is shown; others differ by a few per cent.
+"""
+
+
+def document(
+    machine: str,
+    warm: Sequence[Warm],
+    cold: Sequence[Cold],
+    costs: Sequence[Cost],
+    delays: Iterable[Delay],
+    rushes: Sequence[Outcome],
+    settings: Settings,
+) -> str:
+    """The whole document."""
+    calls = sorted({call for cost in costs for call in cost.calls})
+    least = min(warm, key=lambda line: line.bare)
+    return DOCUMENT.format(
+        machine=machine,
+        warm_goal=WARM_GOAL,
+        cold_goal=COLD_GOAL,
+        warm=table(
+            ("history", "page read", "outcome", "bare calls", "decision", "ratio"),
+            (
+                (
+                    f"{w.history:,}",
+                    f"{w.page:,}",
+                    w.outcome,
+                    f"{w.bare:.2f} ms",
+                    f"{w.check:.2f} ms",
+                    f"**{w.ratio:.2f}**",
+                )
+                for w in warm
+            ),
+        ),
+        warm_verdict=_verdict([f"{w.outcome}, history of {w.history:,}" for w in warm if w.ratio > WARM_GOAL]),
+        fixed=least.check - least.bare,
+        least=least.bare,
+        cold=table(
+            ("", "python alone", "bare client and call", "import app and decide", "ratio"),
+            (
+                (c.how, f"{c.python:.0f} ms", f"{c.bare:.0f} ms", f"{c.decision:.0f} ms", f"**{c.ratio:.2f}**")
+                for c in cold
+            ),
+        ),
+        cold_rounds=ROUNDS,
+        cold_verdict=_verdict([c.how for c in cold if c.ratio > COLD_GOAL]),
+        costs=table(
+            ("design", "transitions", *calls, "calls", "dollars per million"),
+            (
+                (
+                    c.design,
+                    c.transitions,
+                    *(c.calls.get(call, "") for call in calls),
+                    sum(c.calls.values()),
+                    f"{c.dollars:.2f}",
+                )
+                for c in costs
+            ),
+        ),
+        costs_verdict=_costs_verdict(costs),
+        semaphore=SEMAPHORE,
+        commit=SEMAPHORE_COMMIT,
+        short=SEMAPHORE_COMMIT[:7],
+        file=SEMAPHORE_FILE,
+        delays=table(
+            ("", "design", "starts", "median", "last"),
+            ((d.what, d.design, d.starts, f"{d.middle:.2f} s", f"{d.last:.2f} s") for d in delays),
+        ),
+        deadline=settings.deadline / 60,
+        rushes=table(
+            (
+                "protocol",
+                "Region",
+                "jobs",
+                "start_deadline",
+                "lost",
+                "half had started",
+                "the last",
+                "checks per job",
+                "transitions per job",
+                "ListExecutions refused",
+                "DescribeExecution refused",
+                "StartExecution refused",
+                "RunTask refused",
+            ),
+            (_rush_row(o) for o in rushes),
+        ),
+        rush_verdict=_verdict(
+            [
+                f"{o.lost_in_all:,} of {o.jobs:,} in {o.region}"
+                for o in rushes
+                if o.protocol == "list" and o.deadline == settings.deadline and o.lost_in_all
+            ]
+        ),
+        tokyo=100 + 2 * int(settings.deadline),
+        latency=1000 * LATENCY,
+        cold_seconds=COLD,
+    )
+
+
+def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def machine() -> str:
+    """What this was measured on."""
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"Measured with {os.cpu_count()} cores ({_processor()}), {memory:.0f} GB, {platform.system()} "
+        f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}, {versions}."
+    )
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _rush_row(outcome: Outcome) -> tuple[object, ...]:
+    refused = outcome.refused
+    return (
+        outcome.protocol,
+        outcome.region,
+        f"{outcome.jobs:,}",
+        f"{outcome.deadline / 60:.0f} min",
+        f"**{outcome.lost_in_all:,}**",
+        _span(outcome.middle),
+        _span(outcome.last),
+        f"{outcome.checks / outcome.jobs:.0f}",
+        f"{outcome.transitions / outcome.jobs:.0f}",
+        *(f"{refused[call]:,}" for call in ("ListExecutions", "DescribeExecution", "StartExecution", "RunTask")),
+    )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _verdict(missed: Sequence[str]) -> str:
+    return f"Goal missed: {'; '.join(missed)}." if missed else "Goal met."
+
+
+def _costs_verdict(costs: Sequence[Cost]) -> str:
+    ours, article, semaphore = costs
+    checks = {
+        f"{ours.transitions / article.transitions:.2f} times the article's transitions": ours.transitions * 3
+        <= article.transitions * 4,
+        f"{ours.dollars / semaphore.dollars:.3f} times the semaphore's money": ours.dollars <= semaphore.dollars,
+        f"{sum(ours.calls.values())} calls beside the semaphore's {sum(semaphore.calls.values())}": sum(
+            ours.calls.values()
+        )
+        < sum(semaphore.calls.values()),
+    }
+    said = "; ".join(f"{what}: {'met' if met else 'missed'}" for what, met in checks.items())
+    return (
+        f"{said[0].upper()}{said[1:]}. The calls more than the semaphore's are what the promise is made of: the list "
+        "that shows the last run, two lists that show tasks nobody guarded, and the second StartExecution, whose name "
+        "is the lock. They cost nothing but their quota."
+    )

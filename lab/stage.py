@@ -1,0 +1,283 @@
+"""A stage on the emulator, deployed for real: what the demo and the end-to-end tests share.
+
+The project is copied first, so that a deployment's own files (.chalice/deployed) never mix with yours.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.config.jobs import Job, JobsFile, load
+from chalicelib.decide.schedule import keepalives
+from chalicelib.names import batch_machine, execution_arn, guard_machine, pause_number
+from lab.emulator import Emulator, require_loopback
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+BUCKET = "batch-guard-templates"
+"""A template with more than three jobs is too large to be sent inline."""
+
+PROJECT = Path(__file__).resolve().parent.parent
+_COPIED = ("app.py", "chalicelib", "guardctl", "requirements.txt", ".chalice")
+_LEFT = shutil.ignore_patterns("__pycache__", "deployed")
+_PACKAGES = Path(".chalice") / "deployments"
+
+
+class CommandFailed(Exception):
+    """A command of the deployment ended with another code than 0; the message is what it printed."""
+
+
+@dataclass(frozen=True)
+class LocalStage:
+    """A stage of the copied project in `directory`, on `emulator`."""
+
+    emulator: Emulator
+    directory: Path
+    name: str
+
+    @cached_property
+    def stepfunctions(self) -> "SFNClient":
+        """Step Functions of the emulator."""
+        return self.emulator.client("stepfunctions")
+
+    @cached_property
+    def ecs(self) -> "ECSClient":
+        """ECS of the emulator."""
+        return self.emulator.client("ecs")
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """Lambda of the emulator."""
+        return self.emulator.client("lambda")
+
+    @cached_property
+    def jobs(self) -> JobsFile:
+        """The stage's jobs file."""
+        return load(self.name, self.directory / "chalicelib" / "jobs")
+
+    @property
+    def guard(self) -> str:
+        """The guard machine's ARN."""
+        return self._arn(guard_machine(self.name))
+
+    def machine(self, job: str) -> str:
+        """The ARN of the job's batch machine."""
+        return self._arn(batch_machine(self.name, job))
+
+    def run_arn(self, job: str, run: str) -> str:
+        """The ARN of the run called `run`."""
+        return execution_arn(self.machine(job), run)
+
+    def command(self, *arguments: str, stdin: str | None = None, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        """Run a Python module of the project (``guardctl …``), as a person would. Raises `CommandFailed`."""
+        return self._run([sys.executable, "-m", *arguments], stdin, code)
+
+    def chalice(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run ``chalice …`` in the project. Raises `CommandFailed`."""
+        return self._run(
+            [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments], stdin, 0
+        )
+
+    def deploy(self) -> None:
+        """Deploy for real: ``guardctl deploy``, and what the jobs need of ECS."""
+        self.emulator.client("s3").create_bucket(Bucket=BUCKET)
+        self.command("guardctl", "deploy", "--stage", self.name, "--bucket", BUCKET)
+        # Chalice builds the zip anew only when requirements.txt changes: keep it for the next copy.
+        shutil.copytree(self.directory / _PACKAGES, PROJECT / _PACKAGES, dirs_exist_ok=True)
+        self.provide()
+        self.use_up_keepalives(datetime.now(UTC))
+
+    def use_up_keepalives(self, now: datetime) -> None:
+        """On the first of a month the trigger keeps every job alive, by a run that nobody here expects to be the first.
+
+        So their guard executions are there already, refused for want of a job; also when the month is about to begin.
+        """
+        for day in (now, now + timedelta(hours=6)):
+            for keepalive in keepalives(self.jobs.jobs.values(), day.replace(hour=12)):
+                with suppress(self.stepfunctions.exceptions.ExecutionAlreadyExists):
+                    self.stepfunctions.start_execution(stateMachineArn=self.guard, name=keepalive.name, input="{}")
+
+    def provide(self) -> None:
+        """Make the clusters and task definitions that the jobs name. Deploying is not concerned with them."""
+        for job in self.jobs.jobs.values():
+            self.ecs.create_cluster(clusterName=job.ecs.cluster_name)
+            container = {"name": job.ecs.container, "image": "batch", "command": [f"bin/{job.ecs.family}"]}
+            self.ecs.register_task_definition(family=job.ecs.family, containerDefinitions=[container])  # type: ignore[list-item]  # a plain dict is what boto3 takes
+
+    def start(self, job: str, **request: Any) -> str:
+        """Start a guard execution for the job and return its ARN; it goes on by itself."""
+        body = json.dumps({"job": job, **request})
+        return self.stepfunctions.start_execution(stateMachineArn=self.guard, input=body)["executionArn"]
+
+    def start_together(self, job: str, times: int) -> list[str]:
+        """Start that many guard executions at once."""
+        with ThreadPoolExecutor(times) as pool:
+            return [*pool.map(lambda _: self.start(job), range(times))]
+
+    def ended(self, arn: str, *, within: float = 120) -> dict[str, Any]:
+        """The description of an execution once it has ended."""
+
+        def description() -> dict[str, Any] | None:
+            answer: Any = self.stepfunctions.describe_execution(executionArn=arn)
+            return None if answer["status"] == "RUNNING" else answer
+
+        found: dict[str, Any] = until(description, within=within, what=f"the end of {arn}")
+        return found
+
+    def states_entered(self, arn: str) -> list[str]:
+        """The names of the states an execution has entered so far, in order."""
+        pages = self.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
+        entered = (event.get("stateEnteredEventDetails") for page in pages for event in page["events"])
+        return [details["name"] for details in entered if details]
+
+    def verdicts(self, arns: Iterable[str], *, within: float = 180) -> list[dict[str, Any]]:
+        """The descriptions of guard executions once all have ended."""
+        return [self.ended(arn, within=within) for arn in arns]
+
+    def runs(self, job: str) -> list[Any]:
+        """The executions of the job's batch machine that are no pauses, oldest first."""
+        pages = self.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=self.machine(job))
+        found = (item for page in pages for item in page["executions"] if pause_number(item["name"]) is None)
+        return sorted(found, key=lambda item: item["startDate"])
+
+    def live_tasks(self, job: str) -> list[str]:
+        """The ARNs of the live tasks of the job's family, whoever started them."""
+        ecs = self._job(job).ecs
+        return self.ecs.list_tasks(cluster=ecs.cluster_name, family=ecs.family, desiredStatus="RUNNING")["taskArns"]
+
+    def a_task(self, job: str, *, within: float = 60) -> str:
+        """The job's one live task, once there is one."""
+        tasks: list[str] = until(lambda: self.live_tasks(job), within=within, what=f"a task of {job}")
+        return tasks[0]
+
+    def describe_task(self, job: str, task: str) -> Any:
+        """A task of the job, as DescribeTasks shows it."""
+        return self.ecs.describe_tasks(cluster=self._job(job).ecs.cluster_name, tasks=[task])["tasks"][0]
+
+    def run_task_by_hand(
+        self, job: str, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Start a task of the job past the guard, as a person would in the ECS console."""
+        ecs = self._job(job).ecs
+        variables = [{"name": name, "value": value} for name, value in (environment or {}).items()]
+        override: Any = {"name": ecs.container, "environment": variables}
+        if command:
+            override["command"] = list(command)
+        answer = self.ecs.run_task(
+            cluster=ecs.cluster_name,
+            taskDefinition=ecs.task_definition,
+            overrides={"containerOverrides": [override]} if command or environment else {},
+        )
+        return answer["tasks"][0]["taskArn"]
+
+    def stop_task(self, job: str, task: str) -> None:
+        """End a task. Without Docker an emulated task runs until it is stopped, and its exit code is 0."""
+        self.ecs.stop_task(cluster=self._job(job).ecs.cluster_name, task=task)
+
+    def finish(self, job: str, *, within: float = 60) -> None:
+        """End the job's tasks, also one that is only about to start, until its runs are closed."""
+
+        def closed() -> bool:
+            for task in self.live_tasks(job):
+                self.stop_task(job, task)
+            return all(run["status"] != "RUNNING" for run in self.runs(job))
+
+        until(closed, within=within, what=f"the end of the runs of {job}")
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """Invoke a function of the stage and return its answer, or the error it raised."""
+        name = f"batch-guard-{self.name}-{function}"
+        answer = self.functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        return json.loads(answer["Payload"].read() or b"null")
+
+    def _job(self, name: str) -> Job:
+        return self.jobs.jobs[name]
+
+    def _arn(self, machine: str) -> str:
+        return f"arn:aws:states:{self.emulator.region}:{self.emulator.account}:stateMachine:{machine}"
+
+    def _run(self, command: list[str], stdin: str | None, code: int) -> "subprocess.CompletedProcess[str]":
+        require_loopback(self.emulator.endpoint)
+        with subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env={**self.emulator.environment(), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        ) as process:
+            try:
+                stdout, stderr = process.communicate(stdin)
+            except BaseException:
+                _end_group(process)
+                raise
+        if process.returncode != code:
+            shown = " ".join(command[2:])
+            raise CommandFailed(f"{shown} ended with {process.returncode}, not {code}:\n{stdout}{stderr}")
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+@contextmanager
+def local_stage(emulator: Emulator, *, name: str = "local", jobs: str | None = None) -> Iterator[LocalStage]:
+    """A copy of the project, not yet deployed; `jobs` replaces the text of its jobs file."""
+    with tempfile.TemporaryDirectory(prefix="batch-guard-stage-") as temporary:
+        directory = Path(temporary)
+        for entry in _COPIED:
+            source = PROJECT / entry
+            if source.is_dir():
+                shutil.copytree(source, directory / entry, ignore=_LEFT)
+            else:
+                shutil.copy(source, directory / entry)
+        if jobs is not None:
+            (directory / "chalicelib" / "jobs" / f"{name}.toml").write_text(jobs, encoding="utf-8")
+        config = directory / ".chalice" / "config.json"
+        config.write_text(_with_stage(config.read_text(encoding="utf-8"), name), encoding="utf-8")
+        yield LocalStage(emulator, directory, name)
+
+
+def until(look: Callable[[], Any], *, within: float, what: str, every: float = 0.1) -> Any:
+    """The first true answer of `look`. Raises TimeoutError after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not (answer := look()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within:.0f} s: {what}")
+        time.sleep(every)
+    return answer
+
+
+def _end_group(process: "subprocess.Popen[str]") -> None:
+    """End a command and all it started (guardctl starts chalice, chalice pip), on Ctrl-C for instance.
+
+    SIGINT first: they have files of their own to remove.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _with_stage(config: str, name: str) -> str:
+    parsed = json.loads(config)
+    if name not in parsed["stages"]:
+        parsed["stages"][name] = json.loads(json.dumps(parsed["stages"]["local"]).replace("local", name))
+    return json.dumps(parsed)

@@ -1,0 +1,144 @@
+"""One guard execution, and how it moves from state to state: by the text of guard.asl.json, and by nothing else."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from chalicelib.decide import availability as protocol
+from chalicelib.decide.facts import stamp
+from lab.verify.asl import Asl
+from lab.verify.checker import BEGAN, GUARD_MACHINE, JOB, Read
+from lab.verify.protocol import NOT_YET, Step
+from lab.verify.world import ENDLESS, JUST_NOW, MANY, WRONG, Features, World
+
+CHECK, WAIT, AGAIN = "Check running executions", "Wait for the holder", "Ask again later"
+ENDED = "ended"
+SCHEDULE, KEEPALIVE, UNLUCKY = "the schedule", "a keepalive", "the schedule, on a bad day"
+ME = "me"
+
+
+class Guard(NamedTuple):
+    """One guard execution: its state's name, that state's input, and what the checker has read so far."""
+
+    at: str = NOT_YET
+    kind: str = SCHEDULE
+    name: str = ME
+    given: str = "{}"
+    """Its execution's input, without the job."""
+    input: str = "{}"
+    losses: int = 0
+    """`losses` of the execution this one begins with: 0, but for a scenario near the limit."""
+    reads: tuple[Read, ...] | None = None
+    """None until the checker has looked at its clock."""
+    now_age: int = JUST_NOW
+    late: bool = False
+    """Its deadline and queue_timeout have passed."""
+    began: int = MANY
+    """How many runs there were when it began; kept only if it matters."""
+    owns: tuple[int, ...] = ()
+    """Which runs of the world it has created."""
+    asked: tuple[str, ...] = ()
+    """Which waiters it has started."""
+    outsider_seen: bool = False
+    """A task started by hand was plainly visible when the checker looked at its clock."""
+    pause_seen: bool = False
+    """The page showed that the job is paused."""
+    ran: bool = False
+    """Kept when it has ended."""
+    excused: bool = False
+    """It was told something stale about the history, or a service failed: its stepping back is no fault."""
+
+    @property
+    def waits(self) -> bool:
+        """It waits in a queue."""
+        return self.name != ME
+
+
+class Machine:
+    """guard.asl.json in motion. With `track` unset it is not kept who ran, which makes fewer states."""
+
+    def __init__(self, features: Features, asl: Asl | None = None, *, track: bool = True) -> None:
+        self.features = features
+        self.asl = asl or Asl()
+        self.track = track
+        self.ends = {name for name, state in self.asl.states.items() if state["Type"] in {"Succeed", "Fail"}}
+
+    def move(
+        self,
+        guard: Guard,
+        world: World,
+        moved: tuple[str, Any],
+        said: str,
+        fault: str | None = None,
+        more: tuple[Guard, ...] = (),
+    ) -> Step[Guard]:
+        """Into the next state, with its input. A wait is over at once: the others may do as much after it."""
+        target, data = moved
+        if target in self.ends:
+            return self.end(guard, world, f"{said}. It ends: {target}", fault or self._verdict(guard, target), more)
+        carried = data.get("guard", {})
+        waited = target == WAIT and carried.get("waited") and (guard.late or not self.may_wait_again)
+        if waited or carried.get("losses", 0) > protocol.MAX_LOSSES:
+            fault = fault or ENDLESS
+        after = guard._replace(at=target, input=_text(_bare(data)), reads=None, now_age=JUST_NOW)
+        if target in {WAIT, AGAIN}:
+            on = self.asl.succeed(target, self.states(after))
+            return self.move(after, world, on, f"{said}; waits, and asks again", fault, more)
+        return Step(after, world, said, fault, more)
+
+    def give_up(self, guard: Guard, world: World, error: str, said: str) -> Iterator[Step[Guard]]:
+        """An error that Step Functions does not retry (any more): before or after the deadline."""
+        target, data = self.asl.fail(guard.at, error, self.error(guard, error))
+        for moved in self.asl.choose(target, self.states(guard._replace(input=_text(data)))):
+            yield self.move(self.excused(guard), world, moved, said)
+
+    def end(
+        self, guard: Guard, world: World, said: str, fault: str | None = None, more: tuple[Guard, ...] = ()
+    ) -> Step[Guard]:
+        """What is left of a guard execution: whether it ran the job, or need not have."""
+        left = Guard(ENDED, ran=self.track and bool(guard.owns), excused=self.track and guard.excused)
+        return Step(left, world.with_waiter(guard.name, closed=True) if guard.waits else world, said, fault, more)
+
+    def excused(self, guard: Guard) -> Guard:
+        """It need not have run."""
+        return guard._replace(excused=self.track)
+
+    @property
+    def may_wait_again(self) -> bool:
+        """Until the deadline, for what is being stopped or is ahead in the queue."""
+        return self.features.overlap != "skip" or self.features.orphans != "wait"
+
+    def states(self, guard: Guard, **more: Any) -> dict[str, Any]:
+        """`$states`."""
+        own = {"keepalive": True} if guard.kind == KEEPALIVE else {}
+        execution = {
+            "Id": GUARD_MACHINE.replace(":stateMachine:", ":execution:") + f":{guard.name}",
+            "Name": guard.name,
+            "Input": {"job": JOB, **own, **json.loads(guard.given)},
+            "StartTime": stamp(BEGAN),
+        }
+        state = {"EnteredTime": stamp(BEGAN)}
+        context = {"Execution": execution, "State": state, "StateMachine": {"Id": GUARD_MACHINE}}
+        return {"input": json.loads(guard.input), "context": context, **more}
+
+    def error(self, guard: Guard, error: str) -> dict[str, Any]:
+        """`$states` of a caught error."""
+        return self.states(guard, errorOutput={"Error": error, "Cause": ""})
+
+    def _verdict(self, guard: Guard, end: str) -> str | None:
+        if end == "Started":
+            return None if guard.owns else WRONG
+        if end == "Queued":
+            return WRONG if guard.owns or not guard.asked else None
+        return WRONG if guard.owns and end in {"Already running", "Skipped"} else None
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, sort_keys=True)
+
+
+def _bare(data: Any) -> Any:
+    """What the next state uses: an error that has been asked about is for people."""
+    if not isinstance(data, dict):
+        return data
+    return {key: value for key, value in data.items() if key not in {"error", "cause"}}

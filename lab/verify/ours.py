@@ -1,0 +1,174 @@
+"""This project's guard in the modelled world: guard.asl.json moved by its own text, and the real checker.
+
+Every step below is one thing that happens at one moment: a read, a StartExecution, an error, the end of a wait.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.decide import availability as protocol
+from lab.verify.actions import Actions
+from lab.verify.asl import Asl
+from lab.verify.checker import PAUSE, Decided, Failed, Read, RealChecker, Wanted
+from lab.verify.machine import CHECK, ENDED, UNLUCKY, Guard
+from lab.verify.protocol import NOT_YET, SAME_EVENT, Step
+from lab.verify.reads import views
+from lab.verify.world import ALIVE, DELIVERED, JUST_NOW, OPEN, Features, World
+
+Itself = tuple[str, str, str, str]
+"""All that the state machine knows of a guard execution in a state."""
+
+
+class Ours(Actions):
+    """The protocol; `checker` and `asl` can be replaced by a mutant's."""
+
+    name = "this project"
+
+    def __init__(
+        self, features: Features, checker: RealChecker | None = None, asl: Asl | None = None, *, track: bool = True
+    ) -> None:
+        super().__init__(features, asl, track=track)
+        self.checker = checker or RealChecker(features)
+        self._events: dict[Itself, str] = {}
+        self._obeyed: dict[tuple[Itself, str], tuple[str, Any]] = {}
+
+    def start(self, kind: str) -> Guard:
+        """A start that has not happened yet."""
+        return Guard(kind=kind, losses=protocol.MAX_LOSSES - 1 if kind == UNLUCKY else 0)
+
+    def idle(self, guard: Guard) -> bool:
+        """Not begun, or ended."""
+        return guard.at in {NOT_YET, ENDED}
+
+    def ended(self, guard: Guard) -> bool:
+        """It will not do anything any more."""
+        return guard.at == ENDED
+
+    def five_minutes_later(self, guard: Guard) -> Guard | None:
+        """None if a checker is in the way: it lives for 60 s, so two steps can't fall into it.
+
+        One can, between two reads; unless `slow_checks`, none does.
+        """
+        if guard.at != CHECK or guard.reads is None:
+            return guard
+        if guard.now_age or not self.features.slow_checks:
+            return None
+        return guard._replace(now_age=guard.now_age + 1)
+
+    def ran(self, guard: Guard) -> bool:
+        """It has started a run."""
+        return guard.ran
+
+    def stepped_back(self, guard: Guard) -> bool:
+        """It ended without a run, and has no excuse: so there must be a run."""
+        return guard.at == ENDED and not guard.ran and not guard.excused
+
+    def steps(self, guard: Guard, world: World) -> Iterator[Step[Guard]]:
+        """Everything this guard execution may do next."""
+        if guard.at == NOT_YET:
+            yield from self._begin(guard, world)
+        elif guard.at == CHECK:
+            yield from self._check(guard, world)
+        else:
+            yield from self.act(guard, world)
+        if self.features.crashes and world.mishaps:
+            yield self.end(self.excused(guard), world.mishap(), "is aborted")
+
+    def _begin(self, guard: Guard, world: World) -> Iterator[Step[Guard]]:
+        if guard.kind == SAME_EVENT:
+            if world.delivered:
+                yield self.end(
+                    self.excused(guard), world, "is the same event again: its guard execution's name is taken"
+                )
+                return
+            world = world._replace(delivered=DELIVERED)
+        begin = {"guard": {"losses": guard.losses}} if guard.losses else {}
+        begun = guard._replace(at=self.asl.start_at, input=json.dumps(begin), losses=0)
+        if self.features.overlap == "replace":
+            begun = begun._replace(began=len(world.runs))
+        for step in self._check(begun, world):
+            yield replace(step, said=f"is started by {guard.kind}; {step.said}")
+
+    # the checker
+
+    def _check(self, guard: Guard, world: World) -> Iterator[Step[Guard]]:
+        if guard.reads is None:
+            seen = world.outsider == ALIVE and world.outsider_age > JUST_NOW
+            guard = guard._replace(reads=(), outsider_seen=seen and self.features.outsider)
+            if self.may_wait_again and not guard.late:
+                late = guard._replace(late=True)
+                yield Step(late, world, "asks the checker, which looks at its clock: too late")
+            if self.features.slow_checks:
+                yield Step(guard, world, "asks the checker, which looks at its clock")
+                return
+        yield from self._read_on(guard, world, self._event(guard), "", ecs=False)
+        if self.features.crashes and guard.reads and world.mishaps:
+            world = world.mishap()
+            lost = self.excused(guard)._replace(reads=None, now_age=JUST_NOW)
+            assert self.asl.retries(CHECK, "Lambda.Unknown")
+            yield Step(lost, world, "'s checker dies; it is asked again")
+            yield from self.give_up(lost, world, "Lambda.Unknown", "'s checker dies once too often")
+
+    def _read_on(self, guard: Guard, world: World, event: str, said: str, *, ecs: bool) -> Iterator[Step[Guard]]:
+        """Read until the others must get their turn: after each read, or (unless `fine`) where it may matter.
+
+        What Step Functions may show only grows: every state that an execution has had. So whatever a read shows now,
+        it can also show later, and a read may as well happen together with what its checker does next, unless that
+        is a read of ECS just before (`ecs`), which has to stay where it is.
+        """
+        assert guard.reads is not None
+        answer = self.checker.ask(event, guard.late, guard.reads)
+        if not isinstance(answer, Wanted):
+            yield from self._answered(guard, world, answer, said)
+            return
+        of_ecs = answer.what in {"tasks", "describe"}
+        together = not said or (not self.features.fine and not ecs) or (ecs and of_ecs and not self.features.slow_stops)
+        if not together:
+            yield Step(guard, world, said)
+            return
+        for view, excused, words in views(answer, guard, world, self.features):
+            after = guard._replace(
+                reads=(*guard.reads, Read(answer.what, answer.of, view)),
+                excused=self.track and (guard.excused or excused),
+            )
+            if answer.what == "page":
+                after = after._replace(pause_seen=any(s.number == PAUSE and s.status == OPEN for s in view))
+            yield from self._read_on(after, world, event, f"{said}; {words}" if said else words, ecs=of_ecs)
+
+    def _answered(self, guard: Guard, world: World, answer: Decided | Failed, said: str) -> Iterator[Step[Guard]]:
+        """What the state machine does with the checker's answer."""
+        if isinstance(answer, Failed):
+            assert self.asl.retries(CHECK, answer.error)
+            again = guard._replace(reads=None, now_age=JUST_NOW)
+            yield Step(again, world, f"{said}; can't tell, and will ask again")
+            yield from self.give_up(again, world, answer.error, f"{said}; can't tell, once too often")
+            return
+        decision = json.loads(answer.payload)
+        words = decision.get("next_run") or decision.get("waiter") or (decision.get("holder") or {}).get("name")
+        said += f" → {decision['outcome']} {words or decision.get('error', '')}".rstrip()
+        yield self.move(guard, world, self._obey(guard, answer.payload), said)
+        if self.features.misfits:
+            strange = json.dumps({**decision, "outcome": "something new"})
+            yield self.move(self.excused(guard), world, self._obey(guard, strange), f"{said}; not understood")
+
+    def _event(self, guard: Guard) -> str:
+        """What the checker is asked. Worked out once for all guards of which the state machine knows the same."""
+        itself = _itself(guard)
+        if itself not in self._events:
+            arguments = self.asl.arguments(CHECK, self.states(guard))
+            self._events[itself] = json.dumps(arguments["Payload"], sort_keys=True)
+        return self._events[itself]
+
+    def _obey(self, guard: Guard, payload: str) -> tuple[str, Any]:
+        """Where the state machine goes with this decision; likewise."""
+        key = (_itself(guard), payload)
+        if key not in self._obeyed:
+            target, data = self.asl.succeed(CHECK, self.states(guard, result={"Payload": json.loads(payload)}))
+            (self._obeyed[key],) = self.asl.choose(target, self.states(guard._replace(input=json.dumps(data))))
+        return self._obeyed[key]
+
+
+def _itself(guard: Guard) -> Itself:
+    return guard.kind, guard.name, guard.given, guard.input

@@ -1,0 +1,163 @@
+"""What one read may show: Step Functions, any state that an execution has had, or not the execution at all; ECS, the
+truth, but for tasks that began or stopped within the last five minutes, which it may hide.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from chalicelib.names import pause_name, run_name
+from lab.verify.checker import ODD, OUTSIDER, PAUSE, Shown, Wanted
+from lab.verify.world import (
+    ABORTED,
+    ALIVE,
+    JUST_NOW,
+    LIVING,
+    NO_TASK,
+    OPEN,
+    PAUSED,
+    RESTED,
+    STOPPED,
+    STOPPED_SINCE,
+    SUCCEEDED,
+    Features,
+    Run,
+    World,
+)
+
+
+class Reader(Protocol):
+    """The guard whose checker reads."""
+
+    @property
+    def now_age(self) -> int:
+        """How many steps of five minutes ago the checker looked at its clock."""
+
+    @property
+    def owns(self) -> tuple[int, ...]:
+        """Which runs of the world the guard has created."""
+
+    @property
+    def began(self) -> int:
+        """How many runs there were when the guard began, if that matters."""
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Which waiters it has asked for."""
+
+
+def views(wanted: Wanted, reader: Reader, world: World, features: Features) -> Iterator[tuple[Any, bool, str]]:
+    """An answer, whether it is stale about the history, and the answer in words."""
+    match wanted.what:
+        case "page":
+            executions = [shown(i, run, reader, features) for i, run in enumerate(world.runs)]
+            for seen in itertools.product(*executions, _pause(world, features)):
+                page = [v[0]._replace(mine=False) for v in seen if v[0] is not None]
+                page.sort(key=lambda s: (s.status not in {OPEN, ODD}, -s.number))
+                page = [s._replace(status="FAILED" if s.status.startswith("FAILED") else s.status) for s in page]
+                says = ", ".join(f"{_name(s.number)} {s.status}" for s in page) or "nothing"
+                yield tuple(page), any(v[1] for v in seen), f"reads the page: {says}"
+        case "details":
+            yield from _details(wanted.of, reader, world, features)
+        case "waiter":
+            yield from _waiter(wanted.of, reader, world, features)
+        case "created_at":
+            old = "80 days old or more" if world.machine_is_old else "young"
+            yield world.machine_is_old, False, f"the batch machine is {old}"
+        case "tasks":
+            for listed in _listed(wanted.of, world):
+                says = ", ".join(map(_task_name, listed)) or "none"
+                yield listed, False, f"lists {wanted.of} tasks: {says}"
+        case "describe":
+            tasks = tuple(_described(number, reader, world) for number in wanted.of)
+            says = ", ".join(f"{_task_name(n)} is {'stopped' if s.startswith('stopped') else s}" for n, s, *_ in tasks)
+            yield tasks, False, f"describes the tasks: {says}"
+        case _:
+            raise AssertionError(wanted)
+
+
+def shown(index: int, run: Run, reader: Reader, features: Features) -> Iterator[tuple[Shown | None, bool]]:
+    """One execution: as it is, as it has been, or not at all; and whether that is stale about the history."""
+    now = Shown(run.number, OPEN, mine=index in reader.owns, older=index < reader.began)
+    yield now._replace(status=run.status, age=_age(run, reader)) if run.closed else now, False
+    if features.odd_status and not run.closed:
+        yield now._replace(status=ODD), False
+    if features.stale:
+        yield None, run.history
+        if run.closed:
+            yield now, run.history
+
+
+def _pause(world: World, features: Features) -> list[tuple[Shown | None, bool]]:
+    """The execution that pauses the job. While it is shown as open, nobody has to run."""
+    paused, resumed = Shown(PAUSE, OPEN), Shown(PAUSE, ABORTED)
+    if not world.pause:
+        return [(None, False)]
+    views: list[tuple[Shown | None, bool]] = [(paused, True) if world.pause == PAUSED else (resumed, False)]
+    if features.stale:
+        views += [(None, False)] if world.pause == PAUSED else [(None, False), (paused, True)]
+    return views
+
+
+def _details(number: int, reader: Reader, world: World, features: Features) -> Iterator[tuple[Shown | None, bool, str]]:
+    seen: set[tuple[Shown | None, bool]] = set(_pause(world, features)) if number == PAUSE else set()
+    for index, run in enumerate(world.runs):
+        if run.number == number:
+            seen.update(shown(index, run, reader, features))
+    if not seen:
+        seen.add((None, False))
+    for view, excused in sorted(seen, key=repr):
+        by = ", asked for by itself" if view and view.mine else ""
+        says = f"{view.status}{by}" if view else "not visible"
+        yield view, excused, f"describes {_name(number)}: {says}"
+
+
+def _waiter(name: str, reader: Reader, world: World, features: Features) -> Iterator[tuple[Shown | None, bool, str]]:
+    waiter = world.waits(name)
+    mine = name in reader.asked
+    if waiter is None or features.stale:
+        yield None, False, f"describes {name}: not visible"
+    if waiter is not None:
+        if features.stale or not waiter.closed:
+            yield Shown(0, OPEN, mine=mine), False, f"describes {name}: RUNNING"
+        if waiter.closed:
+            yield Shown(0, SUCCEEDED, mine=mine), False, f"describes {name}: ended"
+
+
+def _listed(desired: str, world: World) -> Iterator[tuple[int, ...]]:
+    tasks = [(r.number, r.task, r.task_age) for r in world.runs if r.task != NO_TASK]
+    if world.outsider != NO_TASK:
+        tasks.append((OUTSIDER, world.outsider, world.outsider_age))
+    choices: list[list[tuple[int, ...]]] = []
+    for number, status, age in tasks:
+        if (desired == "RUNNING") != (status == ALIVE):
+            continue
+        hideable = age == JUST_NOW or status in {STOPPED, STOPPED_SINCE}
+        choices.append([(number,), ()] if hideable else [(number,)])
+    for chosen in itertools.product(*choices):
+        yield tuple(sorted(n for part in chosen for n in part))
+
+
+def _age(run: Run, reader: Reader) -> int:
+    """How old the run's end was when the checker looked at its clock."""
+    if not run.closed or run.age >= RESTED:
+        return run.age if run.closed else JUST_NOW
+    return max(JUST_NOW, min(run.age - reader.now_age, 1))
+
+
+def _name(number: int) -> str:
+    return pause_name(1) if number == PAUSE else run_name(number)
+
+
+def _task_name(number: int) -> str:
+    return f"the one of {run_name(number)}" if number else "the one started by hand"
+
+
+def _described(number: int, reader: Reader, world: World) -> tuple[int, str, int, bool]:
+    """A task: its status, the age of its run's end, and whether it (that is, its run) began before the reader."""
+    if number == OUTSIDER:
+        return number, "alive" if world.outsider in LIVING else STOPPED, JUST_NOW, True
+    index, run = next((i, r) for i, r in reversed([*enumerate(world.runs)]) if r.number == number)
+    if run.task in LIVING:
+        return number, "alive", JUST_NOW, index < reader.began
+    return number, run.task, _age(run, reader), index < reader.began

@@ -1,0 +1,218 @@
+"""The report: a table for the terminal, and docs/proof.md. Nothing in it depends on the machine or the clock."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from lab.verify.explore import Found
+from lab.verify.ours import Ours
+from lab.verify.run import PROTOCOLS, SIDE_BY_SIDE, Exploration
+from lab.verify.world import (
+    CHASED,
+    ENDLESS,
+    FAULTS,
+    FAULTS_OF_POLICIES,
+    JOINED,
+    LOST,
+    MANY,
+    OVERLAP,
+    STOPPED_WRONGLY,
+    TWICE,
+    TWO_TASKS,
+    TWO_WAIT,
+    UNPAUSED,
+    WRONG,
+    Features,
+)
+
+FILE = Path(__file__).parent.parent.parent / "docs" / "proof.md"
+Results = Mapping[Exploration, Found]
+
+WORDS = {
+    "stale": "stale reads",
+    "unclear": "unclear ends",
+    "outsider": "a task by hand",
+    "lost_replies": "lost replies",
+    "crashes": "crashes",
+    "task_retries": "second tasks",
+    "slow_stops": "slow stops",
+    "failures": "failing runs",
+    "old_tasks": "old tasks listed",
+    "slow_checks": "slow checks",
+    "misfits": "a deployment gone wrong",
+    "fine": "every read alone",
+    "pauses": "a pause",
+    "odd_status": "an unknown status",
+}
+MEANING = {
+    OVERLAP: ".",
+    TWO_TASKS: ", in whatever state their runs are.",
+    JOINED: """: one that was alive for five minutes when the start last looked, and is alive when a run is
+  created. (A task started by hand in the very moment of the decision can't be excluded by anybody.)""",
+    TWICE: ": for one schedule event, or one guard execution, two runs are created.",
+    WRONG: ": a start says that it has started a run and has not, or that it has stepped back and has a run.",
+    LOST: """: all starts have ended, none has a run, and one of them has no excuse. An excuse is that it was
+  aborted, that AWS failed it until its deadline, or that it was shown an *old* run as still running.""",
+    ENDLESS: ", or ends without a name.",
+    TWO_WAIT: ".",
+    CHASED: ": so two replacements never stop each other in turn.",
+    STOPPED_WRONGLY: ".",
+    UNPAUSED: " by anything but a keepalive.",
+}
+_INTRO = """\
+# Every interleaving
+
+`make verify` writes this page. It explores a model of Step Functions and ECS with the consistency that AWS
+documents, and moves this project's guard through it: the real checker (`chalicelib/check.py` with all that it calls)
+decides, and `chalicelib/machines/guard.asl.json` says by its own text, its JSONata evaluated, what comes next. A test
+proves that the model takes every transition of that file, and no other.
+
+Between any two steps of a start everything else may happen: another start's step, a run that ends, a task that starts
+or stops, five minutes that pass. All orders are tried, breadth first: a story below is a shortest one.
+
+What must never be:
+"""
+_LIMITS = """\
+What may happen:
+
+- *stale reads*: the list of executions and the description of one show any state that it has had, or not the
+  execution at all, each time anew. (The other way round is not modelled: AWS shows no state that never was.)
+- ECS hides a task for up to five minutes after it started; a stopped one at any time. A task that is told to stop
+  moves from the list of running tasks to that of stopped ones, and no list is older than that move. (Where one is, a
+  start that looks in those seconds, five minutes or more after the run was closed, may find the task on neither; the
+  one that stopped it looks at the task itself.)
+- *lost replies*: StartExecution creates the run and the answer is lost, or nothing comes; the service tries again or
+  gives up, before or after the start's deadline.
+- *crashes*: the checker dies between two reads and is asked again, or once too often; the guard execution is aborted.
+- *aborts*: a run is closed while its task lives on, or while its RunTask is still on its way. *Unclear ends*: the same
+  as FAILED with an error that promises nothing. *Second tasks*: a run starts another after the first has stopped.
+- *a task by hand* starts at any moment. *Slow stops*: a task lives on while it is stopping; each ECS read stands alone.
+- *slow checks*: five minutes pass between the checker's look at its clock and its reads.
+- *a deployment gone wrong*: StartExecution is denied, or the checker answers what the state machine does not know.
+- *overlap*, *orphans*: the job's policies, where they are not `skip` and `wait`. The start that waits in a queue is a
+  guard execution of its own, and joins the others. At any look, deadline and `queue_timeout` may have passed.
+- *a pause*: somebody pauses the job and resumes it, at any moment; it is as visible as any execution.
+- *long rests*: eighty days, and again; names expire after ninety. *Keepalives* are among the starts.
+- *every read alone*: no two reads are taken together. Elsewhere a read that only Step Functions answers is taken
+  together with the next step, since what it can show now it can also show later.
+
+What is not in the model: a redrive, a batch machine started directly, an operator's `--first` and `--anyway`, a
+history of more than one page, a `scheduled_at` long before the start, clocks that disagree by more than ten seconds,
+and tasks that ECS hides for more than five minutes. What goes on inside a run is what the batch machine promises: it
+closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its task is not alive.
+"""
+
+
+def violations(results: Results) -> list[tuple[Exploration, Found]]:
+    """What this project did wrong, in the scenarios and beside the rivals."""
+    return [(e, found) for e, found in results.items() if e.protocol == Ours.name and found.stories]
+
+
+def uncaught(results: Results) -> list[str]:
+    """The mutants that no story catches."""
+    return [e.protocol for e, found in results.items() if e.part == "mutant" and not found.stories]
+
+
+def page(results: Results) -> str:
+    """docs/proof.md."""
+    return "\n".join(_page(results)).rstrip() + "\n"
+
+
+def _page(results: Results) -> Iterator[str]:
+    yield _INTRO
+    yield from (f"- *{fault}*{MEANING[fault]}" for fault in (*FAULTS, *FAULTS_OF_POLICIES))
+    ours = [(e.scenario, found) for e, found in results.items() if e.part == "ours"]
+    states, steps = sum(f.states for _, f in ours), sum(f.transitions for _, f in ours)
+    wrong = sum(len(f.stories) for _, f in ours)
+    yield f"\n## This project: {states:,} states, {steps:,} steps, {wrong} violations\n"
+    yield "Everything at once is too much for four starts. So what may happen is split over scenarios, in full for two"
+    yield "starts and simpler for four. What a line does not name does not happen in it; within each, all orders are"
+    yield "tried.\n"
+    yield "| scenario | starts | the history begins with | may happen | states | steps | violations |"
+    yield "| --- | ---: | --- | --- | ---: | ---: | ---: |"
+    for scenario, found in ours:
+        yield (
+            f"| {scenario.name} | {_starts(scenario.starts)} | {scenario.history} | {_may(found)} | "
+            f"{found.states:,} | {found.transitions:,} | {len(found.stories)} |"
+        )
+    for scenario, found in ours:
+        yield from _stories(f"In: {scenario.name}, {scenario.history}", found.stories)
+    yield f"\n{_LIMITS}"
+    yield "## Beside the alternatives\n"
+    yield "Two starts that meet, and one event that is delivered twice, from an empty history. A number is the steps of"
+    yield "the shortest story that leads to the fault. The lock's time to live may pass while its run is open: nobody"
+    yield "prolongs it.\n"
+    for world in SIDE_BY_SIDE:
+        yield from side_by_side(results, world)
+    for name in PROTOCOLS:
+        yield from _stories(f"### {name}", _shortest(results, name))
+    yield "\n## One line made wrong\n"
+    yield "A model that finds nothing proves nothing, unless it finds what is there. Each of these is this project's"
+    yield "guard with one line changed, and the story that catches it.\n"
+    for exploration, found in results.items():
+        if exploration.part == "mutant":
+            yield from _stories(f"### {exploration.protocol[0].upper()}{exploration.protocol[1:]}", found.stories)
+            if not found.stories:
+                yield f"\n### {exploration.protocol}\n\n**Not caught.**"
+
+
+def side_by_side(results: Results, world: str) -> Iterator[str]:
+    """The table of one world."""
+    yield f"{world}:\n"
+    yield f"| | {' | '.join(PROTOCOLS)} |"
+    yield f"| --- | {' | '.join(['---:'] * len(PROTOCOLS))} |"
+    yield from (f"| {' | '.join(row)} |" for row in rows(results, world))
+    yield ""
+
+
+def rows(results: Results, world: str) -> Iterator[list[str]]:
+    """The states of each protocol; then by fault the steps of the shortest story of each."""
+    found = {name: [f for e, f in results.items() if _place(e) == (world, name)] for name in PROTOCOLS}
+    yield ["states", *(f"{sum(f.states for f in found[name]):,}" for name in PROTOCOLS)]
+    for fault in FAULTS:
+        lengths = [[len(f.stories[fault]) for f in found[name] if fault in f.stories] for name in PROTOCOLS]
+        yield [fault, *(str(min(steps)) if steps else "never" for steps in lengths)]
+
+
+def _place(exploration: Exploration) -> tuple[str, str] | None:
+    return (exploration.scenario.name, exploration.protocol) if exploration.part == "side by side" else None
+
+
+def _shortest(results: Results, name: str) -> dict[str, list[str]]:
+    """By fault, the story told of a protocol: from the calmest world that has one."""
+    stories: dict[str, list[str]] = {}
+    for exploration, found in results.items():
+        if exploration.part == "side by side" and exploration.protocol == name:
+            for fault, lines in found.stories.items():
+                stories.setdefault(fault, lines)
+    return stories
+
+
+def _stories(heading: str, stories: Mapping[str, list[str]]) -> Iterator[str]:
+    if stories:
+        yield f"\n{heading}"
+    for fault, lines in stories.items():
+        yield f"\n{fault[0].upper()}{fault[1:]}:\n"
+        yield from (f"{number}. {line}" for number, line in enumerate(lines, 1))
+
+
+def _starts(kinds: tuple[str, ...]) -> str:
+    others = [kind for kind in dict.fromkeys(kinds) if kind != "the schedule"]
+    return f"{len(kinds)} ({', '.join(others)})" if others else str(len(kinds))
+
+
+def _may(found: Found) -> str:
+    scenario = found.scenario
+    world, features = scenario.world, scenario.features
+    may = [WORDS[f.name] for f in fields(Features) if f.name in WORDS and getattr(features, f.name)]
+    if features.overlap != "skip":
+        may.append(f"overlap = {features.overlap}")
+    if features.orphans != "wait":
+        may.append(f"orphans = {features.orphans}")
+    if world.mishaps != MANY:
+        may.append(f"at most {world.mishaps} of these crashes and lost replies")
+    if world.aborts_left:
+        may.append(f"{world.aborts_left} abort")
+    if world.restless:
+        may.append(f"{world.restless} long rests")
+    return ", ".join(may)

@@ -1,0 +1,58 @@
+"""What ``make verify`` explores, as a list of jobs that may run side by side."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from lab.verify.explore import Explorer, Found, Scenario
+from lab.verify.machine import SCHEDULE
+from lab.verify.mutants import MUTANTS
+from lab.verify.ours import Ours
+from lab.verify.protocol import SAME_EVENT, Guarded
+from lab.verify.rivals import RIVALS
+from lab.verify.scenarios import EMPTY, NOBODY, NOTHING, SCENARIOS
+from lab.verify.world import Features, World
+
+CALM = NOTHING
+DOCUMENTED = replace(NOTHING, stale=True, crashes=True, outsider=True, aborts=1)
+SIDE_BY_SIDE: dict[str, Features] = {
+    "Lists are never stale, nobody crashes, nothing is aborted": CALM,
+    "As AWS documents: lists may be stale, starts crash, one run is aborted, a task is started by hand": DOCUMENTED,
+}
+MEETINGS = ((SCHEDULE, SCHEDULE), (SAME_EVENT, SAME_EVENT))
+PROTOCOLS: dict[str, Callable[[Features], Guarded[Any]]] = {Ours.name: Ours, **{rival.name: rival for rival in RIVALS}}
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """One protocol from one scenario."""
+
+    part: Literal["ours", "side by side", "mutant"]
+    protocol: str
+    scenario: Scenario
+
+    def run(self, progress: Callable[[int], None] = lambda _: None) -> Found:
+        """All its states; of a mutant, until it is caught."""
+        if self.part == "mutant":
+            mutant = next(m for m in MUTANTS if m.name == self.protocol)
+            return Explorer(mutant.protocol(), self.scenario).explore(progress, until_fault=True)
+        if self.part == "ours":
+            ours = Ours(self.scenario.features, track=self.scenario.free)
+            return Explorer(ours, self.scenario).explore(progress)
+        return Explorer(PROTOCOLS[self.protocol](self.scenario.features), self.scenario).explore(progress)
+
+
+def explorations() -> list[Exploration]:
+    """All of them, in the order in which they are reported."""
+    ours = [Exploration("ours", Ours.name, scenario) for scenario in SCENARIOS]
+    beside = [
+        Exploration("side by side", name, Scenario(world, starts, NOBODY, _aborts(features), features))
+        for world, features in SIDE_BY_SIDE.items()
+        for name in PROTOCOLS
+        for starts in MEETINGS
+    ]
+    return [*ours, *beside, *(Exploration("mutant", mutant.name, mutant.scenario) for mutant in MUTANTS)]
+
+
+def _aborts(features: Features) -> World:
+    return EMPTY._replace(aborts_left=features.aborts)

@@ -1,0 +1,89 @@
+"""What is explored: every interleaving of 2, 3 and 4 starts.
+
+All that may happen at once is too much for four starts; so what may happen is split over scenarios, and within each
+of them nothing is left out. ``docs/proof.md`` shows which may happen in which.
+"""
+
+from dataclasses import fields, replace
+from typing import Any
+
+from lab.verify.explore import Scenario
+from lab.verify.machine import KEEPALIVE, SCHEDULE, UNLUCKY
+from lab.verify.protocol import SAME_EVENT
+from lab.verify.world import ABORTED, ALIVE, FORGOTTEN, LONG_AGO, MANY, SUCCEEDED, Features, Run, World
+
+EMPTY = World()
+ENDED = World(runs=(Run(1, SUCCEEDED, LONG_AGO, history=True),))
+OLD = World(
+    runs=(Run(1, SUCCEEDED, FORGOTTEN, history=True), Run(2, SUCCEEDED, LONG_AGO, history=True)),
+    machine_is_old=True,
+)
+LEFT_BEHIND = World(runs=(Run(1, ABORTED, task=ALIVE, history=True),))
+HISTORIES = {
+    "nothing": EMPTY,
+    "a run that ended": ENDED,
+    "a forgotten run and one that ended": OLD,
+    "a run just aborted, whose task lives": LEFT_BEHIND,
+}
+
+_OFF: dict[str, Any] = {f.name: False for f in fields(Features) if isinstance(f.default, bool)}
+NOTHING = replace(Features(aborts=0), **_OFF)
+MEET = replace(NOTHING, stale=True)
+SLOW = replace(MEET, slow_checks=True)
+LOST = replace(MEET, crashes=True, lost_replies=True)
+LEFT = replace(SLOW, failures=True, unclear=True, slow_stops=True, task_retries=True, old_tasks=True)
+HAND = replace(SLOW, outsider=True, slow_stops=True)
+QUEUE = replace(MEET, overlap="queue")
+REPLACE = replace(MEET, overlap="replace")
+ORPHANS = replace(MEET, orphans="stop")
+EVERYTHING = Features(slow_stops=False, task_retries=False)
+
+
+def _family(
+    name: str,
+    features: Features,
+    sizes: dict[str, str],
+    *,
+    aborts: int = 0,
+    mishaps: int = MANY,
+    rests: int = 0,
+    kinds: tuple[str, ...] = (),
+) -> list[Scenario]:
+    """For each history, with each of these numbers of starts."""
+    found = []
+    for key, numbers in sizes.items():
+        for number in map(int, numbers):
+            starts = (*kinds, *(SCHEDULE,) * (number - len(kinds)))
+            world = HISTORIES[key]._replace(aborts_left=aborts, mishaps=mishaps, restless=rests)
+            found.append(Scenario(name, starts, key, world, features))
+    return found
+
+
+NOBODY, RUN, OLDER, ORPHAN = HISTORIES
+
+SCENARIOS: tuple[Scenario, ...] = (
+    *_family("starts meet", SLOW, {NOBODY: "234", RUN: "234", OLDER: "234"}),
+    *_family("every read alone", replace(MEET, failures=True, fine=True, odd_status=True), {NOBODY: "234", RUN: "23"}),
+    *_family("crashes and lost replies", LOST, {NOBODY: "23", RUN: "2", OLDER: "2"}),
+    *_family("one crash or lost reply", LOST, {NOBODY: "4", RUN: "3", OLDER: "3"}, mishaps=1),
+    *_family("a run is aborted", LEFT, {NOBODY: "23", RUN: "2", ORPHAN: "2"}, aborts=1),
+    *_family("a run is aborted, simpler", MEET, {NOBODY: "4", RUN: "3", ORPHAN: "3"}, aborts=1),
+    *_family("a task by hand", HAND, {NOBODY: "23", RUN: "2"}),
+    *_family("a task by hand, simpler", replace(MEET, outsider=True), {NOBODY: "4", RUN: "3"}),
+    *_family("long rests, a keepalive", MEET, {NOBODY: "234", RUN: "23"}, rests=2, kinds=(KEEPALIVE,)),
+    *_family("an event comes twice", MEET, {NOBODY: "34", RUN: "3"}, kinds=(SAME_EVENT, SAME_EVENT)),
+    *_family("names are lost in a row", MEET, {NOBODY: "34"}, kinds=(UNLUCKY,)),
+    *_family("a deployment gone wrong", replace(MEET, misfits=True), {NOBODY: "23"}),
+    *_family("overlap = queue", QUEUE, {NOBODY: "23", RUN: "2"}),
+    *_family("overlap = queue, fresh lists", replace(NOTHING, overlap="queue"), {NOBODY: "4", ORPHAN: "3"}),
+    *_family("overlap = queue, a crash or lost reply", replace(LOST, overlap="queue"), {NOBODY: "2"}, mishaps=1),
+    *_family("overlap = replace", REPLACE, {NOBODY: "23", RUN: "2"}),
+    *_family("overlap = replace, fresh lists", replace(NOTHING, overlap="replace"), {NOBODY: "4", ORPHAN: "3"}),
+    *_family("overlap = replace, a crash or lost reply", replace(LOST, overlap="replace"), {NOBODY: "2"}, mishaps=1),
+    *_family("overlap = replace, slowly", replace(LEFT, overlap="replace"), {NOBODY: "2", RUN: "2"}),
+    *_family("orphans = stop", ORPHANS, {NOBODY: "3", ORPHAN: "23"}, aborts=1),
+    *_family("orphans = stop, fresh lists", replace(NOTHING, orphans="stop"), {ORPHAN: "4"}),
+    *_family("a policy, and a task by hand", replace(REPLACE, orphans="stop", outsider=True), {NOBODY: "2"}),
+    *_family("a pause", replace(MEET, pauses=True), {NOBODY: "234", RUN: "23"}),
+    *_family("everything at once", EVERYTHING, {NOBODY: "2"}, aborts=1, mishaps=2),
+)

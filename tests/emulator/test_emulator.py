@@ -1,0 +1,103 @@
+"""The emulator's own promises: on loopback only, nobody's credentials, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from lab.emulator import Emulator, EmulatorFailed, NotLoopback, require_loopback
+from lab.emulator import emulator as start_emulator
+from tests.support import eventually
+
+HOLDS_AN_EMULATOR = """
+import sys, time
+from lab.emulator import emulator
+with emulator() as running:
+    print(running.endpoint, running.log.parent, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566", "http://127.9.9.9"]
+)
+def test_a_loopback_endpoint_is_accepted(endpoint: str) -> None:
+    require_loopback(endpoint)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "127.0.0.1:4566",
+        "https://states.us-east-1.amazonaws.com",
+        "http://0.0.0.0:4566",
+        "http://10.0.0.1:4566",
+        "http://localhost.example.com",
+        "http://127.0.0.1@example.com",
+        "http://127.0.0.1.example.com",
+    ],
+)
+def test_any_other_endpoint_is_refused(endpoint: str) -> None:
+    with pytest.raises(NotLoopback, match="refuses to run against anything but a loopback endpoint"):
+        require_loopback(endpoint)
+
+
+def is_listening(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
+def test_it_listens_on_127_0_0_1_and_nowhere_else(emulator: Emulator) -> None:
+    port = urlsplit(emulator.endpoint).port
+    assert port
+    assert is_listening("127.0.0.1", port)
+    assert not is_listening("127.0.0.2", port)  # would answer if it listened on all interfaces
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda sent: sent.name)
+def test_it_ends_with_whoever_started_it(sent: signal.Signals) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS_AN_EMULATOR], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert holder.stdout
+    with holder.stdout:
+        endpoint, directory = holder.stdout.readline().split()
+    port = urlsplit(endpoint).port
+    assert port
+    holder.send_signal(sent)
+    holder.wait()
+    eventually(lambda: not is_listening("127.0.0.1", port), within=5, what="the emulator is gone")
+    eventually(lambda: not Path(directory).exists(), within=5, what="its directory is gone")
+
+
+def test_a_failed_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    (tmp_path / "ministack.py").write_text("raise RuntimeError('no emulator today')")
+    with (
+        pytest.raises(EmulatorFailed, match="no emulator today"),
+        start_emulator(environment={"PYTHONPATH": str(tmp_path)}),
+    ):
+        pass
+
+
+def test_nothing_of_the_callers_settings_reaches_a_client(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "somebody's")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "internal.example.com")
+    assert emulator.client("sts").get_caller_identity()["Account"] == emulator.account
+
+    passed_on = emulator.environment()
+    assert passed_on["AWS_ENDPOINT_URL"] == emulator.endpoint
+    assert passed_on["NO_PROXY"] == "127.0.0.1,localhost,internal.example.com"
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & set(passed_on)
+    assert passed_on["PATH"] == os.environ["PATH"]

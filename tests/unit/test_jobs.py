@@ -1,0 +1,623 @@
+"""The jobs file: what is read, and every fault of it at once, each with its place and what would be right."""
+
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.config import jobs
+from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, JobsFileInvalid, load, parse
+from chalicelib.decide.schedule import parse_schedule
+
+# The same examples each time: a failure is a change of the code, never luck.
+deterministic = settings(derandomize=True, deadline=None, database=None)
+
+Place = tuple[str, ...]
+
+# A file without a fault, as TOML literals by their place.
+SOUND: Mapping[Place, str] = {
+    ("defaults", "timezone"): '"Asia/Tokyo"',
+    ("defaults", "timeout"): '"2h"',
+    ("defaults", "ecs", "cluster"): '"batch"',
+    ("defaults", "ecs", "subnets"): '["subnet-0a"]',
+    ("defaults", "ecs", "environment"): '{ LEVEL = "info", SIDE = "left" }',
+    ("jobs", "report", "schedule"): '"cron(0 3 * * ? *)"',
+    ("jobs", "report", "ecs", "task_definition"): '"report:7"',
+    ("jobs", "report", "ecs", "container"): '"app"',
+    ("jobs", "import", "schedule"): '["rate(1 hour)", "30 9 * * MON-FRI"]',
+    ("jobs", "import", "timeout"): '"15m"',
+    ("jobs", "import", "ecs", "task_definition"): '"import"',
+    ("jobs", "import", "ecs", "container"): '"app"',
+    ("jobs", "import", "ecs", "environment"): '{ SIDE = "right" }',
+}
+
+
+def toml(literals: Mapping[Place, str]) -> str:
+    tables: dict[Place, list[str]] = {}
+    for (*table, key), literal in literals.items():
+        tables.setdefault(tuple(table), []).append(f"{key} = {literal}")
+    return "\n".join(
+        line for table, lines in tables.items() for line in ([f"[{'.'.join(table)}]"] if table else []) + lines
+    )
+
+
+def read(changes: Mapping[Place, str | None] | None = None) -> JobsFile:
+    """The sound file with some literals changed, added or (None) left out."""
+    changed = {place: literal for place, literal in {**SOUND, **(changes or {})}.items() if literal is not None}
+    return parse(toml(changed), stage="dev", place="dev.toml")
+
+
+def faults(changes: Mapping[Place, str | None]) -> list[str]:
+    """What the changed file is told, as "place: wrong; right"."""
+    with pytest.raises(JobsFileInvalid) as invalid:
+        read(changes)
+    return [line.removeprefix("dev.toml:") for line in lines_of(invalid.value)]
+
+
+def lines_of(invalid: JobsFileInvalid) -> list[str]:
+    lines = str(invalid).splitlines()
+    assert lines == [str(fault) for fault in invalid.faults]
+    assert all(fault.place and fault.wrong and fault.right for fault in invalid.faults)
+    return lines
+
+
+# --- what is read -----------------------------------------------------------------------------------------
+
+
+def test_a_job_is_the_defaults_and_what_it_says_itself() -> None:
+    file = read()
+    assert file.stage == "dev"
+    assert list(file.jobs) == ["report", "import"]
+    assert file.alerts is None
+    assert file.jobs["report"] == Job(
+        name="report",
+        schedules=(parse_schedule("cron(0 3 * * ? *)"),),
+        timezone="Asia/Tokyo",
+        timeout=7200,
+        ecs=Ecs(
+            cluster="batch",
+            task_definition="report:7",
+            container="app",
+            subnets=("subnet-0a",),
+            environment={"LEVEL": "info", "SIDE": "left"},
+        ),
+    )
+    assert file.jobs["import"].timeout == 900
+    assert file.jobs["import"].schedules == (parse_schedule("rate(1 hour)"), parse_schedule("30 9 * * MON-FRI"))
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    job = read({("defaults", "timezone"): None, ("defaults", "timeout"): None}).jobs["report"]
+    ecs = job.ecs
+    assert (job.timezone, job.enabled, job.timeout, job.start_deadline, job.grace) == ("UTC", True, 86400, 7200, 15)
+    assert (job.outsiders, job.overlap, job.queue_timeout, job.on_skip) == ("command", "skip", 3600, "fail")
+    assert (job.orphans, job.retries, job.expect_success_within) == ("wait", 0, None)
+    assert (ecs.command, ecs.launch_type, ecs.capacity_provider) == (None, "FARGATE", None)
+    assert (ecs.assign_public_ip, ecs.platform_version, ecs.cpu, ecs.memory) == (False, None, None, None)
+    assert (ecs.task_role, ecs.execution_role, ecs.pass_roles, ecs.security_groups) == (None, None, (), ())
+
+
+def test_every_key_is_read() -> None:
+    role = "arn:aws:iam::123456789012:role/path/batch"
+    everything: dict[Place, str | None] = {
+        ("jobs", "report", "enabled"): "false",
+        ("jobs", "report", "start_deadline"): '"24h"',
+        ("jobs", "report", "grace"): '"1s"',
+        ("jobs", "report", "outsiders"): '"family"',
+        ("jobs", "report", "overlap"): '"queue"',
+        ("jobs", "report", "queue_timeout"): '"7d"',
+        ("jobs", "report", "on_skip"): '"succeed"',
+        ("jobs", "report", "orphans"): '"stop"',
+        ("jobs", "report", "retries"): "10",
+        ("jobs", "report", "expect_success_within"): '"1d2h3m4s"',
+        ("jobs", "report", "ecs", "command"): '["bin/report", ""]',
+        ("jobs", "report", "ecs", "security_groups"): '["sg-0a", "sg-0b"]',
+        ("jobs", "report", "ecs", "assign_public_ip"): "true",
+        ("jobs", "report", "ecs", "platform_version"): '"1.4.0"',
+        ("jobs", "report", "ecs", "cpu"): '"0.5 vCPU"',
+        ("jobs", "report", "ecs", "memory"): '"1024"',
+        ("jobs", "report", "ecs", "task_role"): f'"{role}"',
+        ("jobs", "report", "ecs", "execution_role"): f'"{role}"',
+        ("jobs", "report", "ecs", "pass_roles"): f'["{role}"]',
+        ("alerts", "topic"): '"arn:aws:sns:ap-northeast-1:123456789012:alerts"',
+        ("alerts", "skips_in_a_row"): "5",
+    }
+    file = read(everything)
+    job = file.jobs["report"]
+    assert (job.enabled, job.start_deadline, job.grace, job.outsiders) == (False, 86400, 1, "family")
+    assert (job.overlap, job.queue_timeout, job.on_skip, job.orphans) == ("queue", 604800, "succeed", "stop")
+    assert (job.retries, job.expect_success_within) == (10, 93784)
+    assert job.ecs == Ecs(
+        cluster="batch",
+        task_definition="report:7",
+        container="app",
+        command=("bin/report", ""),
+        subnets=("subnet-0a",),
+        security_groups=("sg-0a", "sg-0b"),
+        assign_public_ip=True,
+        platform_version="1.4.0",
+        environment={"LEVEL": "info", "SIDE": "left"},
+        cpu="0.5 vCPU",
+        memory="1024",
+        task_role=role,
+        execution_role=role,
+        pass_roles=(role,),
+    )
+    assert file.alerts == Alerts(topic="arn:aws:sns:ap-northeast-1:123456789012:alerts", skips_in_a_row=5)
+
+
+def test_a_jobs_environment_adds_to_the_defaults() -> None:
+    assert read().jobs["import"].ecs.environment == {"LEVEL": "info", "SIDE": "right"}
+
+
+def test_a_job_without_a_schedule_is_started_by_hand() -> None:
+    assert read({("jobs", "report", "schedule"): None}).jobs["report"].schedules == ()
+
+
+def test_a_job_can_do_without_the_schedule_in_the_defaults() -> None:
+    file = read({("defaults", "schedule"): '"rate(1 day)"', ("jobs", "report", "schedule"): "[]"})
+    assert file.jobs["report"].schedules == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, ("FARGATE", None), id="neither: Fargate"),
+        pytest.param({("defaults", "ecs", "launch_type"): '"EC2"'}, ("EC2", None), id="the default's launch type"),
+        pytest.param(
+            {
+                ("defaults", "ecs", "launch_type"): '"FARGATE"',
+                ("jobs", "report", "ecs", "capacity_provider"): '"FARGATE_SPOT"',
+            },
+            (None, "FARGATE_SPOT"),
+            id="a job's provider takes the place of the default's launch type",
+        ),
+        pytest.param(
+            {
+                ("defaults", "ecs", "capacity_provider"): '"mine"',
+                ("jobs", "report", "ecs", "launch_type"): '"EXTERNAL"',
+            },
+            ("EXTERNAL", None),
+            id="and the other way round",
+        ),
+    ],
+)
+def test_where_the_task_runs_is_one_choice(
+    changes: dict[Place, str | None], expected: tuple[str | None, str | None]
+) -> None:
+    ecs = read(changes).jobs["report"].ecs
+    assert (ecs.launch_type, ecs.capacity_provider) == expected
+
+
+def test_subnets_are_only_needed_on_fargate() -> None:
+    without: dict[Place, str | None] = {
+        ("defaults", "ecs", "subnets"): None,
+        ("defaults", "ecs", "capacity_provider"): '"mine"',
+    }
+    assert read(without).jobs["report"].ecs.subnets == ()
+
+
+@pytest.mark.parametrize(
+    ("given_as", "family"),
+    [
+        pytest.param("report", "report", id="a family"),
+        pytest.param("report:7", "report", id="a revision"),
+        pytest.param("arn:aws:ecs:us-east-1:123456789012:task-definition/report:7", "report", id="an ARN"),
+        pytest.param("arn:aws-cn:ecs:cn-north-1:123456789012:task-definition/a_b-C", "a_b-C", id="no revision"),
+    ],
+)
+def test_the_family(given_as: str, family: str) -> None:
+    assert read({("jobs", "report", "ecs", "task_definition"): f'"{given_as}"'}).jobs["report"].ecs.family == family
+
+
+@pytest.mark.parametrize("given_as", ["batch", "arn:aws:ecs:us-east-1:123456789012:cluster/batch"])
+def test_the_clusters_name(given_as: str) -> None:
+    assert read({("defaults", "ecs", "cluster"): f'"{given_as}"'}).jobs["report"].ecs.cluster_name == "batch"
+
+
+def test_values_are_frozen() -> None:
+    file = read()
+    job = file.jobs["report"]
+    with pytest.raises(FrozenInstanceError):
+        job.timeout = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        file.jobs["other"] = job  # type: ignore[index]
+    with pytest.raises(TypeError):
+        job.ecs.environment["A"] = "b"  # type: ignore[index]
+
+
+def test_every_field_has_a_key() -> None:
+    assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - {"schedule"}
+    assert {field.name for field in fields(Ecs)} == jobs._ECS.keys()
+    assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
+
+
+# --- faults -----------------------------------------------------------------------------------------------
+
+# One fault each, with the one line that is said of it.
+FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
+    "a number for a duration": (
+        ("defaults", "timeout"),
+        "90",
+        'defaults.timeout: is an integer, not a string; write a duration with its unit, such as "90s"',
+    ),
+    "a duration without a unit": (
+        ("jobs", "report", "timeout"),
+        '"90"',
+        'jobs.report.timeout: "90" is not a duration; write "90s", "15m", "2h", "1d" or "1h30m"',
+    ),
+    "a deadline of more than a day": (
+        ("defaults", "start_deadline"),
+        '"25h"',
+        'defaults.start_deadline: "25h" is out of range; write a duration from "1m" to "24h"',
+    ),
+    "a success expected later than an alarm can look back": (
+        ("jobs", "report", "expect_success_within"),
+        '"8d"',
+        (
+            'jobs.report.expect_success_within: "8d" is out of range; write a duration from "15m" to "7d": '
+            "a CloudWatch alarm looks back no further"
+        ),
+    ),
+    "a zone that does not exist": (
+        ("defaults", "timezone"),
+        '"Asia/Toky"',
+        'defaults.timezone: "Asia/Toky" is not a time zone; did you mean "Asia/Tokyo"?',
+    ),
+    "a zone that only some systems have": (
+        ("jobs", "report", "timezone"),
+        '"posix/Japan"',
+        'jobs.report.timezone: "posix/Japan" is not a time zone; ',
+    ),
+    "a key with a slip": (
+        ("jobs", "report", "timout"),
+        '"1h"',
+        'jobs.report.timout: is not a known key; did you mean "timeout"?',
+    ),
+    "a key nobody knows": (
+        ("defaults", "ecs", "zzz"),
+        "1",
+        "defaults.ecs.zzz: is not a known key; known here: cluster, task_definition, ",
+    ),
+    "a key that needs quotes": (
+        ("jobs", "report", '"a key"'),
+        "1",
+        'jobs.report."a key": is not a known key; ',
+    ),
+    "a task's key in the job": (
+        ("jobs", "report", "cluster"),
+        '"batch"',
+        "jobs.report.cluster: is not a key of this table; it belongs in [jobs.report.ecs]",
+    ),
+    "a job's key in the task": (
+        ("defaults", "ecs", "grace"),
+        '"1s"',
+        "defaults.ecs.grace: is not a key of this table; it belongs in [defaults]",
+    ),
+    "a boolean for a number": (
+        ("jobs", "report", "retries"),
+        "true",
+        "jobs.report.retries: is a boolean, not an integer; write a whole number from 0 to 10",
+    ),
+    "too many retries": (
+        ("jobs", "import", "retries"),
+        "11",
+        "jobs.import.retries: 11 is out of range; write a whole number from 0 to 10",
+    ),
+    "a number for a boolean": (
+        ("jobs", "report", "enabled"),
+        "1",
+        "jobs.report.enabled: is an integer, not a boolean; write true or false",
+    ),
+    "a date for a word": (
+        ("jobs", "report", "overlap"),
+        "2026-11-24",
+        'jobs.report.overlap: is a date or time, not a string; write "skip", "queue" or "replace"',
+    ),
+    "a word that is none of them": (
+        ("defaults", "outsiders"),
+        '"all"',
+        'defaults.outsiders: "all" is not valid; write "command", "family" or "ignore"',
+    ),
+    "a schedule that is refused": (
+        ("jobs", "report", "schedule"),
+        '"@daily"',
+        'jobs.report.schedule: "@daily" is an alias; write "0 0 * * *"',
+    ),
+    "the second schedule": (
+        ("jobs", "import", "schedule"),
+        '["rate(1 hour)", "rate(1 hours)"]',
+        'jobs.import.schedule[1]: "rate(1 hours)" mixes singular and plural, which EventBridge refuses; ',
+    ),
+    "a number for a schedule": (
+        ("defaults", "schedule"),
+        "5",
+        "defaults.schedule: is an integer, not a string; write one, ",
+    ),
+    "a missing container": (
+        ("jobs", "report", "ecs", "container"),
+        None,
+        "jobs.report.ecs.container: is missing; write it here or in [defaults.ecs]",
+    ),
+    "a cluster ARN of something else": (
+        ("defaults", "ecs", "cluster"),
+        '"arn:aws:ecs:us-east-1:123456789012:service/batch"',
+        'defaults.ecs.cluster: "arn:aws:ecs:us-east-1:123456789012:service/batch" is not valid; write the name or ',
+    ),
+    "an image for a task definition": (
+        ("jobs", "report", "ecs", "task_definition"),
+        '"report/app"',
+        'jobs.report.ecs.task_definition: "report/app" is not valid; write "family", "family:revision" or ',
+    ),
+    "a role that is only a name": (
+        ("jobs", "report", "ecs", "task_role"),
+        '"batch"',
+        'jobs.report.ecs.task_role: "batch" is not valid; write "arn:aws:iam::123456789012:role/NAME"',
+    ),
+    "a subnet that is a number": (
+        ("jobs", "report", "ecs", "subnets"),
+        '["subnet-0a", 7]',
+        'jobs.report.ecs.subnets[1]: is an integer, not a string; write "subnet-0123abcd"',
+    ),
+    "Fargate without subnets": (
+        ("jobs", "import", "ecs", "subnets"),
+        "[]",
+        'jobs.import.ecs.subnets: is missing; Fargate needs at least one, ["subnet-0123abcd"]',
+    ),
+    "an empty command": (
+        ("jobs", "import", "ecs", "command"),
+        "[]",
+        "jobs.import.ecs.command: is empty; write its words, ",
+    ),
+    "a command in one string": (
+        ("jobs", "report", "ecs", "command"),
+        '"bin/report --all"',
+        "jobs.report.ecs.command: is a string, not an array; write its words, ",
+    ),
+    "JSONata": (
+        ("jobs", "import", "ecs", "container"),
+        '"{% $x %}"',
+        'jobs.import.ecs.container: starts with "{%"; start it otherwise; Step Functions would evaluate it as JSONata',
+    ),
+    "a CloudFormation substitution": (
+        ("jobs", "import", "ecs", "environment"),
+        '{ A = "${b}" }',
+        'jobs.import.ecs.environment.A: contains "${"; write the value itself; CloudFormation would substitute it',
+    ),
+    "a reserved variable": (
+        ("defaults", "ecs", "environment"),
+        '{ BATCH_EXECUTION = "x" }',
+        "defaults.ecs.environment.BATCH_EXECUTION: is reserved; take a name that does not start with BATCH_",
+    ),
+    "a number in the environment": (
+        ("jobs", "report", "ecs", "environment"),
+        "{ LEVEL = 3 }",
+        "jobs.report.ecs.environment.LEVEL: is an integer, not a string; write a string, in quotes",
+    ),
+    "a number for the memory": (
+        ("jobs", "report", "ecs", "memory"),
+        "1024",
+        'jobs.report.ecs.memory: is an integer, not a string; write "1024" or "1 GB"',
+    ),
+    "a job that is no table": (
+        ("jobs", "other"),
+        "1",
+        "jobs.other: is an integer, not a table; write it as a table, [jobs.other]",
+    ),
+    "a topic that is no ARN": (
+        ("alerts", "topic"),
+        '"alerts"',
+        'alerts.topic: "alerts" is not valid; write "arn:aws:sns:REGION:123456789012:NAME"',
+    ),
+    "a table nobody knows": (
+        ("job", "report"),
+        "{}",
+        'job: is not a known key; did you mean "jobs"?',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_one_fault(name: str) -> None:
+    place, literal, expected = FAULTS[name]
+    (line,) = faults({place: literal})
+    assert line.startswith(expected)
+
+
+@deterministic
+@given(st.sets(st.sampled_from(sorted(FAULTS)), min_size=1))
+def test_any_faults_are_all_reported_and_nothing_else(names: set[str]) -> None:
+    # Two faults of the same place can't be in one file: the last one stands.
+    chosen = {FAULTS[name][0]: FAULTS[name] for name in sorted(names)}
+    lines = faults({place: literal for place, literal, _ in chosen.values()})
+    assert len(lines) == len(chosen)
+    for _, _, expected in chosen.values():
+        assert any(line.startswith(expected) for line in lines)
+
+
+PLACES = [
+    *[("defaults", key) for key in ("ecs", *jobs._JOB)],
+    *[("jobs", "report", key) for key in jobs._JOB],
+    *[("jobs", "report", "ecs", key) for key in jobs._ECS],
+    *[("alerts", key) for key in jobs._ALERTS],
+    ("jobs", "import", "ecs"),
+    ("jobs", '"Bad\\n\\u2028 name"'),
+]
+LITERALS = [
+    '"a\\r\\nb"',
+    "0",
+    "-1.5",
+    "true",
+    '""',
+    '"x"',
+    '"1h"',
+    '"{%"',
+    "[]",
+    "[[]]",
+    '["", {}]',
+    "{}",
+    "{ a = [] }",
+    "07:30:00",
+]
+
+
+@deterministic
+@given(st.dictionaries(st.sampled_from(PLACES), st.sampled_from(LITERALS), max_size=6))
+def test_anything_is_read_or_refused_a_line_each(changes: dict[Place, str]) -> None:
+    tables = {place for place in changes if place[-1] == "ecs"}
+    kept = {place: text for place, text in SOUND.items() if not any(place[: len(t)] == t for t in tables)}
+    changed = {
+        place: text for place, text in changes.items() if not any(place[: len(t)] == t for t in tables - {place})
+    }
+    try:
+        parse(toml({**kept, **changed}), stage="dev", place="dev.toml")
+    except JobsFileInvalid as invalid:
+        lines_of(invalid)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(
+            {
+                ("jobs", "report", "ecs", "launch_type"): '"EC2"',
+                ("jobs", "report", "ecs", "capacity_provider"): '"mine"',
+            },
+            ["jobs.report.ecs.capacity_provider: is given together with launch_type; keep one of the two"],
+            id="launch type and provider together",
+        ),
+        pytest.param(
+            {
+                ("jobs", "report", "ecs", "launch_type"): '"EC2"',
+                ("jobs", "report", "ecs", "assign_public_ip"): "true",
+            },
+            ["jobs.report.ecs.assign_public_ip: is not for launch type EC2; leave it out, or run on Fargate"],
+            id="a public address on EC2",
+        ),
+        pytest.param(
+            {("defaults", "ecs", "subnets"): '["x"]', ("defaults", "ecs", "launch_type"): '"fargate"'},
+            [
+                'defaults.ecs.subnets[0]: "x" is not valid; write "subnet-0123abcd"',
+                'defaults.ecs.launch_type: "fargate" is not valid; write "FARGATE", "EC2" or "EXTERNAL"',
+            ],
+            id="a fault of the defaults is not said again for every job",
+        ),
+        pytest.param(
+            {("alerts", "skips_in_a_row"): "0"},
+            [
+                "alerts.skips_in_a_row: 0 is out of range; write a whole number from 1 to 1000",
+                "alerts.topic: is missing; write the ARN of the SNS topic to tell",
+            ],
+            id="alerts to nobody",
+        ),
+    ],
+)
+def test_faults_that_depend_on_each_other(changes: dict[Place, str | None], expected: list[str]) -> None:
+    assert faults(changes) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("Report", id="upper case"),
+        pytest.param("1st", id="a digit first"),
+        pytest.param("report-", id="a hyphen last"),
+        pytest.param("nightly--report", id="a double hyphen"),
+        pytest.param("nightly_report", id="an underscore"),
+    ],
+)
+def test_names_that_are_not_job_names(name: str) -> None:
+    job: dict[Place, str | None] = {
+        ("jobs", name, "ecs", "container"): '"app"',
+        ("jobs", name, "ecs", "task_definition"): '"x"',
+    }
+    (line,) = faults(job)
+    assert line.startswith(f'jobs.{name}: "{name}" is not a job name; a letter, then')
+
+
+@pytest.mark.parametrize(
+    ("length", "stage", "expected"),
+    [
+        pytest.param(54, "dev", None, id="as long as a guard execution's name allows"),
+        pytest.param(55, "dev", "the guard execution's name would have 81 characters and AWS takes 80", id="longer"),
+        pytest.param(50, "s" * 17, None, id="as long as a state machine's name allows"),
+        pytest.param(50, "s" * 18, "the state machine's name would have 81 characters and AWS takes 80", id="too long"),
+    ],
+)
+def test_names_that_aws_would_not_take(length: int, stage: str, expected: str | None) -> None:
+    name = "j" * length
+    text = toml(
+        {(place if place[:2] != ("jobs", "report") else ("jobs", name, *place[2:])): t for place, t in SOUND.items()}
+    )
+    if expected is None:
+        assert name in parse(text, stage=stage, place="x").jobs
+        return
+    with pytest.raises(JobsFileInvalid) as invalid:
+        parse(text, stage=stage, place="x")
+    assert str(invalid.value) == f"x:jobs.{name}: {expected}; make the job's name at least 1 shorter"
+
+
+@pytest.mark.parametrize(
+    ("stage", "wrong"),
+    [
+        pytest.param("dev-1", "not a stage name", id="a hyphen"),
+        pytest.param("Dev", "not a stage name", id="upper case"),
+        pytest.param("", "not a stage name", id="nothing"),
+        pytest.param("../dev", "not a stage name", id="a path"),
+        pytest.param("s" * 45, "65 characters and AWS takes 64", id="too long for a function's name"),
+    ],
+)
+def test_names_that_are_not_stage_names(stage: str, wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(JobsFileInvalid, match=wrong):
+        parse(toml(SOUND), stage=stage, place="x")
+    with pytest.raises(JobsFileInvalid, match=wrong):
+        load(stage, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("[jobs.a]\nx = = 1", "x.toml:line 2, column 5: is not TOML: Invalid value; ", id="a slip"),
+        pytest.param("[jobs.a]\n[jobs.a]", "x.toml:line 2, column 8: is not TOML: Cannot declare", id="a job twice"),
+        pytest.param("x =", "x.toml:end of document: is not TOML: ", id="cut off"),
+        pytest.param("x = " + "9" * 5000, "x.toml:file: is not TOML: ", id="a number too long for Python"),
+        pytest.param("", "x.toml:jobs: has no job; write one, [jobs.nightly-report]", id="an empty file"),
+        pytest.param("jobs = 3", "x.toml:jobs: is an integer, not a table; ", id="jobs that are a number"),
+        pytest.param("defaults = 3\n[jobs]", "x.toml:defaults: is an integer, not a table; ", id="so the defaults"),
+    ],
+)
+def test_files_that_are_no_jobs_files(text: str, expected: str) -> None:
+    with pytest.raises(JobsFileInvalid) as invalid:
+        parse(text, stage="dev", place="x.toml")
+    assert str(invalid.value).startswith(expected)
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def test_the_example_is_sound() -> None:
+    file = load("dev")
+    assert list(file.jobs) == ["nightly-report", "hourly-import"]
+
+
+def test_loads_from_another_directory(tmp_path: Path) -> None:
+    (tmp_path / "qa.toml").write_bytes(b"\xef\xbb\xbf" + toml(SOUND).replace("\n", "\r\n").encode())
+    assert load("qa", tmp_path).stage == "qa"
+
+
+def test_a_missing_file_names_the_stages_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(JobsFileInvalid, match=r'prod.toml:stage: "prod" has no jobs file; no stage has one yet'):
+        load("prod", tmp_path)
+    for stage in ("qa", "dev"):
+        (tmp_path / f"{stage}.toml").touch()
+    with pytest.raises(JobsFileInvalid, match=r'"prod" has no jobs file; the stages that exist: dev, qa$'):
+        load("prod", tmp_path)
+
+
+def test_a_file_in_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / "dev.toml").write_bytes("# Größe".encode("latin-1"))
+    with pytest.raises(JobsFileInvalid, match=r"dev.toml:file: byte 4 is not UTF-8; save the file as UTF-8"):
+        load("dev", tmp_path)

@@ -1,0 +1,245 @@
+"""What became of a scheduled time: a table of small histories of one daily job, told in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.config.jobs import Ecs, Job
+from chalicelib.decide.schedule import execution_name, parse_schedule
+from guardctl.commands.ledger import lines
+from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger, repeated_time, repetition_name
+from guardctl.wording import length, sentence
+
+SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+"""The scheduled time that the table is about: six in the evening."""
+JOB = Job(
+    name="report",
+    ecs=Ecs(cluster="batch", task_definition="report", container="app"),
+    schedules=(parse_schedule("0 18 * * *"),),
+    start_deadline=3_600,
+)
+GUARD = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:"
+NAME = "report-20261123T1800Z"
+
+
+def at(minutes: float) -> datetime:
+    """So many minutes after six."""
+    return SIX + timedelta(minutes=minutes)
+
+
+def guard(status: str = "SUCCEEDED", name: str = NAME, *, began: float = 0, ended: float = 0.1, **said: Any) -> Record:
+    """A guard execution that ended a few seconds after it began."""
+    stopped = None if status == "RUNNING" else at(max(began, ended))
+    return Record(name=name, status=status, started_at=at(began), stopped_at=stopped, **said)
+
+
+def started(run: str = "run-000042", **more: Any) -> Record:
+    """A guard execution that started a run."""
+    return guard(output={"outcome": "started", "run": run, "state_machine_arn": "…"}, **more)
+
+
+def refused(error: str, cause: str, **more: Any) -> Record:
+    """A guard execution that failed with a named error."""
+    return guard("FAILED", error=f"BatchGuard.{error}", cause=cause, **more)
+
+
+def run(status: str = "SUCCEEDED", number: int = 42, *, began: float = 0.1, ended: float = 12.1, by: str = NAME, for_: datetime | None = SIX, **more: Any) -> Record:  # fmt: skip
+    """A run that a guard execution started; RUNNING has not ended."""
+    about = {"guard_execution": GUARD + by, "scheduled_at": for_.isoformat() if for_ else None}
+    stopped = None if status == "RUNNING" else at(ended)
+    about |= more.pop("input", {})
+    return Record(
+        name=f"run-{number:06d}", status=status, started_at=at(began), stopped_at=stopped, input=about, **more
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small history and what the ledger says of six o'clock."""
+
+    says: str
+    outcome: Outcome
+    guards: tuple[Record, ...] = ()
+    runs: tuple[Record, ...] = ()
+    now: datetime = field(default_factory=lambda: at(600))
+    since: datetime = SIX - timedelta(days=30)
+    job: Job = JOB
+
+
+QUEUED = guard(output={"outcome": "queued", "waiter": "report-after-run-000041-1", "reason": "…"})
+BUSY = "run-000041 has been running for 61 min, since 2026-11-23T17:00:00Z"
+
+CASES = [
+    pytest.param(Case("ran as run-000042 and succeeded after 12 min", "ran", (started(),), (run(),)), id="it ran and succeeded"),
+    pytest.param(Case("is running as run-000042", "running", (started(),), (run("RUNNING"),)), id="it is still running"),
+    pytest.param(Case("ran as run-000042 and succeeded after 5 min, having started 14 min late", "ran", (started(began=14),), (run(began=14.2, ended=19.2),)), id="a tick that came late started it late"),
+    pytest.param(Case("ran as run-000042 and failed after 12 min: container app exited with 1", "failed", (started(),), (run("FAILED", error="BatchGuard.TaskFailed", cause="container app exited with 1"),)), id="its program failed"),
+    pytest.param(Case("ran as run-000042 and failed after 12 min: BatchGuard.NotPlaced: ECS placed no task", "failed", (started(),), (run("FAILED", error="BatchGuard.NotPlaced", cause="ECS placed no task"),)), id="ECS had no room: the error's name tells more than its cause"),
+    pytest.param(Case("ran as run-000042 and failed after 12 min: without a word", "failed", (started(),), (run("FAILED"),)), id="its run failed and said nothing"),
+    pytest.param(Case("ran as run-000042 and timed out after 12 min: stopped after its timeout of 720 s", "timed out", (started(),), (run("FAILED", error="BatchGuard.TimedOut", cause="stopped after its timeout of 720 s"),)), id="its task was stopped at its timeout"),
+    pytest.param(Case("ran as run-000042 and timed out after 12 min: Step Functions ended the run; its task may live on", "timed out", (started(),), (run("TIMED_OUT"),)), id="Step Functions ended the run at the machine's own timeout"),
+    pytest.param(Case("ran as run-000042 and was replaced after 12 min: replaced by report-20261123T1830Z", "replaced", (started(),), (run("ABORTED", error="BatchGuard.Replaced", cause="replaced by report-20261123T1830Z"),)), id="a later start replaced it"),
+    pytest.param(Case("ran as run-000042 and was stopped after 12 min: stopped by hand (ana)", "stopped", (started(),), (run("ABORTED", cause="stopped by hand (ana)"),)), id="a person stopped it and said why"),
+    pytest.param(Case("ran as run-000042 and was stopped after 12 min: by hand; no reason was given", "stopped", (started(),), (run("ABORTED"),)), id="a person aborted it in the console"),
+    pytest.param(Case(f"was skipped: {BUSY}", "skipped", (refused("AlreadyRunning", BUSY),)), id="another run was in the way"),
+    pytest.param(Case(f"was skipped: {BUSY}", "skipped", (guard(output={"outcome": "skip", "error": "BatchGuard.AlreadyRunning", "reason": BUSY}),)), id="another run was in the way, and skips end green"),
+    pytest.param(Case(f"was skipped: {BUSY}", "skipped", (guard(output={"outcome": "skip", "reason": BUSY}),)), id="a green skip that does not name its error"),
+    pytest.param(Case("was skipped: report-after-run-000041-1 already waits", "skipped", (refused("AlreadyQueued", "report-after-run-000041-1 already waits"),)), id="somebody else waited already"),
+    pytest.param(Case("did not run, for the job was paused: paused since 2026-11-22T10:00:00Z: migration (ana)", "paused", (refused("Paused", "paused since 2026-11-22T10:00:00Z: migration (ana)"),)), id="the job was paused"),
+    pytest.param(Case("did not run, for the job was paused: migration", "paused", (guard(output={"outcome": "skip", "error": "BatchGuard.Paused", "reason": "migration"}),)), id="the job was paused, and skips end green"),
+    pytest.param(Case("waits for its turn: report-after-run-000041-1 is at it since 2026-11-23T18:00:06Z", "waiting", (QUEUED, guard("RUNNING", "report-after-run-000041-1", began=0.1))), id="it waits in the queue"),
+    pytest.param(Case("waits for its turn: report-after-run-000041-1 waits in its stead", "waiting", (QUEUED,)), id="it queued, and its waiter is not visible yet"),
+    pytest.param(Case("ran as run-000042 and succeeded after 12 min, having started 30 min late", "ran", (QUEUED, started(name="report-after-run-000041-1", began=0.1, ended=30)), (run(began=30, ended=42, by="report-after-run-000041-1"),)), id="it waited in the queue and then ran"),
+    pytest.param(Case(f"did not run, for it waited too long: waited for 60 min, and {BUSY}", "gave up", (QUEUED, refused("WaitedTooLong", f"waited for 60 min, and {BUSY}", name="report-after-run-000041-1"))), id="it waited in the queue in vain"),
+    pytest.param(Case("was not started: BatchGuard.CheckFailed: not started, because nobody could tell", "not started", (refused("CheckFailed", "not started, because nobody could tell"),)), id="nobody could tell whether it was running"),
+    pytest.param(Case("was not started: BatchGuard.UnknownJob: no job 'report' in stage dev", "not started", (refused("UnknownJob", "no job 'report' in stage dev"),)), id="the functions did not know the job"),
+    pytest.param(Case("was not started: its guard execution was stopped: by mistake", "not started", (guard("ABORTED", cause="by mistake"),)), id="somebody stopped the decision"),
+    pytest.param(Case("was not started: its guard execution ended as TIMED_OUT, without a word", "not started", (guard("TIMED_OUT"),)), id="the decision took too long"),
+    pytest.param(Case("is being decided: report-20261123T1800Z is at it since 2026-11-23T18:00:00Z", "deciding", (guard("RUNNING"),)), id="the decision is being made"),
+    pytest.param(Case("is running as run-000042: Step Functions does not show it (yet, or any more)", "running", (started(),)), id="it started a moment ago, and its run is not visible yet"),
+    pytest.param(Case("ran as run-000042 and succeeded after 12 min", "ran", (), (run(),)), id="its guard execution is forgotten, its run is not"),
+    pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed"), id="no tick came"),
+    pytest.param(Case("is due: no tick has started it yet; it may start until 2026-11-23T19:00:00Z", "due", now=at(1)), id="the tick is about to come"),
+    pytest.param(Case("is due: no tick has started it yet; it may start until 2026-11-23T19:00:00Z", "due", now=at(60)), id="its deadline is now"),
+    pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed", now=at(61)), id="its deadline has passed"),
+    pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed", now=at(31), job=replace(JOB, schedules=(parse_schedule("*/30 * * * *"),))), id="a later time has come: only the newest missed one is made up for"),
+    pytest.param(Case("was not started, for the job is disabled: the schedule rests: enabled = false in the jobs file", "disabled", job=replace(JOB, enabled=False)), id="the job is disabled"),
+    pytest.param(Case("was not started, for the job did not have this schedule then: it has had it since 2026-11-23T18:05:00Z", "no schedule", since=at(5)), id="the job was deployed, or its schedule changed, later"),
+    pytest.param(Case("is forgotten: older than the 90 days that Step Functions keeps", "forgotten", now=SIX + KEPT + timedelta(minutes=1)), id="it is older than the records"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_scheduled_time_is_told_in_one_sentence(case: Case) -> None:
+    facts = Facts(now=case.now, since=case.since, guards={g.name: g for g in case.guards}, runs=case.runs)
+    (entry,) = ledger(case.job, [SIX], facts)
+    assert sentence(entry, ZoneInfo("UTC")) == f"report for 2026-11-23 18:00 UTC {case.says}"
+    assert entry.outcome == case.outcome
+
+
+def entries(times: list[datetime], guards: list[Record], runs: list[Record], job: Job = JOB) -> list[Entry]:
+    """The ledger of a day long after."""
+    facts = Facts(now=at(600), since=at(-6000), guards={g.name: g for g in guards}, runs=tuple(runs))
+    return ledger(job, times, facts)
+
+
+def test_a_repetition_by_hand_stands_behind_the_time_it_repeats() -> None:
+    again = repetition_name("report", SIX, 1)
+    failed = run("FAILED", error="BatchGuard.TaskFailed", cause="exit 1")
+    told = entries(
+        [SIX],
+        [started(), started("run-000043", name=again, began=60)],
+        [failed, run(number=43, began=60, ended=70, by=again)],
+    )
+    assert [(e.outcome, e.run, e.by_hand) for e in told] == [
+        ("failed", "run-000042", False),
+        ("ran", "run-000043", True),
+    ]
+    assert (
+        sentence(told[1], ZoneInfo("Asia/Tokyo"))
+        == "report for 2026-11-24 03:00 JST ran by hand as run-000043 and succeeded after 10 min"
+    )
+
+
+def test_a_repetition_that_was_refused_is_told_too() -> None:
+    again = repetition_name("report", SIX, 1)
+    told = entries([SIX], [started(), refused("AlreadyRunning", BUSY, name=again)], [run("RUNNING")])
+    assert [(e.outcome, e.by_hand) for e in told] == [("running", False), ("skipped", True)]
+
+
+BY_WHOM = [
+    pytest.param("report-by-hand-0a1b2c3d4e5f", None, True, id="a person started it now"),
+    pytest.param("0f8fad5b-d9cb-469f-a165-70867728950e", None, True, id="a person started it in the console"),
+    pytest.param("report-20261123T0900Z", at(-540), False, id="a time that is no longer in the schedule"),
+    pytest.param("other-20261123T0900Z", at(-540), True, id="another job's name"),
+    pytest.param("report-after-run-000041-1", at(-540), False, id="it waited, for a scheduled time before the window"),
+    pytest.param("report-after-run-000041-1", at(-540.7), True, id="it waited, and a person started it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("by", "for_", "by_hand"), BY_WHOM)
+def test_a_run_that_no_time_in_the_window_asked_for_has_a_line_of_its_own(
+    by: str, for_: datetime | None, by_hand: bool
+) -> None:
+    told = entries([SIX], [started()], [run(), run(number=41, began=-540, ended=-530, by=by, for_=for_)])
+    assert [(e.run, e.by_hand) for e in told] == [("run-000041", by_hand), ("run-000042", False)]
+    assert told[0].late is None
+
+
+def test_a_keepalive_is_no_line_of_the_ledger() -> None:
+    kept = run(number=41, by="report-keepalive-202611", for_=at(-900), input={"keepalive": True})
+    assert [e.run for e in entries([SIX], [started()], [kept, run()])] == ["run-000042"]
+
+
+def test_times_come_in_order_and_once() -> None:
+    missed = entries([at(60), SIX, at(60)], [], [])
+    assert [e.scheduled for e in missed] == [SIX, at(60)]
+
+
+KINDS = st.sampled_from(["ran", "skipped", "queued", "repeated", "nothing"])
+
+
+@given(st.lists(KINDS, max_size=12), st.integers(min_value=0, max_value=3))
+def test_every_time_has_one_line_and_every_run_too(kinds: list[str], by_hand: int) -> None:
+    """Whatever happened: no time is told twice, no run is lost, and none is told twice."""
+    times, guards, runs = [at(60 * hour) for hour in range(len(kinds))], [], []
+    for number, (kind, time) in enumerate(zip(kinds, times, strict=True), start=1):
+        name = execution_name("report", time)
+        if kind in {"ran", "repeated"}:
+            who = name if kind == "ran" else repetition_name("report", time, 1)
+            guards.append(started(f"run-{number:06d}", name=who))
+            runs.append(run(number=number, by=who, for_=time))
+        elif kind == "skipped":
+            guards.append(refused("AlreadyRunning", BUSY, name=name))
+        elif kind == "queued":
+            waiter = f"report-after-run-{number - 1:06d}-1"
+            guards.append(guard(name=name, output={"outcome": "queued", "waiter": waiter}))
+            guards.append(started(f"run-{number:06d}", name=waiter))
+            runs.append(run(number=number, by=waiter, for_=time))
+    runs += [run(number=100 + n, by="report-by-hand-0a1b2c3d4e5f", for_=at(1.5)) for n in range(by_hand)]
+    told = entries(times, guards, runs)
+    assert [entry.scheduled for entry in told if not entry.by_hand] == times
+    assert sorted(entry.run for entry in told if entry.run) == sorted(each.name for each in runs)
+    assert sum(entry.by_hand for entry in told) == by_hand + kinds.count("repeated")
+
+
+def test_the_name_of_a_repetition_is_read_back() -> None:
+    assert repetition_name("report", SIX, 12) == "report-20261123T1800Z-by-hand-12"
+    assert repeated_time("report", "report-20261123T1800Z-by-hand-12") == SIX
+    for other in (
+        "report-20261123T1800Z",
+        "other-20261123T1800Z-by-hand-1",
+        "report-by-hand-1",
+        "report-20261123T1800Z-by-hand-0",
+    ):
+        assert repeated_time("report", other) is None
+    assert execution_name("report", SIX) == NAME
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h 0 min"), (172_799, "47 h 59 min"), (172_800, "2 d 0 h"), (-1, "0 s")],
+)  # fmt: skip
+def test_a_length_is_said_in_two_units_at_most(seconds: int, said: str) -> None:
+    assert length(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        pytest.param(70, ["2026-11-23 18:00 UTC  ✗ skipped", "    run-000041 has been running"], id="a narrow terminal"),
+        pytest.param(None, ["2026-11-23 18:00 UTC  ✗ skipped                      run-000041 has been running"], id="a pipe"),
+    ],
+)  # fmt: skip
+def test_history_gives_a_reason_a_line_of_its_own_where_it_does_not_fit(width: int | None, said: list[str]) -> None:
+    entry = Entry(job="report", scheduled=SIX, outcome="skipped", reason="run-000041 has been running")
+    head, *rest = lines([entry], ZoneInfo("UTC"), width)
+    assert head.split() == ["scheduled", "outcome", "started", "run", "took", "reason"]
+    assert rest == said

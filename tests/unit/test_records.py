@@ -1,0 +1,138 @@
+"""Reading the ledger's facts: as few calls as it takes, and at a pace that leaves the guard its quota."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chalicelib.config.jobs import Ecs, Job
+from chalicelib.decide.facts import CantTell
+from chalicelib.decide.schedule import parse_schedule
+from chalicelib.read.record import recorded_as
+from guardctl.records import FREELY, PER_SECOND, Reader
+
+NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
+JOB = Job(
+    name="report",
+    ecs=Ecs(cluster="batch", task_definition="report", container="app"),
+    schedules=(parse_schedule("0 * * * *"),),
+)
+
+
+class Missing(Exception):
+    """ExecutionDoesNotExist."""
+
+
+@dataclass
+class World:
+    """A stage whose guard execution for every hour started the run of that hour; it counts what it is asked."""
+
+    since: datetime = NOW - timedelta(days=400)
+    page_size: int = 100
+    first_hours_ago: int = 60 * 24
+    described: list[str] = field(default_factory=list)
+    pages: int = 0
+    name: str = "dev"
+    shows_guards: bool = True
+    recorded: str = recorded_as(JOB)
+    exceptions: Any = field(default_factory=lambda: SimpleNamespace(ExecutionDoesNotExist=Missing))
+
+    @property
+    def stepfunctions(self) -> Any:
+        return self
+
+    @property
+    def ssm(self) -> Any:
+        return self
+
+    def machine(self, job: str) -> str:
+        return f"arn:aws:states:us-east-1:1:stateMachine:batch-guard-dev-{job}"
+
+    def guard_execution(self, name: str) -> str:
+        return f"arn:aws:states:us-east-1:1:execution:batch-guard-dev:{name}"
+
+    def run(self, job: str, name: str) -> str:
+        return f"arn:aws:states:us-east-1:1:execution:batch-guard-dev-{job}:{name}"
+
+    def get_parameter(self, Name: str) -> Any:  # noqa: N803 (as boto3 has it)
+        return {"Parameter": {"Value": self.recorded, "LastModifiedDate": self.since}}
+
+    def list_executions(self, **asked: Any) -> Any:
+        """Newest first; run 1 was the oldest hour's."""
+        self.pages += 1
+        first = int(asked.get("nextToken", 0))
+        hours = range(first, min(first + self.page_size, self.first_hours_ago))
+        more = {"nextToken": str(hours.stop)} if hours.stop < self.first_hours_ago else {}
+        return {"executions": [self._run(hour) for hour in hours], **more}
+
+    def describe_execution(self, executionArn: str) -> Any:  # noqa: N803 (as boto3 has it)
+        name = executionArn.rpartition(":")[2]
+        self.described.append(name)
+        if not self.shows_guards:
+            raise Missing
+        try:
+            time = datetime.strptime(name, "report-%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+        except ValueError:
+            raise Missing from None
+        hour = (NOW - time) // timedelta(hours=1)
+        output = f'{{"outcome": "started", "run": "run-{self.first_hours_ago - hour:06d}"}}'
+        ended = time + timedelta(seconds=2)
+        return {"name": name, "status": "SUCCEEDED", "startDate": time, "stopDate": ended, "output": output}
+
+    def _run(self, hours_ago: int) -> Any:
+        began = NOW.replace(minute=0) - timedelta(hours=hours_ago)
+        name = f"run-{self.first_hours_ago - hours_ago:06d}"
+        about = {"executionArn": self.run("report", name), "name": name, "status": "SUCCEEDED"}
+        return {**about, "startDate": began, "stopDate": began + timedelta(minutes=5)}
+
+
+def read(world: World, hours: float, limit: int = 10_000) -> tuple[list[Any], int, list[float]]:
+    """The entries of the last hours, how many times were left out, and how long it paused in between."""
+    pauses: list[float] = []
+    reader = Reader(world, sleep=pauses.append)  # type: ignore[arg-type]  # a stage as far as it is asked
+    entries, left_out = reader.entries(JOB, NOW - timedelta(hours=hours), NOW, limit=limit)
+    return entries, left_out, pauses
+
+
+def test_a_run_that_succeeded_is_not_described_besides_its_guard_execution() -> None:
+    world = World()
+    entries, left_out, pauses = read(world, hours=24)
+    assert [(entry.outcome, entry.duration) for entry in entries] == [("ran", timedelta(minutes=5))] * 24
+    assert len(world.described) == 24
+    assert (world.pages, left_out, pauses) == (1, 0, [])
+
+
+def test_older_pages_are_read_until_they_are_older_than_the_window() -> None:
+    world = World(page_size=10)
+    assert len(read(world, hours=24)[0]) == 24
+    assert world.pages == 3
+
+
+def test_only_the_newest_times_are_looked_up_and_the_rest_is_counted() -> None:
+    world = World()
+    entries, left_out, _ = read(world, hours=24, limit=5)
+    assert [entry.scheduled.hour for entry in entries] == [14, 15, 16, 17, 18]
+    assert (left_out, len(world.described)) == (19, 5)
+
+
+def test_a_long_history_is_read_at_a_pace() -> None:
+    world = World()
+    entries, _, pauses = read(world, hours=24 * 30)
+    assert len(entries) == 720
+    asked_slowly = len(world.described) - FREELY
+    assert sum(pauses) == pytest.approx(asked_slowly / PER_SECOND, abs=2)
+
+
+def test_a_record_of_another_version_is_not_guessed_at() -> None:
+    with pytest.raises(CantTell, match="recorded schedule of report can't be read by this checkout"):
+        read(World(recorded="0 * * * *"), hours=24)
+
+
+def test_times_before_the_schedule_have_no_line() -> None:
+    world = World(since=NOW - timedelta(hours=3), first_hours_ago=0, shows_guards=False)
+    entries, _, _ = read(world, hours=24)
+    assert [(entry.scheduled.hour, entry.outcome) for entry in entries] == [(16, "missed"), (17, "missed"), (18, "due")]

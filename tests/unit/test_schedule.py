@@ -1,0 +1,504 @@
+"""Schedules: what is read, what is refused and why, and what is due, against the calendar and the clock."""
+
+import calendar
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.config.jobs import Ecs, Job
+from chalicelib.decide.expressions import local_times
+from chalicelib.decide.schedule import (
+    Due,
+    Schedule,
+    ScheduleRefused,
+    between,
+    due,
+    execution_name,
+    keepalives,
+    latest,
+    parse_execution_name,
+    parse_schedule,
+    upcoming,
+)
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+TUESDAY = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+# The same examples each time: a failure is a change of the code, never luck.
+deterministic = settings(derandomize=True, deadline=None, database=None)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def shown(times: list[datetime]) -> list[str]:
+    return [f"{time:%Y-%m-%dT%H:%M}" for time in times]
+
+
+# --- expressions ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "next_two"),
+    [
+        pytest.param("cron(0 3 * * ? *)", ["2026-11-25T03:00", "2026-11-26T03:00"], id="every day"),
+        pytest.param("cron(0 3 ? * 2-6 *)", ["2026-11-25T03:00", "2026-11-26T03:00"], id="2-6 is Monday to Friday"),
+        pytest.param("cron(0 3 ? * 1 *)", ["2026-11-29T03:00", "2026-12-06T03:00"], id="1 is Sunday"),
+        pytest.param("cron(0 3 ? * 7 *)", ["2026-11-28T03:00", "2026-12-05T03:00"], id="7 is Saturday"),
+        pytest.param("cron(0 3 ? * L *)", ["2026-11-28T03:00", "2026-12-05T03:00"], id="L is the week's last day"),
+        pytest.param("cron(0 3 ? * sun *)", ["2026-11-29T03:00", "2026-12-06T03:00"], id="names in lower case"),
+        pytest.param("cron(0 3 ? * 2/2 *)", ["2026-11-25T03:00", "2026-11-27T03:00"], id="2/2 does not reach Sunday"),
+        pytest.param("cron(0 3 ? * 6L *)", ["2026-11-27T03:00", "2026-12-25T03:00"], id="the last Friday"),
+        pytest.param("cron(0 3 ? * 3#2 *)", ["2026-12-08T03:00", "2027-01-12T03:00"], id="the second Tuesday"),
+        pytest.param("cron(0 3 L * ? *)", ["2026-11-30T03:00", "2026-12-31T03:00"], id="the month's last day"),
+        pytest.param("cron(0 3 LW * ? *)", ["2026-11-30T03:00", "2026-12-31T03:00"], id="the month's last weekday"),
+        pytest.param("cron(0/20 8 * * ? *)", ["2026-11-24T08:20", "2026-11-24T08:40"], id="0/20 is every 20 minutes"),
+        pytest.param("cron(0 3 1 1 ? 2030-2032/2)", ["2030-01-01T03:00", "2032-01-01T03:00"], id="every other year"),
+        pytest.param("cron(0 3 1 1 ? 2020,2199)", ["2199-01-01T03:00"], id="a year that is over, and a far one"),
+        pytest.param("cron(0 3 1 1 ? 2020)", [], id="only a year that is over"),
+        pytest.param("  cron(0 3 * * ? *) ", ["2026-11-25T03:00", "2026-11-26T03:00"], id="spaces around it"),
+        pytest.param("0 3 * * *", ["2026-11-25T03:00", "2026-11-26T03:00"], id="five-field cron"),
+        pytest.param("0 3 * * 1", ["2026-11-30T03:00", "2026-12-07T03:00"], id="five-field cron: 1 is Monday"),
+        pytest.param("0 3 * * 7", ["2026-11-29T03:00", "2026-12-06T03:00"], id="five-field cron: 7 is Sunday too"),
+        pytest.param("0 3 27 * 4", ["2026-11-26T03:00", "2026-11-27T03:00"], id="five-field cron: either day will do"),
+        pytest.param("0 0 29 2 *", ["2028-02-29T00:00", "2032-02-29T00:00"], id="the 29th of February"),
+        pytest.param("rate(1 minute)", ["2026-11-24T08:01", "2026-11-24T08:02"], id="every minute"),
+        pytest.param("rate(7 hours)", ["2026-11-24T13:00", "2026-11-24T20:00"], id="every 7 hours since 1970"),
+        pytest.param("rate(1 day)", ["2026-11-25T00:00", "2026-11-26T00:00"], id="a day begins at midnight UTC"),
+    ],
+)
+def test_reads(expression: str, next_two: list[str]) -> None:
+    assert shown(upcoming([parse_schedule(expression)], "UTC", TUESDAY, limit=2)) == next_two
+
+
+@pytest.mark.parametrize(
+    ("expression", "wrong", "right"),
+    [
+        pytest.param("rate(1 minutes)", "singular and plural", '"rate(1 minute)"', id="one in the plural"),
+        pytest.param("rate(5 minute)", "singular and plural", '"rate(5 minutes)"', id="five in the singular"),
+        pytest.param("rate(0 minutes)", "not a rate", "whole number", id="nothing between"),
+        pytest.param("rate(90s)", "not a rate", '"rate(15 minutes)"', id="a duration in a rate"),
+        pytest.param("rate(366 days)", "longer than a year", "dates", id="a rate longer than a year"),
+        pytest.param("@daily", "alias", '"0 0 * * *"', id="a known alias"),
+        pytest.param("@reboot", "alias", "five-field", id="an alias without a time"),
+        pytest.param("at(2026-12-24T18:00:00)", "only once", "by hand", id="a single time"),
+        pytest.param("0 0 3 * * *", "seconds", '"0 3 * * *"', id="six fields without cron()"),
+        pytest.param("0 3 * *", "not a schedule", "five-field", id="four fields"),
+        pytest.param("", "not a schedule", "five-field", id="nothing"),
+        pytest.param("every day", "not a schedule", "five-field", id="words"),
+        pytest.param("cron(0 3 * * *)", "5 fields", "six", id="five fields in cron()"),
+        pytest.param("cron(0 3 * * ? *", "not a schedule|seconds", "cron", id="no closing bracket"),
+        pytest.param("cron(0 3 * * * *)", "no ?", "exactly one", id="no question mark"),
+        pytest.param("cron(0 3 ? * ? *)", "has ?", "exactly one", id="two question marks"),
+        pytest.param("0 3 ? * *", "day-of-month", "1-31", id="a question mark in five-field cron"),
+        pytest.param("cron(0 3 15W * ? *)", "nearest weekday", "LW", id="the nearest weekday"),
+        pytest.param("cron(0 3 L-3 * ? *)", "end of the month", "L for", id="three days before the last"),
+        pytest.param("cron(0 3 ? * 0 *)", "out of range", "1-7", id="day 0, which is cron's"),
+        pytest.param("cron(0 3 ? * FRI-MON *)", "backwards", "two ranges", id="over the end of the week"),
+        pytest.param("cron(0 3 ? * 2#6 *)", "not understood", "1-7", id="the sixth Monday"),
+        pytest.param("cron(0 3 ? * 2/0 *)", "not understood", "1-7", id="a step of nothing"),
+        pytest.param("cron(0 3 * * ? 1969)", "out of range", "1970-2199", id="a year before 1970"),
+        pytest.param("60 3 * * *", 'minute "60"', "0-59", id="minute 60"),
+        pytest.param("0 24 * * *", 'hour "24"', "0-23", id="hour 24"),
+        pytest.param("0 3 0 * *", 'day-of-month "0"', "1-31", id="day 0 of a month"),
+        pytest.param("0 3 * 13 *", 'month "13"', "1-12", id="month 13"),
+        pytest.param("0 3 * * 8", 'day-of-week "8"', "0-7", id="day 8 of a week"),
+        pytest.param("*/90 * * * *", "does not fit", '"rate(90 minutes)"', id="every 90 minutes"),
+        pytest.param("0 */36 * * *", "does not fit", '"rate(36 hours)"', id="every 36 hours"),
+        pytest.param("5-5/2 * * * *", "nowhere to go", '"5"', id="a step from a minute to itself"),
+        pytest.param("0 3 30 2 *", "never happens", "day", id="the 30th of February"),
+        pytest.param("cron(0 3 29 2 ? 2027)", "never happens", "year", id="a leap day in no leap year"),
+        pytest.param("0 0 */28 2 1#2", "never happens", "day", id="a second Monday on the 29th"),
+        pytest.param("0 3 * * *" + " " * 9 + ",1" * 256, "characters", "list", id="longer than AWS takes"),
+    ],
+)
+def test_refuses(expression: str, wrong: str, right: str) -> None:
+    with pytest.raises(ScheduleRefused) as refused:
+        parse_schedule(expression)
+    assert any(each in refused.value.wrong for each in wrong.split("|"))
+    assert right in refused.value.right
+    assert str(refused.value) == f"{refused.value.wrong}; {refused.value.right}"
+
+
+@deterministic
+@given(st.text(alphabet="0123459*/,-?LW# MONcrate()minutesdays", max_size=24))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for expression in (text, f"cron({text})", f"rate({text})", f"0 0 {text}", f"cron(0 0 {text})"):
+        try:
+            schedule = parse_schedule(expression)
+        except ScheduleRefused:
+            continue
+        assert schedule.every or any(local_times(schedule, datetime(2000, 1, 1), backward=False))  # noqa: DTZ001
+
+
+def refusal(expression: str) -> str:
+    """What is wrong with it; nothing if it is read."""
+    try:
+        parse_schedule(expression)
+    except ScheduleRefused as refused:
+        return refused.wrong
+    return ""
+
+
+# --- days, against the calendar ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Field:
+    """A cron field, and which values it stands for."""
+
+    text: str
+    holds: Callable[[datetime], bool]
+
+
+def _last(day: datetime) -> int:
+    return calendar.monthrange(day.year, day.month)[1]
+
+
+def _is_last_weekday(day: datetime) -> bool:
+    later = [day.replace(day=n) for n in range(day.day + 1, _last(day) + 1)]
+    return day.isoweekday() <= 5 and not any(each.isoweekday() <= 5 for each in later)
+
+
+def _numbers(low: int, high: int, read: Callable[[datetime], int]) -> st.SearchStrategy[Field]:
+    number = st.integers(low, high)
+    pairs = st.tuples(number, number).filter(lambda pair: pair[0] < pair[1])
+    step = st.integers(1, 6)
+    return st.one_of(
+        st.lists(number, min_size=1, max_size=4).map(lambda ns: Field(",".join(map(str, ns)), lambda t: read(t) in ns)),
+        pairs.map(lambda p: Field(f"{p[0]}-{p[1]}", lambda t: p[0] <= read(t) <= p[1])),
+        step.map(lambda s: Field(f"*/{s}", lambda t: (read(t) - low) % s == 0)),
+        st.tuples(number, step).map(
+            lambda p: Field(f"{p[0]}/{p[1]}", lambda t: read(t) >= p[0] and (read(t) - p[0]) % p[1] == 0)
+        ),
+        st.tuples(pairs, step).map(
+            lambda p: Field(
+                f"{p[0][0]}-{p[0][1]}/{p[1]}",
+                lambda t: p[0][0] <= read(t) <= p[0][1] and (read(t) - p[0][0]) % p[1] == 0,
+            )
+        ),
+    )
+
+
+def aws_weekday(time: datetime) -> int:
+    return time.isoweekday() % 7 + 1
+
+
+EVERY = Field("*", lambda _: True)
+MINUTES = _numbers(0, 59, lambda t: t.minute) | st.just(EVERY)
+HOURS = _numbers(0, 23, lambda t: t.hour) | st.just(EVERY)
+MONTHS = _numbers(1, 12, lambda t: t.month) | st.just(EVERY)
+DAYS = _numbers(1, 28, lambda t: t.day)
+AWS_DAYS = st.one_of(
+    DAYS.filter(lambda field: "/" not in field.text),  # its step would end at 28
+    st.just(EVERY),
+    st.just(Field("L", lambda t: t.day == _last(t))),
+    st.just(Field("LW", _is_last_weekday)),
+    st.integers(29, 31).map(lambda n: Field(f"1,{n}", lambda t: t.day in {1, n})),
+)
+AWS_WEEKDAYS = st.one_of(
+    _numbers(1, 7, aws_weekday),
+    st.just(EVERY),
+    st.integers(1, 7).map(lambda n: Field(f"{n}L", lambda t: aws_weekday(t) == n and t.day + 7 > _last(t))),
+    st.tuples(st.integers(1, 7), st.integers(1, 5)).map(
+        lambda p: Field(f"{p[0]}#{p[1]}", lambda t: aws_weekday(t) == p[0] and (t.day + 6) // 7 == p[1])
+    ),
+)
+CRON_WEEKDAYS = _numbers(0, 6, lambda t: t.isoweekday() % 7).filter(lambda f: "*" not in f.text and "/" not in f.text)
+
+
+@deterministic
+@given(MONTHS, AWS_DAYS, AWS_WEEKDAYS, st.booleans(), st.sampled_from(["*", "2027", "2026,2028", "2027-2199"]))
+def test_eventbridge_days_are_the_calendars(month: Field, day: Field, week: Field, by_week: bool, years: str) -> None:
+    field = week if by_week else day
+    days = f"? {month.text} {week.text}" if by_week else f"{day.text} {month.text} ?"
+    start = utc("2026-01-01T00:00")
+    expected = [
+        time
+        for n in range(1, 3 * 365)
+        if (time := start + n * DAY)
+        and month.holds(time)
+        and field.holds(time)
+        and time.year in {"*": range(9999), "2027": [2027], "2026,2028": [2026, 2028]}.get(years, range(2027, 2200))
+    ]
+    expression = f"cron(0 0 {days} {years})"
+    if refusal(expression):
+        assert "never happens" in refusal(expression)
+        assert expected == []
+        return
+    schedule = parse_schedule(expression)
+    assert between([schedule], "UTC", start, start + (3 * 365 - 1) * DAY) == expected
+
+
+@deterministic
+@given(MONTHS, DAYS.filter(lambda field: "/" not in field.text), CRON_WEEKDAYS)
+def test_in_five_fields_either_day_will_do(month: Field, day: Field, week: Field) -> None:
+    start = utc("2026-01-01T00:00")
+    times = [start + n * DAY for n in range(1, 800)]
+    expected = [time for time in times if month.holds(time) and (day.holds(time) or week.holds(time))]
+    schedule = parse_schedule(f"0 0 {day.text} {month.text} {week.text}")
+    assert between([schedule], "UTC", start, times[-1]) == expected
+
+
+# --- time zones, against zoneinfo -------------------------------------------------------------------------
+
+
+@cache
+def transitions() -> dict[str, tuple[datetime, ...]]:
+    """Every zone that changed its offset in ten years, with the minutes in which it did.
+
+    Zones that changed in the same minutes by the same amounts are one clock; one name stands for them.
+    """
+    start, weeks = utc("2016-11-24T00:00"), 523
+    found: dict[object, tuple[str, tuple[datetime, ...]]] = {}
+    for name in sorted(available_timezones()):
+        zone = ZoneInfo(name)
+        ends = [start + n * 7 * DAY for n in range(weeks)]
+        offsets = [end.astimezone(zone).utcoffset() for end in ends]
+        changes = []
+        for n in range(weeks - 1):
+            if offsets[n] != offsets[n + 1]:
+                low, high = ends[n], ends[n + 1]
+                while high - low > MINUTE:
+                    middle = low + (high - low) // (2 * MINUTE) * MINUTE
+                    low, high = (middle, high) if middle.astimezone(zone).utcoffset() == offsets[n] else (low, middle)
+                changes.append(high)
+        if changes:
+            found.setdefault((*changes, *offsets), (name, tuple(changes)))
+    return dict(found.values())
+
+
+def read_by_clock(zone: str, start: datetime, end: datetime, step: timedelta) -> list[tuple[datetime, datetime]]:
+    """The instants after start up to end, each with what the clock shows; without what it shows again."""
+    steps = range(1, (end - start) // step + 1)
+    read = [(start + n * step, (start + n * step).astimezone(ZoneInfo(zone))) for n in steps]
+    return [(time, local) for time, local in read if local.fold == 0]
+
+
+def test_the_zones_are_many() -> None:
+    assert len(transitions()) > 50
+    assert {"America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"} <= available_timezones()
+
+
+def test_every_change_of_offset_in_ten_years() -> None:
+    quarters, two = parse_schedule("*/15 * * * *"), parse_schedule("cron(30 1,2 * * ? *)")
+    for zone, changes in transitions().items():
+        for change in changes:
+            hour = change.replace(minute=0)  # Casey's clock has changed at a minute past midnight
+            start, end = hour - 8 * HOUR, hour + 8 * HOUR
+            expected = read_by_clock(zone, start, end, 15 * MINUTE)
+            assert between([quarters], zone, start, end) == [time for time, _ in expected], (zone, change)
+            expected = [(t, local) for t, local in expected if local.hour in {1, 2} and local.minute == 30]
+            assert between([two], zone, start, end) == [time for time, _ in expected], (zone, change)
+
+
+WINDOWS = st.deferred(
+    lambda: st.sampled_from([(zone, change) for zone, changes in transitions().items() for change in changes])
+)
+
+
+@deterministic
+@given(WINDOWS, MINUTES, HOURS, AWS_WEEKDAYS, st.integers(-3000, 3000), st.integers(0, 2 * 24 * 60))
+def test_every_time_is_what_the_clock_shows(
+    window: tuple[str, datetime], minute: Field, hour: Field, week: Field, offset: int, length: int
+) -> None:
+    zone, change = window
+    start = change + offset * MINUTE
+    end = start + length * MINUTE
+    schedule = parse_schedule(f"cron({minute.text} {hour.text} ? * {week.text} *)")
+    expected = [
+        time
+        for time, local in read_by_clock(zone, start, end, MINUTE)
+        if minute.holds(local) and hour.holds(local) and week.holds(local)
+    ]
+    assert between([schedule], zone, start, end) == expected
+    assert upcoming([schedule], zone, start, limit=len(expected)) == expected
+
+
+SCHEDULES = st.lists(
+    st.one_of(
+        st.tuples(MINUTES, HOURS).map(lambda f: f"cron({f[0].text} {f[1].text} * * ? *)"),
+        st.sampled_from(["rate(7 minutes)", "rate(1 day)", "0 3 1 1 *", "cron(59 23 31 12 ? 2020-2021)"]),
+    ).map(parse_schedule),
+    max_size=3,
+)
+
+
+@deterministic
+@given(WINDOWS, SCHEDULES, st.integers(-200_000, 200_000), st.integers(0, 24 * 3600))
+def test_latest_is_the_last_of_between(
+    window: tuple[str, datetime], schedules: list[Schedule], offset: int, within: int
+) -> None:
+    zone, change = window
+    now, limit = change + timedelta(seconds=offset), timedelta(seconds=within)
+    times = between(schedules, zone, now - limit - timedelta(seconds=1), now)
+    times = [time for time in times if now - time <= limit]
+    assert latest(schedules, zone, now, within=limit) == (times[-1] if times else None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "expression", "expected"),
+    [
+        pytest.param("America/New_York", "2026-03-08", "30 2 * * *", [], id="the hour that is left out: not at all"),
+        pytest.param("America/New_York", "2026-03-08", "0 3 * * *", ["07:00"], id="the first minute after it"),
+        pytest.param("America/New_York", "2026-11-01", "30 1 * * *", ["05:30"], id="the repeated hour: once"),
+        pytest.param(
+            "America/New_York", "2026-11-01", "*/30 1 * * *", ["05:00", "05:30"], id="every half hour of it: once each"
+        ),
+        pytest.param("Australia/Lord_Howe", "2026-10-03", "15 2 * * *", [], id="half an hour is left out"),
+        pytest.param(
+            "America/New_York", "2026-11-01", "rate(6 hours)", ["06:00", "12:00", "18:00"], id="a rate is UTC"
+        ),
+        pytest.param("Asia/Tokyo", "2026-11-24", "0 3 * * *", ["18:00"], id="no daylight saving"),
+    ],
+)
+def test_daylight_saving(zone: str, day: str, expression: str, expected: list[str]) -> None:
+    start = utc(f"{day}T00:00")
+    times = between([parse_schedule(expression)], zone, start, start + DAY - MINUTE)
+    assert [f"{time:%H:%M}" for time in times] == expected
+
+
+def test_in_the_second_pass_of_a_repeated_hour_all_of_it_has_happened() -> None:
+    # New York's clock shows 01:10 for the second time; 01:50 was 20 minutes ago.
+    now = utc("2026-11-01T06:10")
+    assert latest([parse_schedule("50 1 * * *")], "America/New_York", now, within=HOUR) == utc("2026-11-01T05:50")
+
+
+def test_the_last_minute_of_a_year_that_is_over() -> None:
+    now = utc("2026-01-01T00:10")
+    assert latest([parse_schedule("cron(* * * * ? 2024-2025)")], "UTC", now, within=HOUR) == utc("2025-12-31T23:59")
+
+
+def test_several_schedules_are_merged_and_a_shared_time_comes_once() -> None:
+    schedules = [parse_schedule("0 */6 * * *"), parse_schedule("rate(12 hours)"), parse_schedule("30 12 * * *")]
+    times = between(schedules, "UTC", utc("2026-11-24T00:00"), utc("2026-11-25T00:00"))
+    assert [f"{time:%H:%M}" for time in times] == ["06:00", "12:00", "12:30", "18:00", "00:00"]
+
+
+def test_no_schedule_is_never() -> None:
+    assert latest([], "UTC", TUESDAY, within=DAY) is None
+    assert upcoming([], "UTC", TUESDAY, limit=3) == []
+
+
+# --- due --------------------------------------------------------------------------------------------------
+
+NIGHTLY = Job(
+    name="nightly-report",
+    ecs=Ecs(cluster="batch", task_definition="report", container="app", subnets=("subnet-0",)),
+    schedules=(parse_schedule("cron(0 3 * * ? *)"),),
+    timezone="Asia/Tokyo",
+    start_deadline=3_600,
+)
+AT = utc("2026-11-23T18:00")  # 03:00 in Tokyo
+OFTEN = replace(NIGHTLY, schedules=(parse_schedule("rate(15 minutes)"),))
+
+
+@pytest.mark.parametrize(
+    ("job", "now", "expected"),
+    [
+        pytest.param(NIGHTLY, AT - MINUTE, None, id="a minute early: not yet"),
+        pytest.param(NIGHTLY, AT, AT, id="in its minute"),
+        pytest.param(NIGHTLY, AT + timedelta(seconds=59), AT, id="later in its minute"),
+        pytest.param(NIGHTLY, AT + 59 * MINUTE, AT, id="late, before the deadline"),
+        pytest.param(NIGHTLY, AT + HOUR, AT, id="at the deadline"),
+        pytest.param(NIGHTLY, AT + HOUR + timedelta(seconds=1), None, id="past the deadline: given up"),
+        pytest.param(replace(NIGHTLY, start_deadline=86_400), AT + DAY - MINUTE, AT, id="a deadline of a whole day"),
+        pytest.param(replace(NIGHTLY, enabled=False), AT, None, id="a job that is not enabled"),
+        pytest.param(replace(NIGHTLY, schedules=()), AT, None, id="a job without a schedule"),
+        pytest.param(OFTEN, AT + 46 * MINUTE, AT + 45 * MINUTE, id="of three that were missed, the most recent"),
+        pytest.param(
+            replace(NIGHTLY, schedules=(*NIGHTLY.schedules, *OFTEN.schedules)),
+            AT + 16 * MINUTE,
+            AT + 15 * MINUTE,
+            id="of two schedules, the most recent time",
+        ),
+    ],
+)
+def test_due(job: Job, now: datetime, expected: datetime | None) -> None:
+    assert [each.scheduled_at for each in due([job], now)] == ([expected] if expected else [])
+
+
+def test_due_says_by_when_and_how_late() -> None:
+    assert due([NIGHTLY, OFTEN], AT + MINUTE) == (
+        Due("nightly-report", AT, "nightly-report-20261123T1800Z", AT + HOUR, MINUTE),
+        Due("nightly-report", AT, "nightly-report-20261123T1800Z", AT + HOUR, MINUTE),
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "names"),
+    [
+        pytest.param("2026-12-01T00:06", [], id="not in the first minutes, which are busy"),
+        pytest.param("2026-12-01T00:07", ["nightly-report-keepalive-202612"], id="from then on"),
+        pytest.param("2026-12-01T23:59", ["nightly-report-keepalive-202612"], id="all day"),
+        pytest.param("2026-12-02T00:00", [], id="on no other day"),
+    ],
+)
+def test_keepalives_on_the_first_of_the_month(now: str, names: list[str]) -> None:
+    job = replace(NIGHTLY, enabled=False, schedules=())
+    found = keepalives([job], utc(now))
+    assert [each.name for each in found] == names
+    assert all(each.keepalive and each.scheduled_at == utc("2026-12-01T00:07") for each in found)
+    assert keepalives([job], utc(now).astimezone(ZoneInfo("Asia/Tokyo"))) == found
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+JOB_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
+MINUTES_EVER = st.integers(-50_000_000, 4_000_000_000).map(lambda n: utc("1970-01-01T00:00") + n * MINUTE)
+
+
+@deterministic
+@given(JOB_NAMES, MINUTES_EVER)
+def test_names_round_trip(job: str, time: datetime) -> None:
+    assert parse_execution_name(execution_name(job, time)) == (job, time)
+    assert execution_name(job, time.astimezone(ZoneInfo("Asia/Tokyo"))) == execution_name(job, time)
+
+
+@deterministic
+@given(JOB_NAMES, JOB_NAMES, MINUTES_EVER, MINUTES_EVER)
+def test_different_starts_have_different_names(one: str, other: str, time: datetime, later: datetime) -> None:
+    same = (one, time) == (other, later)
+    assert (execution_name(one, time) == execution_name(other, later)) is same
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("run-000042", id="a run"),
+        pytest.param("nightly-report", id="a job"),
+        pytest.param("nightly-after-run-000042-1", id="a start that waits"),
+        pytest.param("nightly-keepalive-202612", id="a keepalive"),
+        pytest.param("nightly-20261323T1800Z", id="month 13"),
+        pytest.param("nightly-20261123T1860Z", id="minute 60"),
+        pytest.param("nightly-20261123T180000Z", id="with seconds"),
+        pytest.param("nightly-20261123T1800", id="without a zone"),
+        pytest.param("Nightly-20261123T1800Z", id="upper case"),
+        pytest.param("nightly--20261123T1800Z", id="a double hyphen"),
+        pytest.param("-20261123T1800Z", id="no job"),
+        pytest.param("nightly-20261123T1800Z\n", id="a line end after it"),
+        pytest.param("nightly-٢٠٢٦١١٢٣T١٨٠٠Z", id="digits of another script"),
+    ],
+)
+def test_other_names_are_nobodys(name: str) -> None:
+    assert parse_execution_name(name) is None
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pytest.param(datetime(2026, 11, 23, 18), id="no zone"),  # noqa: DTZ001 the point
+        pytest.param(AT + timedelta(seconds=1), id="seconds"),
+        pytest.param(AT + timedelta(microseconds=1), id="microseconds"),
+    ],
+)
+def test_only_a_whole_minute_with_a_zone_has_a_name(time: datetime) -> None:
+    with pytest.raises(ValueError, match="whole minute with a zone"):
+        execution_name("nightly", time)

@@ -1,0 +1,187 @@
+"""The tick: everything that is due is started, once, side by side, whatever else fails."""
+
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.config import jobs
+from chalicelib.read.record import Record, recorded_as
+from chalicelib.trigger import SIDE_BY_SIDE, SomeStartsFailed, Trigger
+
+FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-trigger"
+JUST_AFTER = datetime(2026, 11, 23, 18, 0, 20, tzinfo=UTC)
+HOURS_LATE = datetime(2026, 11, 23, 19, 59, tzinfo=UTC)
+
+FILE = """
+[defaults.ecs]
+cluster = "batch"
+container = "app"
+launch_type = "EC2"
+[jobs.nightly-report]
+schedule = "cron(0 3 * * ? *)"
+timezone = "Asia/Tokyo"
+ecs = { task_definition = "report" }
+[jobs.hourly-import]
+schedule = "rate(1 hour)"
+ecs = { task_definition = "import" }
+[jobs.by-hand]
+ecs = { task_definition = "hand" }
+"""
+
+
+class AlreadyExists(Exception):
+    """Stands for botocore's modelled exception."""
+
+
+@dataclass
+class FakeStepFunctions:
+    """StartExecution in memory: names are taken once; `broken` names fail."""
+
+    taken: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    meet: threading.Barrier | None = None
+
+    class exceptions:  # noqa: N801 (botocore's name)
+        ExecutionAlreadyExists = AlreadyExists
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: N803
+        self.calls.append(name)
+        if self.meet:
+            self.meet.wait(timeout=10)
+        if name in self.broken:
+            raise ConnectionError("no route")
+        if name in self.taken:
+            raise AlreadyExists
+        self.taken[name] = {"machine": stateMachineArn, **json.loads(input)}
+        return {}
+
+
+def trigger(
+    client: FakeStepFunctions,
+    *,
+    file: str = FILE,
+    changed: datetime = JUST_AFTER - timedelta(days=9),
+    recorded: str | None = None,
+) -> Trigger:
+    """All schedules have been as they are since `changed`, or the deployment has recorded another one."""
+    parsed = jobs.parse(file, stage="dev", place="dev.toml")
+
+    def record(job: jobs.Job) -> Record:
+        return Record(recorded_as(job) if recorded is None else recorded, changed)
+
+    return Trigger(parsed, FUNCTION, client, record, set())  # type: ignore[arg-type]  # a fake with the one method used
+
+
+def tick(started: Trigger, now: datetime) -> dict[str, str]:
+    reported: dict[str, str] = {}
+    started.tick(now, lambda due, result: reported.__setitem__(due.name, result))
+    return reported
+
+
+def test_what_is_due_is_started_under_its_scheduled_time() -> None:
+    client = FakeStepFunctions()
+    assert tick(trigger(client), JUST_AFTER) == {
+        "nightly-report-20261123T1800Z": "started",
+        "hourly-import-20261123T1800Z": "started",
+    }
+    assert client.taken["nightly-report-20261123T1800Z"] == {
+        "machine": "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev",
+        "job": "nightly-report",
+        "scheduled_at": "2026-11-23T18:00:00Z",
+        "deadline": "2026-11-23T20:00:00Z",
+    }
+
+
+def test_a_tick_that_comes_again_finds_the_names_taken() -> None:
+    client = FakeStepFunctions()
+    tick(trigger(client), JUST_AFTER)
+    assert set(tick(trigger(client), JUST_AFTER + timedelta(minutes=1)).values()) == {"handled"}
+    assert len(client.taken) == 2
+
+
+def test_a_warm_trigger_does_not_ask_again_for_what_it_knows_to_be_handled() -> None:
+    client = FakeStepFunctions()
+    warm = trigger(client)
+    tick(warm, JUST_AFTER)
+    tick(warm, JUST_AFTER + timedelta(minutes=1))
+    assert len(client.calls) == 2
+
+
+def test_a_late_start_is_made_up_for_until_its_deadline() -> None:
+    client = FakeStepFunctions()
+    assert "nightly-report-20261123T1800Z" in tick(trigger(client), HOURS_LATE)
+    assert tick(trigger(FakeStepFunctions()), HOURS_LATE + timedelta(minutes=2)) == {
+        "hourly-import-20261123T2000Z": "started"
+    }
+
+
+def test_a_schedule_that_changed_after_its_scheduled_time_does_not_start_for_it() -> None:
+    client = FakeStepFunctions()
+    changed = datetime(2026, 11, 23, 18, 2, tzinfo=UTC)
+    results = tick(trigger(client, changed=changed), datetime(2026, 11, 23, 18, 4, tzinfo=UTC))
+    assert set(results.values()) == {"schedule changed since"}
+    assert client.calls == []
+
+
+def test_while_another_schedule_is_recorded_nothing_starts_late() -> None:
+    client = FakeStepFunctions()
+    results = tick(trigger(client, recorded='{"schedule": ["cron(0 4 * * ? *)"]}'), HOURS_LATE)
+    assert set(results.values()) == {"schedule changed since"}
+    assert client.calls == []
+
+
+def test_a_start_in_time_does_not_ask_for_the_record() -> None:
+    started = trigger(FakeStepFunctions())
+
+    def nobody(job: jobs.Job) -> Record:
+        raise AssertionError(f"asked for {job.name}")
+
+    assert len(tick(replace(started, recorded=nobody), JUST_AFTER)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param('"rate(1 hour)"', '"rate(2 hours)"', id="another schedule"),
+        pytest.param('"Asia/Tokyo"', '"Asia/Seoul"', id="another zone"),
+        pytest.param('timezone = "Asia/Tokyo"', 'timezone = "Asia/Tokyo"\nenabled = false', id="enabled or not"),
+    ],
+)
+def test_what_decides_when_a_job_is_due_is_recorded(before: str, after: str) -> None:
+    def records(file: str) -> set[str]:
+        return {recorded_as(job) for job in jobs.parse(file, stage="dev", place="dev.toml").jobs.values()}
+
+    assert records(FILE) != records(FILE.replace(before, after))
+    assert records(FILE) == records(FILE.replace('"batch"', '"another-cluster"')), "the rest is not"
+
+
+def test_one_that_fails_keeps_no_other_from_starting_and_fails_the_whole() -> None:
+    client = FakeStepFunctions(broken={"nightly-report-20261123T1800Z"})
+    failing = trigger(client)
+    with pytest.raises(SomeStartsFailed, match="1 of 2 starts failed: nightly-report-20261123T1800Z: no route"):
+        tick(failing, JUST_AFTER)
+    assert list(client.taken) == ["hourly-import-20261123T1800Z"]
+    client.broken.clear()
+    assert tick(failing, JUST_AFTER) == {"nightly-report-20261123T1800Z": "started"}, "the second try does the rest"
+
+
+def test_many_jobs_due_in_the_same_minute_are_started_side_by_side() -> None:
+    job = '[jobs.j{0}]\nschedule = "rate(1 hour)"\necs = {{ task_definition = "x" }}\n'
+    file = FILE.split("[jobs.", 1)[0] + "".join(job.format(n) for n in range(SIDE_BY_SIDE))
+    client = FakeStepFunctions(meet=threading.Barrier(SIDE_BY_SIDE))  # each waits until all are under way
+    assert len(tick(trigger(client, file=file), JUST_AFTER)) == SIDE_BY_SIDE
+
+
+def test_on_the_first_of_the_month_every_job_is_kept_alive_once() -> None:
+    client = FakeStepFunctions()
+    first = datetime(2026, 12, 1, 0, 30, tzinfo=UTC)
+    assert {n for n in tick(trigger(client), first) if "keepalive" in n} == {
+        f"{job}-keepalive-202612" for job in ("nightly-report", "hourly-import", "by-hand")
+    }
+    assert client.taken["by-hand-keepalive-202612"]["keepalive"] is True
+    assert not any("keepalive" in n for n in tick(trigger(client), datetime(2026, 12, 2, tzinfo=UTC)))

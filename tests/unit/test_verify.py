@@ -1,0 +1,130 @@
+"""The model of ``make verify``: that it is the state machine's own, and that it finds what is there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.verify.__main__ import main
+from lab.verify.asl import Asl
+from lab.verify.explore import Explorer, Scenario
+from lab.verify.machine import KEEPALIVE, SCHEDULE, UNLUCKY
+from lab.verify.mutants import MUTANTS, Mutant
+from lab.verify.ours import Ours
+from lab.verify.report import page, uncaught, violations
+from lab.verify.rivals import Article, LockWithTtl, OldestWins, Rival, TwoLists
+from lab.verify.run import CALM, DOCUMENTED, explorations
+from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN, RUN, SCENARIOS
+from lab.verify.world import JOINED, MANY, OVERLAP, TWO_TASKS, Features
+from lab.verify.world import LOST as NOBODY_RAN
+
+
+def scenario(
+    features: Features, *kinds: str, history: str = NOBODY, aborts: int = 0, rests: int = 0, mishaps: int = MANY
+) -> Scenario:
+    world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, mishaps=mishaps)
+    return Scenario("", kinds, history, world, features)
+
+
+# What together takes every transition that the state machine has.
+TOUR = (
+    scenario(replace(MEET, failures=True), SCHEDULE, SCHEDULE, history=RUN),
+    scenario(LOST, SCHEDULE, SCHEDULE),
+    scenario(replace(MEET, misfits=True), SCHEDULE, SCHEDULE),
+    scenario(MEET, KEEPALIVE, SCHEDULE, rests=2),
+    scenario(MEET, UNLUCKY, SCHEDULE, SCHEDULE),
+    scenario(replace(NOTHING, lost_replies=True, overlap="queue"), SCHEDULE, SCHEDULE, mishaps=1),
+    scenario(replace(NOTHING, lost_replies=True, overlap="replace"), SCHEDULE, SCHEDULE, mishaps=1),
+    scenario(replace(MEET, pauses=True), KEEPALIVE, SCHEDULE),
+)
+
+
+def test_the_steps_of_the_model_are_the_transitions_of_guard_asl_json_and_none_does_wrong() -> None:
+    asl = Asl()
+    for start in TOUR:
+        found = Explorer(Ours(start.features, asl=asl), start).explore()
+        assert (found.complete, found.stories) == (True, {})
+    assert asl.taken == asl.transitions()
+    ends = {name for name, state in asl.states.items() if state["Type"] in {"Succeed", "Fail"}}
+    assert {target for _, _, target in asl.taken} == set(asl.states), "every state is entered"
+    assert not ends & {name for name, _, _ in asl.taken}, "nothing follows an end"
+    assert all("BatchGuard." in asl.error(name) for name in ends if asl.states[name]["Type"] == "Fail")
+
+
+def test_a_task_left_behind_and_one_started_by_hand_are_never_joined() -> None:
+    start = scenario(replace(NOTHING, outsider=True), SCHEDULE, SCHEDULE, history=ORPHAN, aborts=1)
+    assert Explorer(Ours(start.features), start).explore().stories == {}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_one_line_made_wrong_is_caught(mutant: Mutant) -> None:
+    found = Explorer(mutant.protocol(), mutant.scenario).explore(until_fault=True)
+    assert len(found.stories) == 1, "no story catches it"
+
+
+@pytest.mark.parametrize(
+    ("rival", "features", "faults"),
+    [
+        pytest.param(Article, CALM, {NOBODY_RAN}, id="the article's guard: two starts see each other, nobody runs"),
+        pytest.param(OldestWins, CALM, set(), id="oldest wins: nothing goes wrong while lists are never stale"),
+        pytest.param(TwoLists, CALM, {OVERLAP}, id="two lists: a run that starts between them is missed"),
+        pytest.param(LockWithTtl, CALM, {OVERLAP}, id="a lock with a TTL: the run outlives the lock"),
+        pytest.param(Article, DOCUMENTED, {NOBODY_RAN, OVERLAP, TWO_TASKS, JOINED}, id="the article's, as documented"),
+        pytest.param(OldestWins, DOCUMENTED, {NOBODY_RAN, OVERLAP, TWO_TASKS, JOINED}, id="oldest wins, as documented"),
+        pytest.param(TwoLists, DOCUMENTED, {OVERLAP, TWO_TASKS, JOINED}, id="two lists, as documented"),
+        pytest.param(LockWithTtl, DOCUMENTED, {NOBODY_RAN, OVERLAP, TWO_TASKS, JOINED}, id="a TTL, as documented"),
+    ],
+)
+def test_a_rival_does_wrong(rival: type[Rival], features: Features, faults: set[str]) -> None:
+    start = scenario(features, SCHEDULE, SCHEDULE, aborts=features.aborts)
+    assert Explorer(rival(features), start).explore().stories.keys() == faults
+
+
+def test_a_story_tells_every_step() -> None:
+    start = scenario(CALM, SCHEDULE, SCHEDULE)
+    stories = Explorer(Article(CALM), start).explore().stories
+    assert stories[NOBODY_RAN] == [
+        "A starts an execution",
+        "B starts an execution",
+        "A asks which executions are RUNNING: execution 2 → busy",
+        "B asks which executions are RUNNING: execution 1 → busy",
+        "A steps back",
+        "B steps back",
+    ]
+
+
+def test_the_report_names_what_is_wrong() -> None:
+    small = [e for e in explorations() if e.part != "ours" or e.scenario is SCENARIOS[0]]
+    results = {e: e.run() for e in small}
+    assert (violations(results), uncaught(results)) == ([], [])
+    text = page(results)
+    assert all(f"### {name}" in text for name in (Article.name, TwoLists.name, LockWithTtl.name))
+    assert "0 violations" in text
+
+    ours, mutant = small[0], next(e for e in small if e.part == "mutant")
+    swapped = {ours: results[mutant], mutant: results[ours]}
+    assert [e for e, _ in violations(swapped)] == [ours]
+    assert uncaught(swapped) == [mutant.protocol]
+    assert "**Not caught.**" in page({**results, **swapped})
+
+
+def test_the_scenarios_cover_what_the_page_promises() -> None:
+    sizes = {(len(s.starts), s.history == NOBODY) for s in SCENARIOS}
+    assert sizes == {(number, empty) for number in (2, 3, 4) for empty in (True, False)}
+    may = {name for s in SCENARIOS for name, value in vars(s.features).items() if value}
+    assert may == set(vars(Features())), "everything that may happen happens in some scenario"
+
+
+@pytest.mark.parametrize(
+    ("starts", "code"),
+    [
+        pytest.param(2, 0, id="all is well: 0"),
+        pytest.param(1, 1, id="a mutant is not caught, since nobody meets it: 1"),
+    ],
+)
+def test_the_command_exits_with(starts: int, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, mutant = explorations()[0], next(e for e in explorations() if e.part == "mutant")
+    lone = replace(mutant, scenario=replace(mutant.scenario, starts=mutant.scenario.starts[:starts]))
+    assert main([ours, lone], tmp_path / "proof.md") == code
+    assert f"{starts - 1} of 1 caught" in capsys.readouterr().out
+    assert "# Every interleaving" in (tmp_path / "proof.md").read_text()
