@@ -11,7 +11,7 @@ from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib.check import Checker
 from chalicelib.config import jobs
-from chalicelib.names import schedule_parameter
+from chalicelib.names import execution_name, schedule_parameter
 from chalicelib.read import record
 from chalicelib.read.aws import client
 from chalicelib.read.executions import StepFunctions
@@ -56,7 +56,7 @@ def _guard_execution(event: Any) -> str | None:
     """The name of the guard execution that asks: `guardctl logs` finds its decision by it."""
     asking = event.get("guard") if isinstance(event, dict) else None
     execution = asking.get("execution") if isinstance(asking, dict) else None
-    return execution.rpartition(":")[2] if isinstance(execution, str) else None
+    return execution_name(execution) if isinstance(execution, str) else None
 
 
 @app.schedule("cron(* * * * ? *)", name="trigger")  # a rate would begin at any second of the minute
@@ -74,12 +74,12 @@ def _report(start: "Due", result: str) -> None:
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:
-    """Count what a guard was told. A person may ask at any time, and a keepalive is no start of the batch."""
+    """Count what a guard was told. A person may ask at any time, and a renewal is no start of the batch."""
     if not isinstance(event, dict) or "guard" not in event:
         return
     if answer["outcome"] == "refuse":
         _measure("Refuse", 1)  # of the stage: the job may be a typo
-    elif not event.get("keepalive", False):
+    elif not event.get("renewal", False):
         paused = answer["outcome"] == "skip" and answer["error"] == "Paused"
         _measure("Paused" if paused else answer["outcome"].title().replace("_", ""), 1, event["job"])
         if "skips_in_a_row" in answer:

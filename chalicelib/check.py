@@ -31,7 +31,7 @@ _TO_STOP = timedelta(minutes=10)
 """Who has stopped a run doesn't give up before its task can be seen STOPPED, though the deadline passes."""
 
 _OURS = {"guard", "guard_execution", "queued_since"}
-_KNOWN = ("job", "scheduled_at", "commands", "deadline", "keepalive", "first", "anyway")
+_KNOWN = ("job", "scheduled_at", "commands", "deadline", "renewal", "first", "anyway")
 _DEADLINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # guard.asl.json reads it too
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
 
@@ -175,7 +175,7 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         value = event.get(key)
         if value is not None and not _is_time(value, form):
             faults.append(f"{key} must be a UTC time like 2026-11-23T18:00:00Z, not {value!r:.100}")
-    for key in ("keepalive", "first", "anyway"):
+    for key in ("renewal", "first", "anyway"):
         if not isinstance(event.get(key, False), bool):
             faults.append(f"{key} must be true or false, not {event[key]!r:.100}")
     asking = event.get("guard") or {}
@@ -184,7 +184,7 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         faults.append(f"guard is the guard machine's own, and can't be {asking!r:.200}")
     if faults:
         raise InvalidInput(f"{'; '.join(faults)}. The input may have: {', '.join(_KNOWN)}")
-    keepalive = event.get("keepalive", False)
+    renewal = event.get("renewal", False)
     began_at = _moment(asking.get("started")) or now
     deadline = _moment(event.get("deadline")) or began_at + _BY_HAND
     stopped_at = _moment(asking.get("stopped_at"))
@@ -198,9 +198,9 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         claim=Claim(claim["run"], bool(claim.get("taken"))) if claim else None,
         losses=int(asking.get("losses", 0)),
     )
-    # A keepalive runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
+    # A renewal runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
     policy = Policy(job.name, grace=job.grace)
-    if not keepalive:
+    if not renewal:
         policy = Policy(job.name, job.overlap, job.orphans, job.grace, job.queue_timeout)
     return Start(
         request=request,
@@ -208,7 +208,7 @@ def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> S
         began_at=began_at,
         deadline=max(deadline, stopped_at + _TO_STOP) if stopped_at else deadline,
         scheduled_at=_moment(event.get("scheduled_at")),
-        anyway=keepalive or event.get("anyway", False),
+        anyway=renewal or event.get("anyway", False),
         queued_since=_moment(event.get("queued_since")),
         place_taken=asking.get("place_taken"),
         stopping=asking.get("stopping"),
@@ -219,7 +219,7 @@ def _to_obey(answer: Decision, event: Mapping[str, Any], job: Job, start: Start)
     """What else the state machine needs to do as it is told."""
     match answer.outcome:
         case "skip":
-            green = job.on_skip == "succeed" or event.get("keepalive", False)
+            green = job.on_skip == "succeed" or event.get("renewal", False)
             return {"on_skip": "succeed" if green else "fail"}
         case "stop_task":
             return {"cluster": job.ecs.cluster}

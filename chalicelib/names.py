@@ -1,16 +1,35 @@
-"""The names the lock is made of, and nothing else that is named by chance.
+"""Every name of ours, and its one grammar: what is written here is read here, and nowhere else.
 
-A Standard execution's name is unique per state machine until 90 days after the execution closed
-(AWS, API reference of StartExecution). So whoever gets to create ``run-000042`` is the only one who ever does.
+The lock is made of names: a Standard execution's name is unique per state machine until 90 days after the execution
+closed (AWS, API reference of StartExecution). So whoever gets to create ``run-000042`` is the only one who ever does.
 """
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
 
-_NUMBERED = re.compile(r"(run|paused)-([0-9]{6,})")
-_WAITER = re.compile(r"(.+)-after-(run-[0-9]{6,})-([1-9][0-9]?)")
+JOB = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+"""A job's name: lower case letters, digits and single hyphens."""
+
+STAGE = "[a-z][a-z0-9]*"
+"""A stage's name has no hyphen, so that the names (and IAM prefixes) of two stages never meet."""
+
+LONGEST_NAME = 80
+"""Characters of a state machine's and an execution's name (AWS, CreateStateMachine, StartExecution)."""
 
 LAST_WAITER = 99
 """So many starts may give up waiting at one place; jobs' names are short enough for two digits."""
+
+LAST_REPETITION = 99
+"""So many starts by hand may name one scheduled time."""
+
+Function = Literal["check", "trigger"]
+FUNCTIONS: tuple[Function, ...] = ("check", "trigger")
+
+# --- executions of a batch machine ------------------------------------------------------------------------
+
+_NUMBERED = re.compile(r"(run|paused)-([0-9]{6,})")
 
 
 def run_name(number: int) -> str:
@@ -33,18 +52,94 @@ def pause_number(name: str) -> int | None:
     return _number(name, "paused")
 
 
+def _number(name: str, kind: str) -> int | None:
+    match = _NUMBERED.fullmatch(name)
+    if match is None or match[1] != kind:
+        return None
+    number = int(match[2])
+    return number if number > 0 and f"{kind}-{number:06d}" == name else None
+
+
+# --- guard executions -------------------------------------------------------------------------------------
+
+Kind = Literal["scheduled", "repetition", "by hand", "waiter", "renewal"]
+_TIME = "[0-9]{8}T[0-9]{4}Z"
+_GUARD = re.compile(
+    rf"(?P<job>{JOB})-(?:(?P<time>{_TIME})(?:-by-hand-(?P<number>[1-9][0-9]?))?"
+    rf"|by-hand-(?P<token>[0-9a-f]{{12}})|after-(?P<run>run-[0-9]{{6,}})-(?P<turn>[1-9][0-9]?)"
+    rf"|renewal-(?P<month>[0-9]{{6}}))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardName:
+    """The name of a guard execution, read. Times are UTC."""
+
+    job: str
+    kind: Kind
+    scheduled_at: datetime | None = None
+    """Of a scheduled start and of its repetitions by hand."""
+    after: int | None = None
+    """Of a waiter: 41 if it waits to be run 42."""
+    turn: int | None = None
+    """Of a waiter: 2 if the first gave up."""
+
+
+def scheduled_name(job: str, scheduled_at: datetime) -> str:
+    """`<job>-20261123T1800Z`. Raises ValueError for a time that is not a whole minute with a zone."""
+    at = scheduled_at.astimezone(UTC)
+    if scheduled_at.tzinfo is None or at.second or at.microsecond:
+        raise ValueError(f"a scheduled time is a whole minute with a zone, not {scheduled_at.isoformat()}")
+    return f"{job}-{at.year:04}{at:%m%dT%H%MZ}"
+
+
+def repetition_name(job: str, scheduled_at: datetime, number: int) -> str:
+    """``<job>-20261123T1800Z-by-hand-1``: a start by hand for a time that a person gave, to be found by its name."""
+    return f"{scheduled_name(job, scheduled_at)}-by-hand-{number}"
+
+
+def by_hand_name(job: str, token: str) -> str:
+    """``<job>-by-hand-0123456789ab``: a start by hand for no scheduled time; `token` has twelve hexadecimal digits."""
+    return f"{job}-by-hand-{token}"
+
+
 def waiter_name(job: str, latest: int, turn: int) -> str:
     """``<job>-after-run-000041-1``: the guard execution that waits to be run 42; ``-2`` if the first gave up."""
     return f"{job}-after-{run_name(latest)}-{turn}"
 
 
-def waits_after(name: str) -> tuple[int, int] | None:
-    """(41, 1) for ``<job>-after-run-000041-1``; None for the name of a guard execution that does not wait."""
-    match = _WAITER.fullmatch(name)
+def renewal_name(job: str, month: datetime) -> str:
+    """``<job>-renewal-202612``: a start without a task, so that the newest run's name is not forgotten."""
+    return f"{job}-renewal-{month:%Y%m}"
+
+
+def parse_guard_name(name: str) -> GuardName | None:
+    """What a guard execution's name says; None for a name that is not ours."""
+    match = _GUARD.fullmatch(name)
     if match is None:
         return None
-    number = 0 if match[2] == run_name(0) else run_number(match[2])
-    return None if number is None else (number, int(match[3]))
+    job = match["job"]
+    if match["time"]:
+        try:
+            at = datetime.strptime(match["time"], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+        except ValueError:  # the digits of no date
+            return None
+        return GuardName(job, "repetition" if match["number"] else "scheduled", at)
+    if match["run"]:
+        after = 0 if match["run"] == run_name(0) else run_number(match["run"])
+        return None if after is None else GuardName(job, "waiter", after=after, turn=int(match["turn"]))
+    return GuardName(job, "renewal" if match["month"] else "by hand")
+
+
+def waits_after(name: str) -> tuple[int, int] | None:
+    """(41, 1) for ``<job>-after-run-000041-1``; None for the name of a guard execution that does not wait."""
+    parsed = parse_guard_name(name)
+    if parsed is None or parsed.after is None or parsed.turn is None:
+        return None
+    return parsed.after, parsed.turn
+
+
+# --- what a stage is made of ------------------------------------------------------------------------------
 
 
 def guard_machine(stage: str) -> str:
@@ -53,13 +148,37 @@ def guard_machine(stage: str) -> str:
 
 
 def batch_machine(stage: str, job: str) -> str:
-    """The name of the job's batch machine."""
+    """The name of the job's batch machine; `*` for any job of the stage."""
     return f"batch-guard-{stage}-{job}"
 
 
+def function_name(stage: str, function: Function) -> str:
+    """The name of a function, as Chalice makes it."""
+    return f"batch-guard-{stage}-{function}"
+
+
+def stage_of_function(name: str) -> str | None:
+    """The stage of a function by its name; None for a name that is not ours."""
+    match = re.fullmatch(rf"batch-guard-({STAGE})-(?:{'|'.join(FUNCTIONS)})", name)
+    return match[1] if match else None
+
+
+def log_group(stage: str, function: Function) -> str:
+    """The CloudWatch log group of a function."""
+    return f"/aws/lambda/{function_name(stage, function)}"
+
+
+def machines_stack(stage: str) -> str:
+    """The name of the CloudFormation stack with the state machines."""
+    return f"batch-guard-{stage}-machines"
+
+
 def schedule_parameter(stage: str, job: str) -> str:
-    """The name of the SSM parameter that records the job's schedule."""
+    """The name of the SSM parameter that records the job's schedule; `*` for any job of the stage."""
     return f"/batch-guard/{stage}/{job}/schedule"
+
+
+# --- ARNs -------------------------------------------------------------------------------------------------
 
 
 def machine_arn(function_arn: str, machine: str) -> str:
@@ -73,9 +192,6 @@ def execution_arn(machine: str, name: str) -> str:
     return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
 
 
-def _number(name: str, kind: str) -> int | None:
-    match = _NUMBERED.fullmatch(name)
-    if match is None or match[1] != kind:
-        return None
-    number = int(match[2])
-    return number if number > 0 and f"{kind}-{number:06d}" == name else None
+def execution_name(arn: str) -> str:
+    """The name in an execution's ARN."""
+    return arn.rpartition(":")[2]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from chalicelib.decide.facts import stamp
-from chalicelib.decide.schedule import Due, due, keepalives
+from chalicelib.decide.schedule import Due, due, renewals
 from chalicelib.names import guard_machine, machine_arn
 from chalicelib.read.record import Record, recorded_as
 
@@ -52,7 +52,7 @@ class Trigger:
         Raises `SomeStartsFailed` after all have been tried.
         """
         jobs = self.jobs.jobs.values()
-        starts = [start for start in (*due(jobs, now), *keepalives(jobs, now)) if start.name not in self.handled]
+        starts = [start for start in (*due(jobs, now), *renewals(jobs, now)) if start.name not in self.handled]
         if not starts:
             return
         with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(starts))) as pool:
@@ -69,7 +69,7 @@ class Trigger:
             raise SomeStartsFailed(_list(failures.items(), of=len(starts)))
 
     def _start(self, start: Due) -> Result:
-        if start.late > LATE and not start.keepalive and not self._had_this_schedule(start):
+        if start.late > LATE and not start.renewal and not self._had_this_schedule(start):
             return "schedule changed since"
         try:
             self.client.start_execution(
@@ -91,8 +91,8 @@ class Trigger:
 def guard_input(start: Due) -> str:
     """The guard machine's input, the same for the same scheduled time."""
     times = {"scheduled_at": stamp(start.scheduled_at), "deadline": stamp(start.deadline)}
-    keepalive = {"keepalive": True} if start.keepalive else {}
-    return json.dumps({"job": start.job, **times, **keepalive}, sort_keys=True)
+    renewal = {"renewal": True} if start.renewal else {}
+    return json.dumps({"job": start.job, **times, **renewal}, sort_keys=True)
 
 
 def _list(failures: Iterable[tuple[Due, BaseException]], of: int) -> str:

@@ -19,7 +19,7 @@ from typing import Literal
 
 from chalicelib.config.jobs import Alerts, Job, JobsFile
 from chalicelib.decide.facts import span
-from chalicelib.names import batch_machine
+from chalicelib.names import batch_machine, function_name
 from guardctl.cloudformation import Json, arn, logical_id
 
 Line = list[object]
@@ -45,7 +45,7 @@ def resources(jobs: JobsFile) -> Json:
             f"batch-guard-{stage}-tick-missing",
             "For five minutes the trigger has not run, so no schedule starts anything. "
             "Look at the EventBridge rule and the function's throttles.",
-            ("AWS/Lambda", "Invocations", {"FunctionName": f"batch-guard-{stage}-trigger"}),
+            ("AWS/Lambda", "Invocations", {"FunctionName": function_name(stage, "trigger")}),
             below=1,
             of=5,
             silence="breaching",
@@ -55,7 +55,7 @@ def resources(jobs: JobsFile) -> Json:
             f"batch-guard-{stage}-trigger-fails",
             "The trigger has failed in three of the last five minutes: some scheduled starts do not happen. "
             f"Its log says which and why: /aws/lambda/batch-guard-{stage}-trigger",
-            ("AWS/Lambda", "Errors", {"FunctionName": f"batch-guard-{stage}-trigger"}),
+            ("AWS/Lambda", "Errors", {"FunctionName": function_name(stage, "trigger")}),
             at_least=1,
             points=3,
             of=5,
@@ -65,7 +65,7 @@ def resources(jobs: JobsFile) -> Json:
             f"batch-guard-{stage}-check-fails",
             "The checker failed through a whole round of retries: nobody can tell whether a job is running, so it does "
             f"not run. Its log says why: /aws/lambda/batch-guard-{stage}-check",
-            ("AWS/Lambda", "Errors", {"FunctionName": f"batch-guard-{stage}-check"}),
+            ("AWS/Lambda", "Errors", {"FunctionName": function_name(stage, "check")}),
             at_least=ROUND_OF_RETRIES,
             period=300,
             tell_ok=False,

@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from chalicelib.config.jobs import JobsFile
-from chalicelib.names import run_number
+from chalicelib.names import FUNCTIONS, function_name, machines_stack, run_number
 from guardctl import template
 from guardctl.errors import AWS, Stop
 from guardctl.stage import PROJECT, Stage
@@ -55,11 +55,6 @@ class Plan:
     changes: tuple[Change, ...]
 
 
-def stack_name(stage: str) -> str:
-    """The CloudFormation stack of the state machines."""
-    return f"batch-guard-{stage}-machines"
-
-
 def write_policies(stage: Stage) -> list[str]:
     """Write the two policy files Chalice reads; returns those that changed."""
     changed = []
@@ -94,7 +89,7 @@ def plan(stage: Stage, bucket: str | None) -> Plan | None:
     Raises `Stop` for a template that is too large to send without a bucket, and for a stack in a dead end.
     """
     cloudformation = stage.client("cloudformation")
-    name = stack_name(stage.name)
+    name = machines_stack(stage.name)
     status = _status(cloudformation, name)
     if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
         raise Stop(f"the stack {name} is {status}: remove it with `guardctl destroy --stage {stage.name}` first", AWS)
@@ -223,18 +218,18 @@ def left(stage: Stage) -> list[str]:
     """The names of the stage's functions and of its stack, as far as they exist."""
     functions = stage.client("lambda")
     found = []
-    for name in (f"batch-guard-{stage.name}-{function}" for function in ("check", "trigger")):
+    for name in (function_name(stage.name, function) for function in FUNCTIONS):
         with suppress(functions.exceptions.ResourceNotFoundException):
             functions.get_function_configuration(FunctionName=name)
             found.append(name)
-    stack = stack_name(stage.name)
+    stack = machines_stack(stage.name)
     return [*found, stack] if _status(stage.client("cloudformation"), stack) not in _ABSENT else found
 
 
 def destroy(stage: Stage, say: Say) -> None:
     """Remove the functions, then the machines. Raises `Stop` if a part could not be removed."""
     chalice(stage.name, "delete", say)
-    name = stack_name(stage.name)
+    name = machines_stack(stage.name)
     functions = [found for found in left(stage) if found != name]
     if functions:
         # Without its record of the deployment, chalice removes nothing and says nothing.
@@ -276,7 +271,7 @@ def _sent(stage: Stage, bucket: str | None) -> dict[str, str]:
     text = body(stage.file, bucket)
     if bucket is None:
         return {"TemplateBody": text}
-    key = f"batch-guard/{stack_name(stage.name)}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    key = f"batch-guard/{machines_stack(stage.name)}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     s3 = stage.client("s3")
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")

@@ -15,14 +15,13 @@ from urllib.request import urlopen
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.decide.facts import CantTell
-from chalicelib.names import schedule_parameter
+from chalicelib.names import FUNCTIONS, function_name, schedule_parameter
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import read, recorded_as
 from guardctl import template
 from guardctl.stage import PROJECT, Stage
 
 _TIMEOUT_SECONDS = 30
-_FUNCTIONS = ("check", "trigger")
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ def functions(stage: Stage) -> Functions:
     """Compare the functions with this checkout."""
     client = stage.client("lambda")
     digests, location = set(), ""
-    for function in _FUNCTIONS:
-        name = f"batch-guard-{stage.name}-{function}"
+    for function in FUNCTIONS:
+        name = function_name(stage.name, function)
         try:
             with reading("lambda:GetFunction", f"the function {name}"):
                 answer = client.get_function(FunctionName=name)

@@ -5,7 +5,6 @@ them has (by its name), and the job's runs. What a guard execution says leads to
 time asked for were started by hand. ``why``, ``history`` and ``timeline`` are views of the same entries.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from typing import Any, Literal
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import stamp
-from chalicelib.names import run_number
+from chalicelib.names import execution_name, parse_guard_name, run_number, scheduled_name, waits_after
 from chalicelib.trigger import LATE
 
 KEPT = timedelta(days=90)
@@ -69,7 +68,7 @@ class Record:
     def guard_execution(self) -> str | None:
         """Of a run: the name of the guard execution that started it."""
         asked_by = self.input.get("guard_execution")
-        return asked_by.rpartition(":")[2] if isinstance(asked_by, str) else None
+        return execution_name(asked_by) if isinstance(asked_by, str) else None
 
     @property
     def scheduled_at(self) -> datetime | None:
@@ -82,9 +81,9 @@ class Record:
         return moment if moment is None or moment.tzinfo else None
 
     @property
-    def keepalive(self) -> bool:
+    def renewal(self) -> bool:
         """A run without a task, once a month."""
-        return self.input.get("keepalive") is True
+        return self.input.get("renewal") is True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +133,11 @@ def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
     times = sorted(set(times))
     entries = [_scheduled(job, time, facts, runs) for time in times]
     for name in facts.guards:
-        repeated = repeated_time(job.name, name)
-        if repeated in times:
+        said = parse_guard_name(name)
+        if said and (said.job, said.kind) == (job.name, "repetition") and (repeated := said.scheduled_at) in times:
             entries.append(replace(_told(job, repeated, name, facts, runs), by_hand=True))
     claimed = {entry.run for entry in entries}
-    entries += [of_run(job, run) for run in runs.values() if run.name not in claimed and not run.keepalive]
+    entries += [of_run(job, run) for run in runs.values() if run.name not in claimed and not run.renewal]
     return sorted(entries, key=lambda entry: (entry.scheduled, entry.by_hand, entry.started or entry.scheduled))
 
 
@@ -157,20 +156,8 @@ def not_started(job: Job, guard: Record) -> Entry | None:
     return Entry(job=job.name, scheduled=time, outcome=outcome, reason=reason, guard_execution=guard.name)
 
 
-def repetition_name(job: str, scheduled_at: datetime, number: int) -> str:
-    """``<job>-20261123T1800Z-by-hand-1``: a guard execution for a time that a person gave, to be found by its name."""
-    return f"{schedule.execution_name(job, scheduled_at)}-by-hand-{number}"
-
-
-def repeated_time(job: str, name: str) -> datetime | None:
-    """The time of a name made by `repetition_name`; None for any other name."""
-    match = re.fullmatch(r"(.+)-by-hand-[1-9][0-9]?", name)
-    parsed = schedule.parse_execution_name(match[1]) if match else None
-    return parsed[1] if parsed and parsed[0] == job else None
-
-
 def _scheduled(job: Job, time: datetime, facts: Facts, runs: Mapping[str, Record]) -> Entry:
-    name = schedule.execution_name(job.name, time)
+    name = scheduled_name(job.name, time)
     if name in facts.guards:
         return _told(job, time, name, facts, runs)
     own = next((run for run in runs.values() if run.guard_execution == name), None)
@@ -201,7 +188,7 @@ def _told(job: Job, time: datetime, name: str, facts: Facts, runs: Mapping[str, 
 def _verdict(guard: Record) -> tuple[Outcome, str]:
     """What a guard execution that started nothing says."""
     if guard.status == "RUNNING":
-        waits = "-after-run-" in guard.name
+        waits = waits_after(guard.name)
         return ("waiting" if waits else "deciding"), f"{guard.name} is at it since {stamp(guard.started_at)}"
     if guard.output.get("outcome") == "skip":
         error = guard.output.get("error") or "BatchGuard.AlreadyRunning"
@@ -264,7 +251,7 @@ def _how_it_ended(run: Record) -> tuple[Outcome, str]:
 
 def _by_hand(job: Job, run: Record) -> bool:
     """Whether a run that no known scheduled time asked for was started by a person, and not by an older schedule."""
-    if "-after-run-" in (run.guard_execution or ""):  # it waited, and its own name does not say for whom
+    if waits_after(run.guard_execution or ""):  # it waited, and its own name does not say for whom
         return run.scheduled_at is None or run.scheduled_at.second + run.scheduled_at.microsecond > 0
-    parsed = schedule.parse_execution_name(run.guard_execution or "")
-    return parsed is None or parsed[0] != job.name
+    said = parse_guard_name(run.guard_execution or "")
+    return said is None or (said.job, said.kind) != (job.name, "scheduled")

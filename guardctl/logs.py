@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from chalicelib.config.jobs import Job
-from chalicelib.names import run_name, run_number
+from chalicelib.names import log_group, run_name, run_number
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
 from guardctl.errors import Stop
@@ -73,7 +73,7 @@ def decision(reader: Reader, run: Record) -> Iterator[Line]:
     guard = reader.guard(run.guard_execution) if run.guard_execution else None
     if guard is None:
         return
-    client, group = reader.stage.logs, f"/aws/lambda/batch-guard-{reader.stage.name}-check"
+    client, group = reader.stage.logs, log_group(reader.stage.name, "check")
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=group,
         filterPattern=f'"{guard.name}"',

@@ -15,11 +15,11 @@ from typing import Any
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution
-from chalicelib.names import run_number, schedule_parameter
+from chalicelib.names import LAST_REPETITION, repetition_name, run_number, schedule_parameter, scheduled_name
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import StepFunctions
-from guardctl.ledger import Entry, Facts, Record, ledger, repetition_name
+from guardctl.ledger import Entry, Facts, Record, ledger
 from guardctl.stage import Stage
 from guardctl.timeline import HandTask, Row
 
@@ -58,7 +58,7 @@ class Reader:
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
         runs = [*self._newest(job.name, since=times[0] if left_out else start)]
-        names = [schedule.execution_name(job.name, time) for time in times]
+        names = [scheduled_name(job.name, time) for time in times]
         guards = self._guards(names, f"{job.name}: scheduled times")
         entries = ledger(job, times, self._facts(job, since, end, guards, runs))
         return [entry for entry in entries if entry.outcome != "no schedule"], left_out
@@ -69,8 +69,8 @@ class Reader:
         Raises what `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
-        guards = self._guards([schedule.execution_name(job.name, at)], job.name)
-        for number in range(1, 100):
+        guards = self._guards([scheduled_name(job.name, at)], job.name)
+        for number in range(1, LAST_REPETITION + 1):
             name = repetition_name(job.name, at, number)
             again = self.guard(name)
             if again is None:

@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.decide.facts import stamp
-from chalicelib.names import execution_arn
+from chalicelib.names import LAST_REPETITION, by_hand_name, execution_arn, execution_name, repetition_name
 from guardctl.errors import AWS, Stop
-from guardctl.ledger import repetition_name
 from guardctl.stage import Stage
 
 _POLL_SECONDS = 1.0
 _SHOWN_SECONDS = 60.0
-_REPETITIONS = 99
 
 
 @dataclass(frozen=True)
@@ -65,15 +63,15 @@ def start(
                 f"deploy it with: python -m guardctl deploy --stage {stage.name}",
                 AWS,
             ) from error
-    raise Stop(f"{job} has been started by hand {_REPETITIONS} times for {stamp(scheduled_at or datetime.now(UTC))}")
+    raise Stop(f"{job} has been started by hand {LAST_REPETITION} times for {stamp(scheduled_at or datetime.now(UTC))}")
 
 
 def _names(job: str, scheduled_at: datetime | None) -> Iterator[str]:
     """Names to try: a repetition is to be found by the time that it is for (`guardctl why`)."""
     if scheduled_at is None or scheduled_at.second or scheduled_at.microsecond:
-        yield f"{job}-by-hand-{secrets.token_hex(6)}"
+        yield by_hand_name(job, secrets.token_hex(6))
         return
-    for number in range(1, _REPETITIONS + 1):
+    for number in range(1, LAST_REPETITION + 1):
         yield repetition_name(job, scheduled_at, number)
 
 
@@ -95,7 +93,7 @@ def verdict(stage: Stage, guard_execution: str, waiting: Callable[[], None]) -> 
 def outcome(stage: Stage, run: str, waiting: Callable[[], None]) -> tuple[bool, str]:
     """Wait for a run to end: whether it succeeded, and a sentence."""
     ended = _ended(stage, run, waiting)
-    name = run.rpartition(":")[2]
+    name = execution_name(run)
     seconds = round((ended["stopDate"] - ended["startDate"]).total_seconds())
     if ended["status"] == "SUCCEEDED":
         return True, f"{name} succeeded after {seconds} s"

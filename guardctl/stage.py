@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, load
-from chalicelib.names import batch_machine, execution_arn, guard_machine
+from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine
 from guardctl.errors import AWS, Stop
 
 if TYPE_CHECKING:
@@ -116,10 +116,10 @@ class Stage:
         partition, region, account = self._place
         return f"arn:{partition}:states:{region}:{account}:stateMachine:"
 
-    def function(self, name: str) -> str:
+    def function(self, name: Function) -> str:
         """The ARN of a function of the stage, ``check`` or ``trigger``."""
         partition, region, account = self._place
-        return f"arn:{partition}:lambda:{region}:{account}:function:batch-guard-{self.name}-{name}"
+        return f"arn:{partition}:lambda:{region}:{account}:function:{function_name(self.name, name)}"
 
     @property
     def guard(self) -> str:

@@ -5,8 +5,7 @@ is deployed of it. Per stage: one page of guard executions that failed, and the 
 """
 
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from chalicelib.check import Checker
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution
-from chalicelib.names import pause_number, run_number
+from chalicelib.names import parse_guard_name, pause_number, run_number, scheduled_name
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions
@@ -30,7 +29,7 @@ _SIDE_BY_SIDE = 8
 _NEWEST_FAILED = 1000
 _LOOK_BACK = 10
 """So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
-_KEEPALIVE = timedelta(seconds=5)
+_RENEWAL = timedelta(seconds=5)
 
 State = Literal["running", "busy", "free", "paused", "disabled", "not deployed"]
 """Busy: no run is in progress, and yet a start would step back: a task is alive. Only `detail` asks for that."""
@@ -121,26 +120,17 @@ _WOULD: Mapping[str, str] = {
 def usual(executions: Iterable[Execution]) -> Usual | None:
     """Median and 95th percentile (nearest rank, both) of the runs that succeeded; None if there is none.
 
-    Keepalives are left out, as far as they can be told in a list: on the first of a month, and over in seconds.
+    Renewals are left out, as far as they can be told in a list: on the first of a month, and over in seconds.
     """
     took = sorted(
         execution.stopped_at - execution.started_at
         for execution in executions
         if execution.status == "SUCCEEDED" and execution.stopped_at and run_number(execution.name)
-        if not (execution.started_at.day == 1 and execution.stopped_at - execution.started_at < _KEEPALIVE)
+        if not (execution.started_at.day == 1 and execution.stopped_at - execution.started_at < _RENEWAL)
     )
     if not took:
         return None
     return Usual(took[(len(took) - 1) // 2], took[math.ceil(0.95 * len(took)) - 1], len(took))
-
-
-def belongs_to(job: str) -> Callable[[str], bool]:
-    """Whether a guard execution's name is one of this job's: of a scheduled time, by hand, or waiting."""
-    time = r"\d{8}T\d{4}Z"
-    pattern = re.compile(
-        rf"{re.escape(job)}-({time}(-by-hand-\d+)?|by-hand-[0-9a-f]{{12}}|after-run-\d{{6,}}-\d+|keepalive-\d{{6}})"
-    )
-    return lambda name: pattern.fullmatch(name) is not None
 
 
 def _functions(stage: Stage) -> drift.Functions:
@@ -179,10 +169,10 @@ def _job(reader: Reader, job: Job, now: datetime, functions: drift.Functions, fa
 
 
 def _last(reader: Reader, job: Job, page: Iterable[Execution]) -> Entry | None:
-    """The last run that ended and was no keepalive."""
+    """The last run that ended and was no renewal."""
     for execution in sorted((e for e in page if e.closed), key=lambda e: run_number(e.name) or 0, reverse=True)[:3]:
         run = reader.run(job.name, execution.name) if run_number(execution.name) else None
-        if run and not run.keepalive:
+        if run and not run.renewal:
             return of_run(job, run)
     return None
 
@@ -205,8 +195,7 @@ def _not_started(
     reader: Reader, job: Job, deployed: Job, failed: list[str], now: datetime
 ) -> tuple[datetime, Entry] | None:
     """The last start that stepped back or was refused. Green ones are looked up by name, the last few."""
-    mine = belongs_to(job.name)
-    newest = next((name for name in failed if mine(name)), None)
+    newest = next((name for name in failed if (said := parse_guard_name(name)) and said.job == job.name), None)
     names = [newest] if newest else []
     if job.on_skip == "succeed":
         time = now
@@ -214,7 +203,7 @@ def _not_started(
             before = schedule.latest(deployed.schedules, deployed.timezone, time, within=timedelta(days=90))
             if before is None:
                 break
-            names.append(schedule.execution_name(job.name, before))
+            names.append(scheduled_name(job.name, before))
             time = before - timedelta(minutes=1)
     found: list[Record] = [guard for guard in map(reader.guard, names) if guard and guard.stopped_at]
     steps = [(guard.stopped_at, entry) for guard in found if (entry := not_started(job, guard))]

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from chalicelib.config.jobs import Ecs, Job, JobsFile
-from chalicelib.names import batch_machine, guard_machine, schedule_parameter
+from chalicelib.names import batch_machine, function_name, guard_machine, schedule_parameter
 from chalicelib.read.record import recorded_as
 from guardctl import alarms
 from guardctl.cloudformation import Json, arn, logical_id
@@ -120,7 +120,7 @@ def check_policy(jobs: JobsFile) -> Json:
             if clusters
             else []
         ),
-        *_logs(f"batch-guard-{jobs.stage}-check"),
+        *_logs(function_name(jobs.stage, "check")),
     )
 
 
@@ -129,7 +129,7 @@ def trigger_policy(jobs: JobsFile) -> Json:
     return _policy(
         _allow(["states:StartExecution"], [f"arn:*:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
         _allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
-        *_logs(f"batch-guard-{jobs.stage}-trigger"),
+        *_logs(function_name(jobs.stage, "trigger")),
     )
 
 
@@ -252,4 +252,4 @@ def _logs(function: str) -> list[Json]:
 
 
 def _check_arn(stage: str) -> Json:
-    return arn("lambda", f"function:batch-guard-{stage}-check")
+    return arn("lambda", f"function:{function_name(stage, 'check')}")

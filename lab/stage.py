@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config.jobs import Job, JobsFile, load
-from chalicelib.decide.schedule import keepalives
-from chalicelib.names import batch_machine, execution_arn, guard_machine, pause_number
+from chalicelib.decide.schedule import renewals
+from chalicelib.names import batch_machine, execution_arn, function_name, guard_machine, pause_number
 from lab.emulator import Emulator, require_loopback
 
 if TYPE_CHECKING:
@@ -101,17 +101,17 @@ class LocalStage:
         # Chalice builds the zip anew only when requirements.txt changes: keep it for the next copy.
         shutil.copytree(self.directory / _PACKAGES, PROJECT / _PACKAGES, dirs_exist_ok=True)
         self.provide()
-        self.use_up_keepalives(datetime.now(UTC))
+        self.use_up_renewals(datetime.now(UTC))
 
-    def use_up_keepalives(self, now: datetime) -> None:
+    def use_up_renewals(self, now: datetime) -> None:
         """On the first of a month the trigger keeps every job alive, by a run that nobody here expects to be the first.
 
         So their guard executions are there already, refused for want of a job; also when the month is about to begin.
         """
         for day in (now, now + timedelta(hours=6)):
-            for keepalive in keepalives(self.jobs.jobs.values(), day.replace(hour=12)):
+            for renewal in renewals(self.jobs.jobs.values(), day.replace(hour=12)):
                 with suppress(self.stepfunctions.exceptions.ExecutionAlreadyExists):
-                    self.stepfunctions.start_execution(stateMachineArn=self.guard, name=keepalive.name, input="{}")
+                    self.stepfunctions.start_execution(stateMachineArn=self.guard, name=renewal.name, input="{}")
 
     def provide(self) -> None:
         """Make the clusters and task definitions that the jobs name. Deploying is not concerned with them."""
@@ -200,9 +200,9 @@ class LocalStage:
 
         until(closed, within=within, what=f"the end of the runs of {job}")
 
-    def invoke(self, function: str, event: Any) -> Any:
+    def invoke(self, function: Function, event: Any) -> Any:
         """Invoke a function of the stage and return its answer, or the error it raised."""
-        name = f"batch-guard-{self.name}-{function}"
+        name = function_name(self.name, function)
         answer = self.functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
         return json.loads(answer["Payload"].read() or b"null")
 

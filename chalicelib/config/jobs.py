@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from chalicelib.config.tables import (
     text,
 )
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
+from chalicelib.names import JOB, LAST_REPETITION, LONGEST_NAME, STAGE, batch_machine, function_name, repetition_name
 
 __all__ = ["Alerts", "Ecs", "Fault", "Job", "JobsFile", "JobsFileInvalid", "load", "parse"]
 
@@ -239,7 +241,7 @@ _JOB: dict[str, Reader] = {
     "enabled": boolean,
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
-    "grace": duration("1s", "5m"),  # a keepalive is over in less
+    "grace": duration("1s", "5m"),  # a renewal is over in less
     "outsiders": one_of("command", "family", "ignore"),
     "overlap": one_of("skip", "queue", "replace"),
     "queue_timeout": duration("1s", "7d"),
@@ -331,27 +333,29 @@ def _alerts(value: Any, spot: Spot) -> Any:
     return BAD if spot.faults else Alerts(**settings)
 
 
+_SOME_TIME = datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
 def _check_name(name: str, stage: str, at: Spot) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+    if not re.fullmatch(JOB, name):
         right = "a letter, then letters, digits and single hyphens, all lower case, no hyphen at the end"
         at.fault(f'"{name}" is not a job name', right)
     # CreateStateMachine and StartExecution, Step Functions API reference. A start by hand for a given time has
     # the longest name of the guard's executions.
     longest = {
-        "state machine": f"batch-guard-{stage}-{name}",
-        "guard execution": f"{name}-20261123T1800Z-by-hand-99",
+        "state machine": batch_machine(stage, name),
+        "guard execution": repetition_name(name, _SOME_TIME, LAST_REPETITION),
     }
     what, full = max(longest.items(), key=lambda item: len(item[1]))
-    if len(full) > 80:
-        wrong = f"the {what}'s name would have {len(full)} characters and AWS takes 80"
-        at.fault(wrong, f"make the job's name at least {len(full) - 80} shorter")
+    if len(full) > LONGEST_NAME:
+        wrong = f"the {what}'s name would have {len(full)} characters and AWS takes {LONGEST_NAME}"
+        at.fault(wrong, f"make the job's name at least {len(full) - LONGEST_NAME} shorter")
 
 
 def _require_stage(stage: str, place: str) -> None:
-    # No hyphen, so that the names (and IAM prefixes) of two stages never meet.
-    if not re.fullmatch(r"[a-z][a-z0-9]*", stage):
+    if not re.fullmatch(STAGE, stage):
         wrong, right = f'"{stage}" is not a stage name', "a letter, then letters and digits, all lower case"
-    elif (size := len(f"batch-guard-{stage}-trigger")) > 64:  # CreateFunction, Lambda API reference
+    elif (size := len(function_name(stage, "trigger"))) > 64:  # CreateFunction, Lambda API reference
         wrong = f"the function's name would have {size} characters and AWS takes 64"
         right = f"make the stage's name at least {size - 64} shorter"
     else:

@@ -21,7 +21,7 @@ from typing import Literal
 
 from chalicelib.decide.availability import Busy, Free, Holder, Mine, claim_is_unclear, judge
 from chalicelib.decide.facts import CantTell, Facts, Need, NeedDetails, Request, span, stamp
-from chalicelib.names import LAST_WAITER, pause_number, run_name, run_number, waiter_name, waits_after
+from chalicelib.names import LAST_WAITER, execution_name, pause_number, run_name, run_number, waiter_name, waits_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Start:
     @property
     def place(self) -> int | None:
         """41 if this start waits to be run 42; None if it does not wait."""
-        after = waits_after((self.request.guard_execution or "").rpartition(":")[2])
+        after = waits_after(execution_name(self.request.guard_execution or ""))
         return after[0] if after else None
 
     @property

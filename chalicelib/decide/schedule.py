@@ -12,7 +12,6 @@ The expressions themselves are read in `expressions.py`.
 from __future__ import annotations
 
 import heapq
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, takewhile
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.expressions import Schedule, ScheduleRefused, local_times, parse_schedule
+from chalicelib.names import renewal_name, scheduled_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,11 +32,9 @@ __all__ = [
     "ScheduleRefused",
     "between",
     "due",
-    "execution_name",
-    "keepalives",
     "latest",
-    "parse_execution_name",
     "parse_schedule",
+    "renewals",
     "upcoming",
 ]
 
@@ -54,7 +52,7 @@ class Due:
     """The guard execution's name: one scheduled time has exactly one."""
     deadline: datetime
     late: timedelta
-    keepalive: bool = False
+    renewal: bool = False
     """Not a start: a run without a task, once a month, so that the job's newest run number is not forgotten."""
 
 
@@ -90,12 +88,12 @@ def due(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
         deadline = timedelta(seconds=job.start_deadline)
         time = latest(job.schedules, job.timezone, now, within=deadline)
         if time is not None:
-            found.append(Due(job.name, time, execution_name(job.name, time), time + deadline, now - time))
+            found.append(Due(job.name, time, scheduled_name(job.name, time), time + deadline, now - time))
     return tuple(found)
 
 
-def keepalives(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
-    """On the first of each month (UTC), one keepalive for every job, also for those that are not enabled.
+def renewals(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
+    """On the first of each month (UTC), one renewal for every job, also for those that are not enabled.
 
     Step Functions forgets a closed execution after 90 days (its quotas), and the lock is made of names.
     From seven minutes past midnight, where hardly any schedule is in its way, until the day is over.
@@ -106,28 +104,7 @@ def keepalives(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
         return ()
     deadline = at + timedelta(days=1)
     # No scheduled time's execution is named so: those end in Z.
-    return tuple(
-        Due(job.name, at, f"{job.name}-keepalive-{at:%Y%m}", deadline, now - at, keepalive=True) for job in jobs
-    )
-
-
-def execution_name(job: str, scheduled_at: datetime) -> str:
-    """`<job>-20261123T1800Z`. Raises ValueError for a time that is not a whole minute with a zone."""
-    at = scheduled_at.astimezone(UTC)
-    if scheduled_at.tzinfo is None or at.second or at.microsecond:
-        raise ValueError(f"a scheduled time is a whole minute with a zone, not {scheduled_at.isoformat()}")
-    return f"{job}-{at.year:04}{at:%m%dT%H%MZ}"
-
-
-def parse_execution_name(name: str) -> tuple[str, datetime] | None:
-    """The job and the scheduled time of a name made by `execution_name`; None for any other name."""
-    match = re.fullmatch(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*)-([0-9]{8}T[0-9]{4}Z)", name)
-    if match is None:
-        return None
-    try:
-        return match[1], datetime.strptime(match[2], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
-    except ValueError:  # the digits of no date
-        return None
+    return tuple(Due(job.name, at, renewal_name(job.name, at), deadline, now - at, renewal=True) for job in jobs)
 
 
 def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:

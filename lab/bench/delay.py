@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
+from chalicelib.names import function_name
 from lab.bench.alternatives import ARTICLE
 from lab.bench.costs import RUN_TASK
 from lab.emulator import emulator
@@ -80,7 +81,7 @@ def _stop_the_schedule(stage: LocalStage) -> None:
 
 def _deploy_article(stage: LocalStage) -> dict[str, str]:
     """The article's machine once per job; each asks our checker, which also answers the article's question."""
-    function = stage.functions.get_function(FunctionName=f"batch-guard-{stage.name}-check")
+    function = stage.functions.get_function(FunctionName=function_name(stage.name, "check"))
     check = function["Configuration"]["FunctionArn"]
     return {
         job: stage.stepfunctions.create_state_machine(

@@ -20,6 +20,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.names import function_name
 from lab.stage import LocalStage
 from lab.stress.plan import HELD, WARMED, Plan
 
@@ -49,7 +50,7 @@ Tell = Callable[[str], None]
 
 def send_checker_to(stage: LocalStage, url: str) -> None:
     """Let the deployed check call `url` instead of the emulator; and no tick comes in between."""
-    name = f"batch-guard-{stage.name}-check"
+    name = function_name(stage.name, "check")
     environment = stage.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     stage.functions.update_function_configuration(
         FunctionName=name, Environment={"Variables": {**environment, "AWS_ENDPOINT_URL": url}}
@@ -62,7 +63,7 @@ def send_checker_to(stage: LocalStage, url: str) -> None:
 def limit_checkers(stage: LocalStage, at_once: int) -> None:
     """From now on, Lambda throttles more checkers at once than so many."""
     stage.functions.put_function_concurrency(
-        FunctionName=f"batch-guard-{stage.name}-check", ReservedConcurrentExecutions=at_once
+        FunctionName=function_name(stage.name, "check"), ReservedConcurrentExecutions=at_once
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.names import run_number
 from lab.verify.checker import OUTSIDER
-from lab.verify.machine import CHECK, KEEPALIVE, Guard, Machine
+from lab.verify.machine import CHECK, RENEWAL, Guard, Machine
 from lab.verify.protocol import Step
 from lab.verify.world import (
     ABORTED,
@@ -71,12 +71,12 @@ class Actions(Machine):
         assert number is not None
         holder = world.holder_of(number)
         if holder is None:
-            created = world._replace(runs=(*world.runs, Run(number, keepalive=guard.kind == KEEPALIVE)))
+            created = world._replace(runs=(*world.runs, Run(number, renewal=guard.kind == RENEWAL)))
             owner = guard._replace(owns=(*guard.owns, len(world.runs)))
             fault = TWICE if guard.owns else None
             if guard.outsider_seen and world.outsider == ALIVE:
                 fault = JOINED
-            if guard.pause_seen and guard.kind != KEEPALIVE:
+            if guard.pause_seen and guard.kind != RENEWAL:
                 fault = UNPAUSED
             yield self._done(owner, created, f"starts {name}: created", fault)
             if self.features.lost_replies and world.mishaps:

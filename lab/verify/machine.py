@@ -13,7 +13,7 @@ from lab.verify.world import ENDLESS, JUST_NOW, MANY, WRONG, Features, World
 
 CHECK, WAIT, AGAIN = "Check running executions", "Wait for the holder", "Ask again later"
 ENDED = "ended"
-SCHEDULE, KEEPALIVE, UNLUCKY = "the schedule", "a keepalive", "the schedule, on a bad day"
+SCHEDULE, RENEWAL, UNLUCKY = "the schedule", "a renewal", "the schedule, on a bad day"
 ME = "me"
 
 
@@ -110,7 +110,7 @@ class Machine:
 
     def states(self, guard: Guard, **more: Any) -> dict[str, Any]:
         """`$states`."""
-        own = {"keepalive": True} if guard.kind == KEEPALIVE else {}
+        own = {"renewal": True} if guard.kind == RENEWAL else {}
         execution = {
             "Id": GUARD_MACHINE.replace(":stateMachine:", ":execution:") + f":{guard.name}",
             "Name": guard.name,

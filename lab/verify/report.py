@@ -57,7 +57,7 @@ MEANING = {
     TWO_WAIT: ".",
     CHASED: ": so two replacements never stop each other in turn.",
     STOPPED_WRONGLY: ".",
-    UNPAUSED: " by anything but a keepalive.",
+    UNPAUSED: " by anything but a renewal.",
 }
 _INTRO = """\
 # Every interleaving
@@ -92,7 +92,7 @@ What may happen:
 - *overlap*, *orphans*: the job's policies, where they are not `skip` and `wait`. The start that waits in a queue is a
   guard execution of its own, and joins the others. At any look, deadline and `queue_timeout` may have passed.
 - *a pause*: somebody pauses the job and resumes it, at any moment; it is as visible as any execution.
-- *long rests*: eighty days, and again; names expire after ninety. *Keepalives* are among the starts.
+- *long rests*: eighty days, and again; names expire after ninety. *Renewals* are among the starts.
 - *every read alone*: no two reads are taken together. Elsewhere a read that only Step Functions answers is taken
   together with the next step, since what it can show now it can also show later.
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lab.verify.explore import Scenario
-from lab.verify.machine import KEEPALIVE, SCHEDULE, UNLUCKY
+from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
 from lab.verify.protocol import SAME_EVENT
 from lab.verify.world import ABORTED, ALIVE, FORGOTTEN, LONG_AGO, MANY, SUCCEEDED, Features, Run, World
 
@@ -70,7 +70,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *_family("a run is aborted, simpler", MEET, {NOBODY: "4", RUN: "3", ORPHAN: "3"}, aborts=1),
     *_family("a task by hand", HAND, {NOBODY: "23", RUN: "2"}),
     *_family("a task by hand, simpler", replace(MEET, outsider=True), {NOBODY: "4", RUN: "3"}),
-    *_family("long rests, a keepalive", MEET, {NOBODY: "234", RUN: "23"}, rests=2, kinds=(KEEPALIVE,)),
+    *_family("long rests, a renewal", MEET, {NOBODY: "234", RUN: "23"}, rests=2, kinds=(RENEWAL,)),
     *_family("an event comes twice", MEET, {NOBODY: "34", RUN: "3"}, kinds=(SAME_EVENT, SAME_EVENT)),
     *_family("names are lost in a row", MEET, {NOBODY: "34"}, kinds=(UNLUCKY,)),
     *_family("a deployment gone wrong", replace(MEET, misfits=True), {NOBODY: "23"}),

@@ -43,7 +43,7 @@ class Run(NamedTuple):
     age: int = JUST_NOW
     task: str = NO_TASK
     task_age: int = JUST_NOW
-    keepalive: bool = False
+    renewal: bool = False
     history: bool = False
     """It was there before the first start."""
 
@@ -191,7 +191,7 @@ def _run_happens(world: World, index: int, run: Run, features: Features) -> Iter
     fresh_task = run.task == NO_TASK or (features.task_retries and run.task == STOPPED)
     # RunTask may be on its way while its run is aborted: the task starts although the run has just been closed.
     in_flight = run.closed and run.status not in CLEAN and run.age == JUST_NOW
-    if fresh_task and not run.keepalive and not run.history and (run.status == OPEN or in_flight):
+    if fresh_task and not run.renewal and not run.history and (run.status == OPEN or in_flight):
         again = "another task of" if run.task == STOPPED else "the task of"
         closed = ", which has just been closed," if run.closed else ""
         yield world.with_run(index, task=ALIVE, task_age=JUST_NOW), f"{again} {name}{closed} starts"
@@ -206,7 +206,7 @@ def _run_happens(world: World, index: int, run: Run, features: Features) -> Iter
         return
     lock = None if world.lock is None or world.lock[0] == index else world.lock
     if run.task not in LIVING:
-        for status in (SUCCEEDED, FAILED) if features.failures and not run.keepalive else (SUCCEEDED,):
+        for status in (SUCCEEDED, FAILED) if features.failures and not run.renewal else (SUCCEEDED,):
             verb = "succeeds" if status == SUCCEEDED else "fails cleanly"
             yield world._replace(lock=lock).with_run(index, status=status, age=JUST_NOW), f"{name} {verb}"
     if world.aborts_left:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.decide.facts import stamp
+from chalicelib.names import function_name
 from lab.bench.alternatives import ARTICLE
 from lab.stage import LocalStage, until
 from tests.mocks import RUN_TASK
@@ -109,19 +110,19 @@ def test_jobs_that_share_a_cluster_and_a_family_do_not_block_each_other(stage: L
     stage.finish("twin-a")
 
 
-def test_a_keepalive_runs_without_a_task_and_is_not_a_failure_when_the_job_is_in_use(stage: LocalStage) -> None:
-    assert json.loads(stage.ended(stage.start("kept", keepalive=True))["output"])["run"] == "run-000001"
+def test_a_renewal_runs_without_a_task_and_is_not_a_failure_when_the_job_is_in_use(stage: LocalStage) -> None:
+    assert json.loads(stage.ended(stage.start("kept", renewal=True))["output"])["run"] == "run-000001"
     assert stage.ended(stage.run_arn("kept", "run-000001"))["status"] == "SUCCEEDED"
     assert stage.live_tasks("kept") == []
     stage.ended(stage.start("kept"))
-    skipped = stage.ended(stage.start("kept", keepalive=True))
+    skipped = stage.ended(stage.start("kept", renewal=True))
     assert json.loads(skipped["output"])["outcome"] == "skip"
     stage.finish("kept")
 
 
 def test_the_first_of_a_month_does_not_disturb_a_stage_that_was_just_deployed(stage: LocalStage) -> None:
-    stage.use_up_keepalives(datetime(2027, 1, 1, 3, tzinfo=UTC))
-    used_up = stage.guard.replace(":stateMachine:", ":execution:") + ":idle-keepalive-202701"
+    stage.use_up_renewals(datetime(2027, 1, 1, 3, tzinfo=UTC))
+    used_up = stage.guard.replace(":stateMachine:", ":execution:") + ":idle-renewal-202701"
     assert errors([stage.ended(used_up)]) == ["BatchGuard.InvalidInput"]
     assert stage.runs("idle") == []
 
@@ -201,7 +202,7 @@ def test_chalice_invoke_shows_the_decision(stage: LocalStage) -> None:
 
 
 def test_the_articles_own_flow_keeps_the_oldest_of_five(stage: LocalStage) -> None:
-    check = stage.functions.get_function(FunctionName=f"batch-guard-{stage.name}-check")
+    check = stage.functions.get_function(FunctionName=function_name(stage.name, "check"))
     definition = json.dumps(ARTICLE).replace("CHECK", check["Configuration"]["FunctionArn"])
     definition = definition.replace("CLUSTER", "batch").replace("FAMILY", "article")
     machine = stage.stepfunctions.create_state_machine(

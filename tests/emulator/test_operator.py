@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.decide.facts import stamp
-from chalicelib.decide.schedule import execution_name
+from chalicelib.names import scheduled_name
 from lab.stage import LocalStage, until
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -26,7 +26,7 @@ def due(stage: LocalStage, job: str, time: datetime) -> str:
     """Start the guard as the trigger does for that scheduled time, and return the execution's ARN."""
     event = {"job": job, "scheduled_at": stamp(time), "deadline": stamp(datetime.now(UTC) + timedelta(hours=1))}
     return stage.stepfunctions.start_execution(
-        stateMachineArn=stage.guard, name=execution_name(job, time), input=json.dumps(event)
+        stateMachineArn=stage.guard, name=scheduled_name(job, time), input=json.dumps(event)
     )["executionArn"]
 
 
@@ -54,7 +54,7 @@ def test_what_became_of_a_time_is_told_by_name_and_in_the_history(stage: LocalSt
 
     # The one that was skipped is made up for by hand; so `why` has a second part, and the run a line of its own.
     again = guardctl_json(stage, "run", "asked", "--scheduled-at", stamp(second))
-    assert again["guard_execution"].endswith(f"{execution_name('asked', second)}-by-hand-1")
+    assert again["guard_execution"].endswith(f"{scheduled_name('asked', second)}-by-hand-1")
     stage.finish("asked")
     made_up = guardctl_json(stage, "why", "asked", stamp(second))
     assert [(e["outcome"], e["by_hand"], e["run"]) for e in made_up] == [

@@ -123,7 +123,7 @@ def test_a_paused_job_rests_until_it_is_resumed(stage: LocalStage) -> None:
     assert "paused already" in guardctl("pause", "paused", "--reason", "once more", code=2)
     status = json.loads(guardctl("status", "--json"))
     assert next(line["state"] for line in status if line["job"] == "paused") == "paused"
-    assert json.loads(stage.ended(stage.start("paused", keepalive=True))["output"])["run"] == "run-000001"
+    assert json.loads(stage.ended(stage.start("paused", renewal=True))["output"])["run"] == "run-000001"
 
     assert "the database moves" in guardctl("run", "paused", code=1)
     assert "started run-000002" in guardctl("run", "paused", "--anyway")

@@ -63,12 +63,12 @@ def asks(job: str, *, waited: bool = True, began: float = 1, **more: Any) -> dic
 def test_a_skip_says_how_it_is_to_end() -> None:
     assert answer(asks("plain"), RUNS)["on_skip"] == "fail"
     assert answer(asks("green"), RUNS)["on_skip"] == "succeed"
-    assert answer(asks("plain", keepalive=True), RUNS)["on_skip"] == "succeed", "the job is in use"
+    assert answer(asks("plain", renewal=True), RUNS)["on_skip"] == "succeed", "the job is in use"
 
 
 @pytest.mark.parametrize("job", ["queued", "replaced"])
-def test_a_keepalive_neither_waits_for_a_run_nor_stops_it(job: str) -> None:
-    assert answer(asks(job, keepalive=True), RUNS)["outcome"] == "skip"
+def test_a_renewal_neither_waits_for_a_run_nor_stops_it(job: str) -> None:
+    assert answer(asks(job, renewal=True), RUNS)["outcome"] == "skip"
 
 
 def test_the_one_that_waits_gets_all_that_the_start_was_asked_for() -> None:

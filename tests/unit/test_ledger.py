@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.config.jobs import Ecs, Job
-from chalicelib.decide.schedule import execution_name, parse_schedule
+from chalicelib.decide.schedule import parse_schedule
+from chalicelib.names import repetition_name, scheduled_name
 from guardctl.commands.ledger import lines
-from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger, repeated_time, repetition_name
+from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger
 from guardctl.wording import length, sentence
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
@@ -173,8 +174,8 @@ def test_a_run_that_no_time_in_the_window_asked_for_has_a_line_of_its_own(
     assert told[0].late is None
 
 
-def test_a_keepalive_is_no_line_of_the_ledger() -> None:
-    kept = run(number=41, by="report-keepalive-202611", for_=at(-900), input={"keepalive": True})
+def test_a_renewal_is_no_line_of_the_ledger() -> None:
+    kept = run(number=41, by="report-renewal-202611", for_=at(-900), input={"renewal": True})
     assert [e.run for e in entries([SIX], [started()], [kept, run()])] == ["run-000042"]
 
 
@@ -191,7 +192,7 @@ def test_every_time_has_one_line_and_every_run_too(kinds: list[str], by_hand: in
     """Whatever happened: no time is told twice, no run is lost, and none is told twice."""
     times, guards, runs = [at(60 * hour) for hour in range(len(kinds))], [], []
     for number, (kind, time) in enumerate(zip(kinds, times, strict=True), start=1):
-        name = execution_name("report", time)
+        name = scheduled_name("report", time)
         if kind in {"ran", "repeated"}:
             who = name if kind == "ran" else repetition_name("report", time, 1)
             guards.append(started(f"run-{number:06d}", name=who))
@@ -208,19 +209,6 @@ def test_every_time_has_one_line_and_every_run_too(kinds: list[str], by_hand: in
     assert [entry.scheduled for entry in told if not entry.by_hand] == times
     assert sorted(entry.run for entry in told if entry.run) == sorted(each.name for each in runs)
     assert sum(entry.by_hand for entry in told) == by_hand + kinds.count("repeated")
-
-
-def test_the_name_of_a_repetition_is_read_back() -> None:
-    assert repetition_name("report", SIX, 12) == "report-20261123T1800Z-by-hand-12"
-    assert repeated_time("report", "report-20261123T1800Z-by-hand-12") == SIX
-    for other in (
-        "report-20261123T1800Z",
-        "other-20261123T1800Z-by-hand-1",
-        "report-by-hand-1",
-        "report-20261123T1800Z-by-hand-0",
-    ):
-        assert repeated_time("report", other) is None
-    assert execution_name("report", SIX) == NAME
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_commands_replace_the_containers_command_and_stay_a_list(commands: list[
     ("name", "event", "leads_to"),
     [
         pytest.param("run-000042", {"run": "run-000042"}, RUN_TASK, id="a run"),
-        pytest.param("run-000042", {"run": "run-000042", "keepalive": True}, "Kept alive", id="a keepalive"),
+        pytest.param("run-000042", {"run": "run-000042", "renewal": True}, "Renewed", id="a renewal"),
         pytest.param("paused-000001", {"paused": True}, "Paused", id="a pause"),
         pytest.param("run-000042", {}, "Not a run", id="started by hand under a run's name"),
         pytest.param("5f0c", {"run": "5f0c"}, "Not a run", id="started by hand under no run's name"),

@@ -1,16 +1,28 @@
-"""Run names: one spelling, and it goes both ways."""
+"""Names: each kind has one spelling, and it goes both ways."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.names import (
+    FUNCTIONS,
+    GuardName,
+    by_hand_name,
     execution_arn,
+    function_name,
     machine_arn,
+    parse_guard_name,
     pause_name,
     pause_number,
+    renewal_name,
+    repetition_name,
     run_name,
     run_number,
+    scheduled_name,
+    stage_of_function,
     waiter_name,
     waits_after,
 )
@@ -69,3 +81,75 @@ def test_a_machine_stands_beside_its_function_in_any_partition() -> None:
     machine = machine_arn(function, "batch-guard-dev-nightly-report")
     assert machine == "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:batch-guard-dev-nightly-report"
     assert execution_arn(machine, "run-000042").endswith(":execution:batch-guard-dev-nightly-report:run-000042")
+
+
+JOB_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
+MINUTES_EVER = st.integers(-50_000_000, 4_000_000_000).map(
+    lambda n: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=n)
+)
+AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
+@given(JOB_NAMES, MINUTES_EVER, st.integers(1, 99))
+def test_a_guard_executions_name_says_whose_it_is_and_for_when(job: str, time: datetime, number: int) -> None:
+    scheduled = scheduled_name(job, time)
+    assert parse_guard_name(scheduled) == GuardName(job, "scheduled", time)
+    assert scheduled_name(job, time.astimezone(ZoneInfo("Asia/Tokyo"))) == scheduled
+    assert parse_guard_name(repetition_name(job, time, number)) == GuardName(job, "repetition", time)
+    assert parse_guard_name(by_hand_name(job, "0a1b2c3d4e5f")) == GuardName(job, "by hand")
+    assert parse_guard_name(waiter_name(job, 41, number)) == GuardName(job, "waiter", after=41, turn=number)
+    if 1 <= time.year <= 9999:
+        assert parse_guard_name(renewal_name(job, AT)) == GuardName(job, "renewal")
+
+
+@given(JOB_NAMES, JOB_NAMES, MINUTES_EVER, MINUTES_EVER)
+def test_different_starts_have_different_names(one: str, other: str, time: datetime, later: datetime) -> None:
+    same = (one, time) == (other, later)
+    assert (scheduled_name(one, time) == scheduled_name(other, later)) is same
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("run-000042", id="a run"),
+        pytest.param("nightly-report", id="a job"),
+        pytest.param("nightly-20261323T1800Z", id="month 13"),
+        pytest.param("nightly-20261123T1860Z", id="minute 60"),
+        pytest.param("nightly-20261123T180000Z", id="with seconds"),
+        pytest.param("nightly-20261123T1800", id="without a zone"),
+        pytest.param("nightly-20261123T1800Z-by-hand-0", id="no repetition"),
+        pytest.param("nightly-by-hand-1", id="neither a repetition nor a token"),
+        pytest.param("Nightly-20261123T1800Z", id="upper case"),
+        pytest.param("nightly--20261123T1800Z", id="a double hyphen"),
+        pytest.param("-20261123T1800Z", id="no job"),
+        pytest.param("nightly-20261123T1800Z\n", id="a line end after it"),
+        pytest.param("nightly-٢٠٢٦١١٢٣T١٨٠٠Z", id="digits of another script"),
+        pytest.param("0f8fad5b-d9cb-469f-a165-70867728950e", id="a start in the console"),
+    ],
+)
+def test_other_names_are_nobodys(name: str) -> None:
+    assert parse_guard_name(name) is None
+
+
+def test_a_job_whose_name_begins_with_anothers_keeps_its_own() -> None:
+    named = parse_guard_name("report-by-hand-20261123T1800Z")
+    assert named == GuardName("report-by-hand", "scheduled", AT)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pytest.param(datetime(2026, 11, 23, 18), id="no zone"),  # noqa: DTZ001 the point
+        pytest.param(AT + timedelta(seconds=1), id="seconds"),
+        pytest.param(AT + timedelta(microseconds=1), id="microseconds"),
+    ],
+)
+def test_only_a_whole_minute_with_a_zone_has_a_name(time: datetime) -> None:
+    with pytest.raises(ValueError, match="whole minute with a zone"):
+        scheduled_name("nightly", time)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_functions_name_says_its_stage(function: str) -> None:
+    assert stage_of_function(function_name("dev2", function)) == "dev2"  # type: ignore[arg-type]  # a loop's str
+    assert stage_of_function(f"other-dev-{function}") is None

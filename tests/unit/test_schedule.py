@@ -19,11 +19,9 @@ from chalicelib.decide.schedule import (
     ScheduleRefused,
     between,
     due,
-    execution_name,
-    keepalives,
     latest,
-    parse_execution_name,
     parse_schedule,
+    renewals,
     upcoming,
 )
 
@@ -436,69 +434,14 @@ def test_due_says_by_when_and_how_late() -> None:
     ("now", "names"),
     [
         pytest.param("2026-12-01T00:06", [], id="not in the first minutes, which are busy"),
-        pytest.param("2026-12-01T00:07", ["nightly-report-keepalive-202612"], id="from then on"),
-        pytest.param("2026-12-01T23:59", ["nightly-report-keepalive-202612"], id="all day"),
+        pytest.param("2026-12-01T00:07", ["nightly-report-renewal-202612"], id="from then on"),
+        pytest.param("2026-12-01T23:59", ["nightly-report-renewal-202612"], id="all day"),
         pytest.param("2026-12-02T00:00", [], id="on no other day"),
     ],
 )
-def test_keepalives_on_the_first_of_the_month(now: str, names: list[str]) -> None:
+def test_renewals_on_the_first_of_the_month(now: str, names: list[str]) -> None:
     job = replace(NIGHTLY, enabled=False, schedules=())
-    found = keepalives([job], utc(now))
+    found = renewals([job], utc(now))
     assert [each.name for each in found] == names
-    assert all(each.keepalive and each.scheduled_at == utc("2026-12-01T00:07") for each in found)
-    assert keepalives([job], utc(now).astimezone(ZoneInfo("Asia/Tokyo"))) == found
-
-
-# --- names ------------------------------------------------------------------------------------------------
-
-JOB_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
-MINUTES_EVER = st.integers(-50_000_000, 4_000_000_000).map(lambda n: utc("1970-01-01T00:00") + n * MINUTE)
-
-
-@deterministic
-@given(JOB_NAMES, MINUTES_EVER)
-def test_names_round_trip(job: str, time: datetime) -> None:
-    assert parse_execution_name(execution_name(job, time)) == (job, time)
-    assert execution_name(job, time.astimezone(ZoneInfo("Asia/Tokyo"))) == execution_name(job, time)
-
-
-@deterministic
-@given(JOB_NAMES, JOB_NAMES, MINUTES_EVER, MINUTES_EVER)
-def test_different_starts_have_different_names(one: str, other: str, time: datetime, later: datetime) -> None:
-    same = (one, time) == (other, later)
-    assert (execution_name(one, time) == execution_name(other, later)) is same
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("run-000042", id="a run"),
-        pytest.param("nightly-report", id="a job"),
-        pytest.param("nightly-after-run-000042-1", id="a start that waits"),
-        pytest.param("nightly-keepalive-202612", id="a keepalive"),
-        pytest.param("nightly-20261323T1800Z", id="month 13"),
-        pytest.param("nightly-20261123T1860Z", id="minute 60"),
-        pytest.param("nightly-20261123T180000Z", id="with seconds"),
-        pytest.param("nightly-20261123T1800", id="without a zone"),
-        pytest.param("Nightly-20261123T1800Z", id="upper case"),
-        pytest.param("nightly--20261123T1800Z", id="a double hyphen"),
-        pytest.param("-20261123T1800Z", id="no job"),
-        pytest.param("nightly-20261123T1800Z\n", id="a line end after it"),
-        pytest.param("nightly-٢٠٢٦١١٢٣T١٨٠٠Z", id="digits of another script"),
-    ],
-)
-def test_other_names_are_nobodys(name: str) -> None:
-    assert parse_execution_name(name) is None
-
-
-@pytest.mark.parametrize(
-    "time",
-    [
-        pytest.param(datetime(2026, 11, 23, 18), id="no zone"),  # noqa: DTZ001 the point
-        pytest.param(AT + timedelta(seconds=1), id="seconds"),
-        pytest.param(AT + timedelta(microseconds=1), id="microseconds"),
-    ],
-)
-def test_only_a_whole_minute_with_a_zone_has_a_name(time: datetime) -> None:
-    with pytest.raises(ValueError, match="whole minute with a zone"):
-        execution_name("nightly", time)
+    assert all(each.renewal and each.scheduled_at == utc("2026-12-01T00:07") for each in found)
+    assert renewals([job], utc(now).astimezone(ZoneInfo("Asia/Tokyo"))) == found

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.decide.facts import Execution
 from guardctl import links
-from guardctl.status import Usual, belongs_to, usual
+from guardctl.status import Usual, usual
 
 MAY = datetime(2026, 5, 17, 9, 0, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def test_the_usual_duration_is_that_of_the_runs_that_succeeded() -> None:
     assert usual(others) is None
 
 
-def test_a_keepalive_does_not_count_as_a_run_of_a_second() -> None:
+def test_a_renewal_does_not_count_as_a_run_of_a_second() -> None:
     first = MAY.replace(day=1)
     assert usual([took(1, began=first), took(600, began=first)]) == Usual(
         timedelta(minutes=10), timedelta(minutes=10), 1
@@ -37,28 +37,6 @@ def test_a_keepalive_does_not_count_as_a_run_of_a_second() -> None:
 
 def test_an_execution_that_is_no_run_does_not_count() -> None:
     assert usual([Execution("arn", "paused-000001", "SUCCEEDED", MAY, MAY + timedelta(days=1))]) is None
-
-
-NAMES = [
-    ("report-20261123T1800Z", True),
-    ("report-20261123T1800Z-by-hand-2", True),
-    ("report-by-hand-0a1b2c3d4e5f", True),
-    ("report-after-run-000041-1", True),
-    ("report-keepalive-202611", True),
-    ("report-daily-20261123T1800Z", False),
-    ("a-report-20261123T1800Z", False),
-    ("0f8fad5b-d9cb-469f-a165-70867728950e", False),
-]
-
-
-@pytest.mark.parametrize(("name", "mine"), NAMES)
-def test_a_guard_execution_says_whose_it_is(name: str, mine: bool) -> None:
-    assert belongs_to("report")(name) is mine
-
-
-def test_a_job_whose_name_begins_with_anothers_keeps_its_own() -> None:
-    assert not belongs_to("report")("report-by-hand-20261123T1800Z"), "a scheduled time of the job report-by-hand"
-    assert belongs_to("report-by-hand")("report-by-hand-20261123T1800Z")
 
 
 @pytest.mark.parametrize(

@@ -180,8 +180,8 @@ def test_many_jobs_due_in_the_same_minute_are_started_side_by_side() -> None:
 def test_on_the_first_of_the_month_every_job_is_kept_alive_once() -> None:
     client = FakeStepFunctions()
     first = datetime(2026, 12, 1, 0, 30, tzinfo=UTC)
-    assert {n for n in tick(trigger(client), first) if "keepalive" in n} == {
-        f"{job}-keepalive-202612" for job in ("nightly-report", "hourly-import", "by-hand")
+    assert {n for n in tick(trigger(client), first) if "renewal" in n} == {
+        f"{job}-renewal-202612" for job in ("nightly-report", "hourly-import", "by-hand")
     }
-    assert client.taken["by-hand-keepalive-202612"]["keepalive"] is True
-    assert not any("keepalive" in n for n in tick(trigger(client), datetime(2026, 12, 2, tzinfo=UTC)))
+    assert client.taken["by-hand-renewal-202612"]["renewal"] is True
+    assert not any("renewal" in n for n in tick(trigger(client), datetime(2026, 12, 2, tzinfo=UTC)))

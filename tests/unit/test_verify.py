@@ -8,7 +8,7 @@ import pytest
 from lab.verify.__main__ import main
 from lab.verify.asl import Asl
 from lab.verify.explore import Explorer, Scenario
-from lab.verify.machine import KEEPALIVE, SCHEDULE, UNLUCKY
+from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
 from lab.verify.mutants import MUTANTS, Mutant
 from lab.verify.ours import Ours
 from lab.verify.report import page, uncaught, violations
@@ -31,11 +31,11 @@ TOUR = (
     scenario(replace(MEET, failures=True), SCHEDULE, SCHEDULE, history=RUN),
     scenario(LOST, SCHEDULE, SCHEDULE),
     scenario(replace(MEET, misfits=True), SCHEDULE, SCHEDULE),
-    scenario(MEET, KEEPALIVE, SCHEDULE, rests=2),
+    scenario(MEET, RENEWAL, SCHEDULE, rests=2),
     scenario(MEET, UNLUCKY, SCHEDULE, SCHEDULE),
     scenario(replace(NOTHING, lost_replies=True, overlap="queue"), SCHEDULE, SCHEDULE, mishaps=1),
     scenario(replace(NOTHING, lost_replies=True, overlap="replace"), SCHEDULE, SCHEDULE, mishaps=1),
-    scenario(replace(MEET, pauses=True), KEEPALIVE, SCHEDULE),
+    scenario(replace(MEET, pauses=True), RENEWAL, SCHEDULE),
 )
 
 
