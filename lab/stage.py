@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.config.jobs import Job, JobsFile, load
 from chalicelib.decide.schedule import renewals
-from chalicelib.names import batch_machine, execution_arn, function_name, guard_machine, pause_number
+from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine, pause_number
 from lab.emulator import Emulator, require_loopback
 
 if TYPE_CHECKING:
