@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from reprlib import Repr
-from typing import Any
+from typing import Any, Literal
 
 from chalicelib.decide.facts import CantTell, Claim, Details, Execution, Refused, Stopping, Target, stamp
 from chalicelib.names import run_number
@@ -142,6 +142,41 @@ class TaskState:
     stopped_reason: str
 
 
+# --- what is answered -------------------------------------------------------------------------------------
+
+Outcome = Literal["start", "started", "wait", "queue", "queued", "stop_run", "stop_task", "skip", "refuse"]
+
+ANSWERED = ("running_flg", "outcome", "error", "reason")
+"""Every answer to a start has these; `reason` is for people, and no state machine branches on it."""
+
+DECIDED = ("holder", "next_run", "job", "state_machine_arn")
+"""Every decision has these besides; a refusal has not."""
+
+OBEYED: Mapping[Outcome, tuple[str, ...]] = {
+    "start": ("run",),
+    "started": (),
+    "wait": ("wait_seconds",),
+    "queue": ("waiter", "waiter_input"),
+    "queued": ("waiter",),
+    "stop_run": ("wait_seconds",),
+    "stop_task": ("wait_seconds", "cluster"),
+    "skip": ("on_skip",),
+    "refuse": (),
+}
+"""What else the guard machine needs to do as it is told; ``run`` is a `RunInput`, and only a guard gets it."""
+
+HOLDER = ("kind", "name", "arn", "started_at")
+
+GUARD_OUTPUT: Mapping[Outcome, tuple[str, ...]] = {
+    "started": ("outcome", "run", "state_machine_arn"),
+    "queued": ("outcome", "waiter", "reason"),
+    "skip": ("outcome", "error", "reason", "holder"),
+}
+"""The output of a guard execution that succeeded, by its outcome."""
+
+RUN_OUTPUT = ("run", "tasks")
+"""The output of a run that succeeded; ``tasks`` names every task that it saw stop, and so does a failure's cause."""
+
 # --- what is handed on ------------------------------------------------------------------------------------
 
 
@@ -161,6 +196,13 @@ class RunInput:
     retries: int
     task: Mapping[str, Any]
     """RunTask's arguments. The job's own container stands first in its overrides."""
+
+
+ADDED_BY_THE_GUARD = ("guard_execution", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")
+"""What the guard machine adds to a run's input; the second links the two executions in AWS's console."""
+
+PAUSE_INPUT = ("paused", "reason")
+"""The input of an execution that pauses a job."""
 
 
 # --- reading ----------------------------------------------------------------------------------------------
