@@ -147,7 +147,9 @@ class Play:
         self.executions: dict[str, Played] = {}
         self.tasks: list[RunningTask] = []
         self.run_task_answers: list[Any] = []
-        """For the next calls of RunTask: a `Program`, or a `StatesError`; a `Program` that fails so if neither."""
+        """For the next calls of RunTask: a `Program`, or a `StatesError`."""
+        self.run_task_fails: Callable[[], StatesError | None] = lambda: None
+        """What RunTask answers at this moment, if nothing is planned for the call."""
         self.starts_despite_error: set[str] = set()
         """Errors of RunTask after which a task was started all the same."""
         self.program = Program()
@@ -156,6 +158,10 @@ class Play:
         self.ecs_hides = timedelta(0)
         """For how long ECS hides a task that was started, and shows one that stopped as RUNNING."""
         self.stop_takes = 5.0
+        """Seconds from StopTask to STOPPED."""
+        self.loses_stopping = False
+        """A task that was told to stop, and has not stopped yet, is on no list."""
+        self.redrives = 0
         self.deaf = False
         """A step that waits for a task does not hear of its end."""
         self.checker_error: Callable[[Any], StatesError | None] = lambda _event: None
@@ -268,7 +274,7 @@ class Play:
                 "Name": execution.name,
                 "Input": json.loads(execution.given),
                 "StartTime": stamp_ms(execution.started_at),
-                "RedriveCount": 0,
+                "RedriveCount": self.redrives,
             },
             "StateMachine": {"Id": execution.machine},
         }
@@ -400,7 +406,7 @@ class Play:
     # --- ECS ---
 
     def _run_task(self, execution: Played, arguments: Json, timeout: float) -> Steps:
-        answer = self.run_task_answers.pop(0) if self.run_task_answers else self.program
+        answer = self.run_task_answers.pop(0) if self.run_task_answers else self.run_task_fails() or self.program
         camel = _camel(arguments)
         family = camel["taskDefinition"].rpartition("/")[2].partition(":")[0]
         if isinstance(answer, StatesError) and answer.error not in self.starts_despite_error:
@@ -451,6 +457,8 @@ class Play:
         """ListTasks, as boto3 answers."""
         mine = [t for t in self.tasks if (t.cluster, t.family) == (cluster, family)]
         shown = [t for t in mine if self.now - t.created_at >= self.ecs_hides]
+        if self.loses_stopping:
+            shown = [t for t in shown if t.told_at is None or self._status(t) == "STOPPED"]
         desired = [t for t in shown if (self._status(t) == "RUNNING") == (desiredStatus == "RUNNING")]
         return {"taskArns": [t.arn for t in desired]}
 
