@@ -85,6 +85,8 @@ def _count_decision(event: Any, answer: dict[str, Any]) -> None:
     elif not event.get("renewal", False):
         paused = answer["outcome"] == "skip" and answer["error"] == "Paused"
         _measure("Paused" if paused else answer["outcome"].title().replace("_", ""), 1, event["job"])
+        if answer.get("stuck"):
+            _measure("Stuck", 1, event["job"])
         if "skips_in_a_row" in answer:
             _measure("SkipsInARow", answer["skips_in_a_row"], event["job"])
 

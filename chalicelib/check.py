@@ -298,7 +298,8 @@ def _to_tell(answer: Decision, job: Job, facts: Facts) -> dict[str, Any]:
     if isinstance(answer, Run):
         return {"skips_in_a_row": 0}
     if isinstance(answer, Skip) and answer.error != "Paused":
-        return {"skips_in_a_row": skips_in_a_row(job.schedules, job.timezone, facts)}
+        stuck = {"stuck": True} if answer.stuck else {}
+        return {"skips_in_a_row": skips_in_a_row(job.schedules, job.timezone, facts), **stuck}
     return {}
 
 

@@ -155,6 +155,8 @@ class Skip:
     reason: str
     holder: Holder
     error: SkipError
+    stuck: bool = False
+    """The run in the way has no task any more, and does not know it: somebody has to end it."""
 
 
 Decision = Run | Started | Wait | Queue | Queued | StopRun | StopTask | Skip
@@ -251,7 +253,8 @@ def _skip(facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
         return Skip(busy.reason, busy.holder, "AlreadyRunning")
     if name not in facts.stopped:
         return NeedTasksOf(name, details.target)
-    return Skip(busy.reason + _is_stuck(facts, details), busy.holder, "AlreadyRunning")
+    stuck = _is_stuck(facts, details)
+    return Skip(busy.reason + stuck, busy.holder, "AlreadyRunning", stuck=bool(stuck))
 
 
 def _is_stuck(facts: Facts, details: Details) -> str:
