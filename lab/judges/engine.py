@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import jsonata
@@ -14,6 +15,9 @@ def evaluate(expression: str, now: int, cases: Sequence[Mapping[str, Any]]) -> l
     program.set_output_convert_nulls(False)
     program.register_lambda("parse", lambda text: None if text is None else json.loads(text))
     program.register_lambda("millis", lambda: now)
+    program.register_lambda(
+        "now", lambda: datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    )
     return [_answer(program, case) for case in cases]
 
 

@@ -96,21 +96,38 @@ def judge(node: Node, expressions: Iterable[Expression], table: Table, *, count:
             if not made:
                 findings.append(Finding(str(expression), "its rule's Condition was never true: nothing was judged"))
         evaluated += len(made)
-        findings += judge_cases(node, expression, table, made)
+        answers = node.evaluate(expression.text, NOW, made)
+        findings += _failed(expression, table, made, answers)
+        findings += _always(expression, answers)
     return Tally(findings, evaluated)
 
 
 def judge_cases(node: Node, expression: Expression, table: Table, made: Sequence[Case]) -> list[Finding]:
-    """Judge an expression over these cases: one finding for each way in which it fails, with its shortest example."""
+    """Judge an expression over these cases."""
+    return _failed(expression, table, made, node.evaluate(expression.text, NOW, made))
+
+
+def _failed(expression: Expression, table: Table, made: Sequence[Case], answers: Sequence[Answer]) -> list[Finding]:
+    """One finding for each way in which it fails, with its shortest example; `answers` are the reference's."""
     ours = evaluate(expression.text, NOW, made)
     failed: dict[str, tuple[str, Case]] = {}
-    for case, reference, other in zip(made, node.evaluate(expression.text, NOW, made), ours, strict=True):
+    for case, reference, other in zip(made, answers, ours, strict=True):
         fault = _fault(expression, table, reference, other)
         if fault:
             kind, said = fault
             if kind not in failed or len(json.dumps(case)) < len(json.dumps(failed[kind][1])):
                 failed[kind] = (said, case)
     return [Finding(str(expression), f"{said}\n    on {_shown(case)}") for said, case in failed.values()]
+
+
+def _always(expression: Expression, answers: Sequence[Answer]) -> Iterator[Finding]:
+    """A Condition that was never true, or never false, was not judged."""
+    if expression.field.endswith(".Condition"):
+        for value in (True, False):
+            if value not in [answer.get("value") for answer in answers]:
+                yield Finding(
+                    str(expression), f"was never {json.dumps(value)} in {len(answers)} cases: it was not judged"
+                )
 
 
 def _fault(expression: Expression, table: Table, reference: Answer, other: Answer) -> tuple[str, str] | None:

@@ -94,16 +94,16 @@ def _faults(operation: str, shape: Shape | None, value: Any, path: str, *, first
         case Shape() if shape.type_name in _KINDS:
             wrong_bool = isinstance(value, bool) and shape.type_name != "boolean"
             if wrong_bool or not isinstance(value, _KINDS[shape.type_name]):
-                yield f"{path} is {value!r}, and {operation} takes a {shape.type_name} there"
+                yield f"{path} is {value!r}, which is no {shape.type_name} that {operation} takes"
             elif (allowed := getattr(shape, "enum", None)) and value not in allowed:
                 yield f"{path} is {value!r}, and {operation} takes one of {', '.join(allowed)}"
         case ListShape():
-            yield f"{path} is {value!r}, and {operation} takes a list there"
+            yield f"{path} is {value!r}, which is no list that {operation} takes"
 
 
 def _structure_faults(operation: str, shape: StructureShape, value: Any, path: str, *, first: bool) -> Iterator[str]:
     if not isinstance(value, Mapping):
-        yield f"{path} is {value!r}, and {operation} takes an object there"
+        yield f"{path} is {value!r}, which is no object that {operation} takes"
         return
     members = {_pascal(name): (name, inner) for name, inner in shape.members.items()}
     for key, inner in value.items():

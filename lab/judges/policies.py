@@ -28,14 +28,15 @@ class Accepted:
     """A finding that is none."""
 
     issue: str
-    action: str
+    detail: Any
+    """As parliament gives it."""
     why: str
 
 
 ACCEPTED = (
-    Accepted("RESOURCE_MISMATCH", "states:ListExecutions", "parliament knows map runs only; the Service Authorization Reference has stateMachine, which is what we list"),
-    Accepted("RESOURCE_MISMATCH", "states:DescribeExecution", "parliament knows express executions only; ours are Standard: execution:MACHINE:NAME"),
-    Accepted("RESOURCE_STAR", "ecs:ListTasks", "its resource type is the container instance; the cluster is a condition, ecs:cluster, which the statement has"),
+    Accepted("RESOURCE_MISMATCH", {"action": "states:ListExecutions", "required_format": "arn:*:states:*:*:mapRun:*/*:*"}, "it asks for every sort of resource that the action knows; we list a machine's executions, never a map run's"),
+    Accepted("RESOURCE_MISMATCH", {"action": "states:DescribeExecution", "required_format": "arn:*:states:*:*:express:*:*:*"}, "it asks for every sort of resource that the action knows; our machines are Standard, so there is no express execution"),
+    Accepted("RESOURCE_STAR", "ecs:ListTasks", "the resource is a container instance, which a Fargate task has none of; the cluster is in the Condition, ecs:cluster"),
 )  # fmt: skip
 """What parliament says and we do not follow."""
 
@@ -49,17 +50,19 @@ _SAMPLE = {
 
 def judge(policies: Mapping[str, Document], accepted: Sequence[Accepted] = ACCEPTED) -> list[Finding]:
     """What is found in the policies (whose → document), and each accepted finding that no longer occurs."""
-    findings, occurred = [], set()
+    findings: list[Finding] = []
+    occurred: list[Accepted] = []
     for whose, document in policies.items():
         for found in parliament.analyze_policy_string(json.dumps(resolved(document))).findings:
-            known = [row for row in accepted if row.issue == found.issue and row.action in json.dumps(found.detail)]
-            occurred.update(known)
-            if not known:
-                findings.append(Finding(whose, f"{found.issue}: {json.dumps(found.detail, default=str)}"))
-    for row in accepted:
-        if row not in occurred:
-            findings.append(Finding("accepted", f"{row.issue} of {row.action} no longer occurs: take it off the table"))
-    return findings
+            details = found.detail if isinstance(found.detail, list) and found.detail else [found.detail]
+            known = [row for row in accepted if row.issue == found.issue and row.detail in details]
+            occurred += known
+            for detail in details:
+                if detail not in [row.detail for row in known]:
+                    findings.append(Finding(whose, f"{found.issue}: {json.dumps(detail, default=str)}"))
+    idle = [row for row in accepted if row not in occurred]
+    says = "no longer occurs: take it off the table"
+    return [*findings, *(Finding("accepted", f"{row.issue} {json.dumps(row.detail)} {says}") for row in idle)]
 
 
 def generated() -> dict[str, Document]:

@@ -35,7 +35,10 @@ class Tree:
             yield from inner.all()
 
 
-_PASSED_ON = {"merge", "append", "distinct", "reverse", "sort", "filter", "lookup"}
+_PASSED_ON = {
+    *("merge", "append", "distinct", "reverse", "sort", "filter", "lookup"),
+    *("string", "trim", "lowercase", "uppercase", "substring"),
+}
 """Functions whose answer is made of their arguments: what is read of it is read of them."""
 
 _LITERALS = {"string", "number", "value"}
