@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-from lab.judges import Finding, expressions, language, models, policies
+from lab.judges import Finding, expressions, handed, language, models, policies
 from lab.judges.definitions import all_expressions, texts
 from lab.judges.node import Node, NotInstalled, node
 
@@ -33,6 +33,7 @@ def main() -> int:
 def _judges(process: Node) -> Iterator[tuple[str, Callable[[], tuple[list[Finding], str]]]]:
     yield "AWS's language service", lambda: _language(process)
     yield "the reference JSONata engine", lambda: _expressions(process)
+    yield "what one state hands to the next", lambda: _handed(process)
     yield "botocore's service models", _models
     yield "parliament", _policies
 
@@ -47,6 +48,13 @@ def _expressions(process: Node) -> tuple[list[Finding], str]:
     table, judged = expressions.Table(), all_expressions()
     tally = expressions.judge(process, judged, table)
     return [*tally.findings, *table.idle()], f"{len(judged)} expressions, {tally.evaluated:,} cases in two engines"
+
+
+def _handed(process: Node) -> tuple[list[Finding], str]:
+    definitions = {machine: json.loads(text) for machine, text in texts().items()}
+    table = expressions.Table()
+    found = [finding for machine, one in definitions.items() for finding in handed.judge(process, machine, one, table)]
+    return found, f"{sum(len(list(handed.handings(machine, one))) for machine, one in definitions.items())} outputs"
 
 
 def _models() -> tuple[list[Finding], str]:

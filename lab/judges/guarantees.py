@@ -12,47 +12,53 @@ from lab.judges.hostile import MISSING, SCALARS, Domain, Maker, Path
 from lab.judges.reads import Tree
 
 
-def anything(maker: Maker, path: Path, tree: Tree) -> Any:
-    """Nothing is certain; for a row that takes back a wider one."""
-    return maker.anything(path, tree)
-
-
-def present(maker: Maker, path: Path, tree: Tree) -> Any:
-    """Anything, but it is there."""
+def _present(maker: Maker, path: Path, tree: Tree) -> Any:
     while (value := maker.anything(path, tree)) is MISSING:
         pass
     return value
 
 
-def text(maker: Maker, path: Path, tree: Tree) -> Any:
-    """A string."""
-    return maker.text(path, tree)
+def _number(maker: Maker, _path: Path, tree: Tree) -> Any:
+    known = (n for n in (*tree.compared, *SCALARS) if _is_number(n))
+    return maker.random.choice([n for n in known if n <= 99_999_999])
 
 
-def record(maker: Maker, path: Path, tree: Tree) -> Any:
-    """An object; its members are as their own rows say."""
-    return maker.members(path, tree)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def number(maker: Maker, _path: Path, tree: Tree) -> Any:
-    """A whole number from 0 to 99,999,999; often one that the expression names."""
-    known = (n for n in (*tree.compared, *SCALARS) if isinstance(n, int) and not isinstance(n, bool))
-    return maker.random.choice([n for n in known if 0 <= n <= 99_999_999])
+anything = Domain(Maker.anything, lambda _: True)
+"""Nothing is certain; for a row that takes back a wider one."""
+
+present = Domain(_present, lambda value: value is not MISSING)
+"""Anything, but it is there."""
+
+missing = Domain(lambda *_: MISSING, lambda value: value is MISSING)
+"""Not there."""
+
+text = Domain(Maker.text, lambda value: isinstance(value, str))
+"""A string."""
+
+record = Domain(Maker.members, lambda value: isinstance(value, dict))
+"""An object; its members are as their own rows say."""
+
+number = Domain(_number, _is_number)
+"""A whole number from 0 to 99,999,999; often one that the expression names."""
 
 
 def one_of(*values: Any) -> Domain:
-    """One of these."""
-    return lambda maker, _path, _tree: maker.random.choice(values)
+    """One of these; or, where they are strings, one like these."""
+    like = text if all(isinstance(value, str) for value in values) else None
+    holds = like.holds if like else lambda value: value in values
+    return Domain(lambda maker, _path, _tree: maker.random.choice(values), holds)
 
 
 def either(*domains: Domain) -> Domain:
     """As one of these says."""
-    return lambda maker, path, tree: maker.random.choice(domains)(maker, path, tree)
-
-
-def missing(_maker: Maker, _path: Path, _tree: Tree) -> Any:
-    """Not there."""
-    return MISSING
+    return Domain(
+        lambda maker, path, tree: maker.random.choice(domains).make(maker, path, tree),
+        lambda value: any(domain.holds(value) for domain in domains),
+    )
 
 
 null = one_of(None)
@@ -72,6 +78,8 @@ class Guarantee:
     why: str
     field: str = "*"
     """A pattern for the field of the state: ``Catch*``, ``*.Condition``; ``?`` for a bracket."""
+    trusted: bool = False
+    """Not to be held against what the states before hand on (`handed`): it is certain for another reason."""
 
     def holds_for(self, machine: str, state: str, field: str, path: Path) -> bool:
         """Whether it speaks of this place."""
@@ -145,13 +153,21 @@ OURS = (
     Guarantee("batch", "Look for the task", "states.context.Execution.Input.job", text, _BY_A_GUARD),
     Guarantee("batch", "Run an ECS task *", "states.context.Execution.Input", record, _BY_A_GUARD),
     Guarantee("batch", "Run an ECS task *", "states.context.Execution.Input.scheduled_at", text, _BY_A_GUARD),
+    # batch: what the cause of a task that failed has in it
+    *(
+        Guarantee("batch", "Run an ECS task *", f"states.errorOutput.Cause.().{member}", domain, "the task, as ECS gives it")
+        for member, domain in {
+            "TaskArn": either(missing, text), "LastStatus": text, "StopCode": either(missing, text), "StoppedReason": either(missing, text),
+            "Containers.ExitCode": either(missing, number),
+        }.items()
+    ),
     # batch: what one state hands to the next
     Guarantee("batch", "[!I]*", "states.input", record, "every state but the first gets what another one made"),
     Guarantee("batch", "[!I]*", "states.input.error", text, _CAUGHT),
     Guarantee("batch", "[!I]*", "states.input.cause", text, _CAUGHT),
     Guarantee("batch", "[!I]*", "states.input.timed_out", flag, _CAUGHT),
     Guarantee("batch", "How does *", "states.input.task", either(null, record), _TASK),
-    Guarantee("batch", "Stop the task | Task failed | Timed out", "states.input.task", record, _SEEN),
+    Guarantee("batch", "Stop the task | Task failed | Timed out", "states.input.task", record, _SEEN, trusted=True),
     Guarantee("batch", "*", "states.input.task.arn", text, _TASK),
     Guarantee("batch", "*", "states.input.task.last_status", text, _TASK),
     Guarantee("batch", "*", "states.input.task.exit_code", either(null, number), _TASK),
@@ -163,13 +179,14 @@ OURS = (
     Guarantee("guard", "Can * | Check failed | " + _AFTER_THE_LOOK, "states.input", record, "made by a Catch or an Output of ours"),
     Guarantee("guard", "Can *", "states.input.error", text, _CAUGHT),
     Guarantee("guard", "Check failed", "states.input.error", either(missing, text), _CAUGHT),
-    Guarantee("guard", "Can * | Check failed", "states.input.cause", text, _CAUGHT),
-    Guarantee("guard", "*", "states.input.guard", either(missing, record), _MEMORY),
+    Guarantee("guard", "Can *", "states.input.cause", text, _CAUGHT),
+    Guarantee("guard", "Check failed", "states.input.cause", either(missing, text), _CAUGHT),
+    Guarantee("guard", "*", "states.input.guard", either(missing, record), _MEMORY, trusted=True),
     Guarantee("guard", "Check running executions", "states.input.guard", anything, "an input may bring one", "Output* | Catch*"),
     Guarantee("guard", "Ask again later", "states.input", record, "made by a Catch of ours"),
     Guarantee("guard", "Ask again later", "states.input.guard", present, "made by a Catch of ours"),
-    Guarantee("guard", "*", "states.input.guard.losses", either(missing, number), _MEMORY),
-    Guarantee("guard", "*", "states.input.guard.stopped_at", either(missing, one_of(START)), _MEMORY),
+    Guarantee("guard", "*", "states.input.guard.losses", either(missing, number), _MEMORY, trusted=True),
+    Guarantee("guard", "*", "states.input.guard.stopped_at", either(missing, one_of(START)), _MEMORY, trusted=True),
     # guard: what the checker has answered
     Guarantee("guard", "Check running executions", "states.result.Payload", present, "lambda:invoke always has one, whatever is in it"),
     Guarantee("guard", _AFTER_THE_LOOK, "states.input.decision", record, _OBEYED, _NO_CONDITION),

@@ -36,8 +36,15 @@ TEXTS: Final = (
 SCALARS: Final = (None, True, False, 0, 1, -1, 1.5, 60, 99_999_999, 10**14)
 """What is no string. (10**15 would be 1e+15 to jsonata-python; nothing of ours is so large.)"""
 
-Domain = Callable[["Maker", Path, Tree], Any]
-"""Makes a value for a place that reads so much of it: what is guaranteed of that place."""
+
+@dataclass(frozen=True)
+class Domain:
+    """What is certain of a place."""
+
+    make: Callable[["Maker", Path, Tree], Any]
+    """A value of it, for a place of which so much is read."""
+    holds: Callable[[Any], bool]
+    """Whether a value, or MISSING, is one of it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Maker:
     def value(self, path: Path, tree: Tree) -> Any:
         """A value for the place, or MISSING: as it is guaranteed, else anything."""
         domain = self.guarantee(path)
-        self.made[id(tree)] = value = domain(self, path, tree) if domain else self.anything(path, tree)
+        self.made[id(tree)] = value = domain.make(self, path, tree) if domain else self.anything(path, tree)
         return value
 
     def anything(self, path: Path, tree: Tree) -> Any:

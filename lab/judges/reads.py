@@ -28,6 +28,10 @@ class Tree:
         self.parsed = self.parsed or Tree()
         return self.parsed
 
+    def has(self, path: tuple[str, ...]) -> bool:
+        """Whether the member of a member … is read."""
+        return not path or (path[0] in self.members and self.members[path[0]].has(path[1:]))
+
     def all(self) -> Iterator["Tree"]:
         """It, and all in it."""
         yield self
@@ -52,6 +56,12 @@ def reads(*asts: Mapping[str, Any]) -> Tree:
     for ast in asts:
         _Walk(variables).value_of(ast, {}, [])
     return variables
+
+
+def is_path(ast: Mapping[str, Any]) -> bool:
+    """Whether an expression only says where its value stands: ``$states.input.task``."""
+    steps = ast.get("steps", [])
+    return bool(steps) and all(step["type"] in ("variable", "name") and "stages" not in step for step in steps)
 
 
 @dataclass(frozen=True)

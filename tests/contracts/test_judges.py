@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lab.judges import language
+from lab.judges import handed, language
 from lab.judges.definitions import Expression, all_expressions, texts
 from lab.judges.engine import evaluate
 from lab.judges.expressions import NOW, Table, judge, judge_cases
 from lab.judges.guarantees import AWS, Guarantee, Refusal, number, record, text
-from lab.judges.hostile import cases
+from lab.judges.hostile import Domain, cases
 from lab.judges.node import Node
 from lab.judges.node import node as start_node
 from lab.judges.reads import Tree, reads
@@ -111,6 +111,25 @@ def test_what_the_judge_finds(node: Node, field: str, expression: str, found: st
 def test_an_output_of_a_choice_is_judged_where_its_condition_holds(node: Node) -> None:
     given = Expression("m", "s", "Choices[0].Output.x", "$length($states.input.a)", "$type($states.input.a) = 'string'")
     assert judge(node, [given], Table(ROWS, ())).findings == []
+
+
+@pytest.mark.parametrize(
+    ("output", "row", "found"),
+    [
+        pytest.param("{% [$states.result.a, ''][0] & '' %}", text, None, id="a text is made"),
+        pytest.param("{% $states.result.a %}", text, 'to "t", where states.input.x is guaranteed to be otherwise', id="a text is promised, anything is handed on"),
+        pytest.param(1, text, 'hands {"x": 1}', id="a text is promised, a number stands there"),
+        pytest.param({"y": 1}, text, 'hands {"x": {"y": 1}}', id="a text is promised, an object stands there"),
+        pytest.param({}, Domain(text.make, lambda _: False), None, id="what the next state does not read does not matter"),
+    ],
+)  # fmt: skip
+def test_what_a_state_hands_on_is_what_the_table_says(node: Node, output: Any, row: Domain, found: str | None) -> None:
+    reading = "{% $states.input.z %}" if output == {} else "{% $states.input.x %}"
+    first = {"Type": "Task", "Output": {"x": output}, "Next": "t"}
+    table = Table((*AWS, Guarantee("m", "t", "states.input.x", row, "for the test")), ())
+    definition = {"States": {"s": first, "t": {"Type": "Fail", "Cause": reading}}}
+    findings = "\n".join(map(str, handed.judge(node, "m", definition, table)))
+    assert found in findings if found else findings == ""
 
 
 def test_the_same_seed_finds_the_same(node: Node) -> None:

@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 from botocore.model import ServiceModel
 
-from lab.judges import models, policies
+from lab.judges import handed, models, policies
 from lab.judges.definitions import expressions
 from lab.judges.expressions import Table, same
 from lab.judges.guarantees import Guarantee, anything, number, record, text
@@ -25,6 +25,15 @@ def test_every_expression_of_a_definition_has_its_place_and_what_holds_where_it_
         ("m / s / Choices[0].Output.x[0]", "$b", "$a"),
         ("m / t / Seconds", "1", None),
     ]
+
+
+def test_what_is_handed_on_reaches_those_behind_a_choice_and_a_wait_but_not_behind_an_output() -> None:
+    choice = {"Type": "Choice", "Choices": [{"Next": "wait"}, {"Next": "made", "Output": {}}], "Default": "end"}
+    wait = {"Type": "Wait", "Next": "task"}
+    task = {"Type": "Task", "Next": "made"}
+    ends = dict.fromkeys(("made", "end"), {"Type": "Succeed"})
+    definition = {"States": {"choice": choice, "wait": wait, "task": task, **ends}}
+    assert handed.getting(definition, "choice") == ["choice", "wait", "end", "task"]
 
 
 def read(*names: str) -> Tree:
