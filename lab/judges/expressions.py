@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from lab.judges import Finding
@@ -88,7 +88,7 @@ def judge(node: Node, expressions: Iterable[Expression], table: Table, *, count:
             findings.append(Finding(str(expression), f"does not parse: {parsed[0]['error']}"))
             continue
         read = reads(*(tree["ast"] for tree in parsed if "ast" in tree))
-        guaranteed = partial(table.guarantee, expression)
+        guaranteed = cache(partial(table.guarantee, expression))
         made = cases(read, guaranteed, count=_enough(read, count), seed=seed * 1000 + number)
         if expression.given is not None:
             held = node.evaluate(expression.given, NOW, made)

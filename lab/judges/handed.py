@@ -7,7 +7,7 @@ at its word, and so is a `trusted` row.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from lab.judges import Finding
@@ -108,7 +108,7 @@ def _values(node: Node, handing: Handing, value: Any, inside: str, table: Table,
     expression = Expression(handing.machine, handing.state, f"{handing.field}{inside}", value[2:-2], handing.given)
     parsed = [node.parse(text) for text in (expression.text, expression.given) if text]
     tree = reads(*(answer["ast"] for answer in parsed if "ast" in answer))
-    made = cases(tree, partial(table.guarantee, expression), count=count, seed=1)
+    made = cases(tree, cache(partial(table.guarantee, expression)), count=count, seed=1)
     if expression.given:
         held = node.evaluate(expression.given, NOW, made)
         made = [case for case, answer in zip(made, held, strict=True) if answer.get("value") is True]

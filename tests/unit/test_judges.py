@@ -31,7 +31,7 @@ def test_what_is_handed_on_reaches_those_behind_a_choice_and_a_wait_but_not_behi
     choice = {"Type": "Choice", "Choices": [{"Next": "wait"}, {"Next": "made", "Output": {}}], "Default": "end"}
     wait = {"Type": "Wait", "Next": "task"}
     task = {"Type": "Task", "Next": "made"}
-    ends = dict.fromkeys(("made", "end"), {"Type": "Succeed"})
+    ends = {name: {"Type": "Succeed"} for name in ("made", "end")}
     definition = {"States": {"choice": choice, "wait": wait, "task": task, **ends}}
     assert handed.getting(definition, "choice") == ["choice", "wait", "end", "task"]
 
