@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.config import jobs
+from chalicelib.config import jobs, task
 from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, JobsFileInvalid, load, parse
 from chalicelib.decide.schedule import parse_schedule
 
@@ -140,7 +140,7 @@ def test_every_key_is_read() -> None:
         assign_public_ip=True,
         platform_version="1.4.0",
         environment={"LEVEL": "info", "SIDE": "left"},
-        cpu="0.5 vCPU",
+        cpu="512",
         memory="1024",
         task_role=role,
         execution_role=role,
@@ -231,7 +231,7 @@ def test_values_are_frozen() -> None:
 
 def test_every_field_has_a_key() -> None:
     assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - {"schedule"}
-    assert {field.name for field in fields(Ecs)} == jobs._ECS.keys()
+    assert {field.name for field in fields(Ecs)} == task.READERS.keys()
     assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
 
 
@@ -441,7 +441,7 @@ def test_any_faults_are_all_reported_and_nothing_else(names: set[str]) -> None:
 PLACES = [
     *[("defaults", key) for key in ("ecs", *jobs._JOB)],
     *[("jobs", "report", key) for key in jobs._JOB],
-    *[("jobs", "report", "ecs", key) for key in jobs._ECS],
+    *[("jobs", "report", "ecs", key) for key in task.READERS],
     *[("alerts", key) for key in jobs._ALERTS],
     ("jobs", "import", "ecs"),
     ("jobs", '"Bad\\n\\u2028 name"'),

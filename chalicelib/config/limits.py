@@ -1,0 +1,91 @@
+"""What AWS takes of a task: a row for each bound, with the document that states it.
+
+tests/unit/test_limits.py compares them with botocore's model where that states a bound too. What is counted in the
+template (policies, records, alarms, the stack itself) stands in guardctl/limits.py: the functions have no use for it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.names import LONGEST_NAME, execution_arn, run_name
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many of `unit` does AWS take, and where it says so."""
+
+    most: int
+    unit: str
+    source: str
+
+    def exceeded(self, count: int) -> str | None:
+        """How `count` is too many, as a fault says it; None if AWS takes it."""
+        return f"{count:,} {self.unit} and AWS takes {self.most:,}" if count > self.most else None
+
+
+SUBNETS = Limit(16, "subnets", "RunTask, AwsVpcConfiguration: subnets")
+SECURITY_GROUPS = Limit(5, "security groups", "RunTask, AwsVpcConfiguration: securityGroups")
+OVERRIDES = Limit(8_192, "characters", "RunTask: overrides, the JSON's own characters included")
+ECS_NAME = Limit(
+    255, "characters", "CreateCluster: clusterName; RegisterTaskDefinition: family; ContainerDefinition: name"
+)
+ROLE_NAME = Limit(64, "characters", "CreateRole: RoleName")
+TOPIC_NAME = Limit(256, "characters", "CreateTopic: Name")
+
+CPU_UNITS = range(128, 196_608 + 1)
+"""The CPU units of a task that runs elsewhere than on Fargate (RegisterTaskDefinition: cpu)."""
+
+_GB = 1_024
+FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
+    256: (512, 1 * _GB, 2 * _GB),
+    512: range(1 * _GB, 4 * _GB + 1, _GB),
+    1_024: range(2 * _GB, 8 * _GB + 1, _GB),
+    2_048: range(4 * _GB, 16 * _GB + 1, _GB),
+    4_096: range(8 * _GB, 30 * _GB + 1, _GB),
+    8_192: range(16 * _GB, 60 * _GB + 1, 4 * _GB),
+    16_384: range(32 * _GB, 120 * _GB + 1, 8 * _GB),
+}
+"""CPU units → the MiB that Fargate has for them (RegisterTaskDefinition: memory; ECS guide, "Task CPU and memory")."""
+
+NEWER_FARGATE = (1, 4, 0)
+"""The platform version that Fargate's sizes from 8 vCPU on need (RegisterTaskDefinition: memory)."""
+
+SPOT_FARGATE = (1, 3, 0)
+"""The platform version that FARGATE_SPOT needs (RunTask, CapacityProviderStrategyItem)."""
+
+_LONGEST_RUN = execution_arn(
+    f"arn:aws-us-gov:states:ap-northeast-1:123456789012:stateMachine:{'m' * LONGEST_NAME}", run_name(999_999_999)
+)
+BATCH_VARIABLES: Mapping[str, str] = {
+    "BATCH_EXECUTION": _LONGEST_RUN,
+    "BATCH_JOB": "j" * LONGEST_NAME,
+    "BATCH_RUN_NUMBER": "999999999",
+    "BATCH_SCHEDULED_AT": "2026-11-23T18:00:00.000Z",
+    "BATCH_SLOT": "9",
+}
+"""The variables that every run adds to its overrides, at their longest in any partition and Region."""
+
+
+def overrides(task: Mapping[str, Any]) -> dict[str, Any]:
+    """RunTask's `overrides`, of a task's keys in the jobs file; with the run's own variables at their longest."""
+    variables = {**(task.get("environment") or {}), **BATCH_VARIABLES}
+    container = {
+        "name": task.get("container"),
+        "command": list(task.get("command") or ()),
+        "environment": [{"name": name, "value": value} for name, value in variables.items()],
+    }
+    whole = {
+        "containerOverrides": [{key: value for key, value in container.items() if value}],
+        "cpu": task.get("cpu"),
+        "memory": task.get("memory"),
+        "taskRoleArn": task.get("task_role"),
+        "executionRoleArn": task.get("execution_role"),
+    }
+    return {key: value for key, value in whole.items() if value}
+
+
+def length(sent: Mapping[str, Any]) -> int:
+    """Characters of the overrides as they are sent: JSON without white space. What can't be sent counts as nothing."""
+    return len(json.dumps(sent, separators=(",", ":"), ensure_ascii=False, default=lambda _: ""))
