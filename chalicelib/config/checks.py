@@ -47,20 +47,19 @@ def _check_size(task: Mapping[str, Any], fargate: bool, spot: Spot) -> None:
     """CPU and memory together, where both are known; the other may be the task definition's."""
     cpu, memory = (int(value) if value not in {None, BAD} else None for value in (task.get("cpu"), task.get("memory")))
     sizes = limits.FARGATE_MEMORY
-    if cpu and not fargate:
+    if not fargate:
         least, most = limits.CPU_UNITS[0], limits.CPU_UNITS[-1]
-        if cpu not in limits.CPU_UNITS:
+        if cpu and cpu not in limits.CPU_UNITS:
             spot.key("cpu").fault(f"{cpu:,} CPU units are out of range", f'write from "{least}" to "{most}"')
-    elif cpu and cpu not in sizes:
+        return
+    if cpu and cpu not in sizes:
         known = ", ".join(f'"{units}"' for units in sizes)
         spot.key("cpu").fault(f"{cpu:,} CPU units are not a size that Fargate has", f"write one of {known}")
-    elif cpu and memory and memory not in sizes[cpu]:
+    if memory and cpu and cpu in sizes and memory not in sizes[cpu]:
         wrong = f"{memory:,} MiB do not go with {cpu:,} CPU units on Fargate"
         spot.key("memory").fault(wrong, f"write {_memory(sizes[cpu])}")
-    elif fargate and memory and not any(memory in each for each in sizes.values()):
-        right = (
-            f'write "512", or whole GB: {", ".join(f"{_memory(each)} for {units}" for units, each in sizes.items())}'
-        )
+    elif memory and not any(memory in each for each in sizes.values()):
+        right = f"write {'; '.join(f'{_memory(each)} for {units:,} CPU units' for units, each in sizes.items())}"
         spot.key("memory").fault(f"{memory:,} MiB are not a size that Fargate has", right)
 
 
@@ -120,8 +119,8 @@ def check_places(document: Mapping[str, Any], spot: Spot) -> None:
                 continue
             expected, where = first.setdefault(what, (value, at.place))
             if value != expected:
-                right = f"a stage is in one {what}: write {expected}, or keep these jobs in another stage"
-                at.fault(f"is of {what} {value}, and {where} is of {expected}", right)
+                right = f"a stage is in one {what}: write {expected}, or move the job to a stage of its own"
+                at.fault(f"is in {what} {value}, and {where} in {expected}", right)
                 break
 
 

@@ -114,11 +114,17 @@ def text(pattern: str, right: str, *, most: Limit | None = None) -> Reader:
         # Compiled at the first use and not at import: a file uses few of the patterns.
         if not re.fullmatch(pattern, value, re.DOTALL):
             return spot.fault(f'"{value}" is not valid', right)
-        if most and (said := most.exceeded(len(re.sub(r":[0-9]+$|^.*[:/](?=.)", "", value)))):
+        if most and (said := most.exceeded(len(_name_in(value)))):
             return spot.fault(f"has a name of {said}", right)
         return value
 
     return read
+
+
+def _name_in(value: str) -> str:
+    """The name in a name, in `family:7` or in an ARN."""
+    last = value.rpartition("/")[2]
+    return last.rpartition(":")[2] if last.startswith("arn:") else last.partition(":")[0]
 
 
 def one_of(*words: str) -> Reader:
