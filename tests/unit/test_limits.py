@@ -1,0 +1,356 @@
+"""Our tables of what AWS takes, beside what botocore's models say; and what is over a limit, told with its number."""
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.config import limits as of_tasks
+from chalicelib.config.jobs import JobsFile, JobsFileInvalid, parse
+from guardctl import advice, limits, template
+
+SERVICES = ("cloudwatch", "ecs", "iam", "lambda", "ssm", "stepfunctions")
+EVERY_KEY = Path(__file__).parent.parent / "emulator" / "every_key.toml"
+
+
+@cache
+def shapes(service: str) -> Mapping[str, Any]:
+    """The shapes of botocore's newest model of a service, as it ships them."""
+    import botocore  # noqa: PLC0415 (only to find its data)
+
+    newest = sorted((Path(botocore.__file__).parent / "data" / service).glob("*/service-2.json.gz"))[-1]
+    found: Mapping[str, Any] = json.loads(gzip.decompress(newest.read_bytes()))["shapes"]
+    return found
+
+
+def said(service: str, shape: str, member: str) -> str:
+    """What the model says of a member, without its HTML."""
+    documentation = shapes(service)[shape]["members"][member]["documentation"]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", documentation))
+
+
+def number(pattern: str, service: str, shape: str, member: str) -> int:
+    """The number that the model's words on a member have at the group of `pattern`."""
+    match = re.search(pattern, said(service, shape, member))
+    assert match, f"{service} {shape}.{member} no longer says {pattern}"
+    return int(match[1].replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("limit", "shape", "member", "words"),
+    [
+        (of_tasks.SUBNETS, "AwsVpcConfiguration", "subnets", r"limit of (\d+) subnets"),
+        (of_tasks.SECURITY_GROUPS, "AwsVpcConfiguration", "securityGroups", r"limit of (\d+) security groups"),
+        (of_tasks.OVERRIDES, "RunTaskRequest", "overrides", r"A total of ([\d,]+) characters"),
+        (of_tasks.ECS_NAME, "CreateClusterRequest", "clusterName", r"Up to (\d+) letters"),
+        (of_tasks.ECS_NAME, "RegisterTaskDefinitionRequest", "family", r"Up to (\d+) letters"),
+        (of_tasks.ECS_NAME, "CreateCapacityProviderRequest", "name", r"Up to (\d+) characters"),
+        (of_tasks.ECS_NAME, "ContainerDefinition", "name", r"Up to (\d+) letters"),
+    ],
+)
+def test_what_ecs_takes_is_what_its_model_says(limit: of_tasks.Limit, shape: str, member: str, words: str) -> None:
+    assert number(words, "ecs", shape, member) == limit.most
+
+
+def test_the_other_limits_are_what_their_models_say() -> None:
+    assert shapes("iam")["roleNameType"]["max"] == of_tasks.ROLE_NAME.most
+    kilobytes = number(r"Standard parameters have a value limit of (\d+) KB", "ssm", "PutParameterRequest", "Value")
+    assert kilobytes * 1024 == limits.RECORD.most
+
+
+def fargate_of_the_model() -> Iterator[tuple[int, set[int]]]:
+    """CPU units and the MiB that go with them, from the list in the model's words on a task's memory."""
+    words = said("ecs", "RegisterTaskDefinitionRequest", "memory")
+    rows = re.findall(r"((?:Between )?[\d.]+ ?(?:GB|\().*?) - Available cpu values: (\d+)", words)
+    for memory, cpu in rows:
+        sizes = [round(float(gb) * 1024) for gb in re.findall(r"([\d.]+) ?GB", memory)]
+        if "Between" in memory:
+            least, most, step = sizes
+            sizes = list(range(least, most + 1, step))
+        yield int(cpu), set(sizes)
+
+
+def test_the_sizes_of_fargate_are_what_the_model_says() -> None:
+    assert dict(fargate_of_the_model()) == {cpu: set(memory) for cpu, memory in of_tasks.FARGATE_MEMORY.items()}
+
+
+def test_the_cpu_of_other_tasks_is_what_the_model_says() -> None:
+    words = said("ecs", "RegisterTaskDefinitionRequest", "cpu")
+    match = re.search(r"between (\d+) CPU units .* and (\d+) CPU units", words)
+    assert match
+    assert (int(match[1]), int(match[2])) == (of_tasks.CPU_UNITS[0], of_tasks.CPU_UNITS[-1])
+
+
+def test_the_platform_versions_are_what_the_model_says() -> None:
+    newer = said("ecs", "RegisterTaskDefinitionRequest", "memory")
+    spot = re.sub(r"<[^>]+>", " ", shapes("ecs")["CapacityProviderStrategyItem"]["documentation"])
+    assert f"platform {'.'.join(map(str, of_tasks.NEWER_FARGATE))} or later" in newer
+    assert re.search(
+        rf"FARGATE_SPOT\s+supports Linux tasks with the X86_64 architecture on platform version "
+        rf"{'.'.join(map(str, of_tasks.SPOT_FARGATE))} or later",
+        spot,
+    )
+
+
+# --- what is sent to RunTask ------------------------------------------------------------------------------
+
+
+def every_key() -> JobsFile:
+    return parse(EVERY_KEY.read_text(encoding="utf-8"), stage="every", place=EVERY_KEY.name)
+
+
+def run_task(job: str) -> dict[str, Any]:
+    """RunTask's arguments for a job of every_key.toml, the container as the run puts it in."""
+    states = template.batch_definition(every_key().jobs[job])["States"]
+    arguments: dict[str, Any] = states["Run an ECS task and wait for it to complete"]["Arguments"]
+    container = states["Is it a run?"]["Choices"][1]["Assign"]["container"]
+    return {**arguments, "Overrides": {**arguments["Overrides"], "ContainerOverrides": [container]}}
+
+
+def camel(value: Any) -> Any:
+    """The keys as the API spells them; Step Functions takes them with a capital."""
+    if isinstance(value, dict):
+        return {key[0].lower() + key[1:]: camel(inner) for key, inner in value.items()}
+    return [camel(inner) for inner in value] if isinstance(value, list) else value
+
+
+def against_the_model(value: Any, shape: str, place: str = "RunTask") -> None:
+    """The value's members, types, and words of a list are those of the model's shape."""
+    model = shapes("ecs")[shape]
+    match model["type"]:
+        case "structure":
+            assert value.keys() <= model["members"].keys(), place
+            assert set(model.get("required", ())) <= value.keys(), place
+            for key, inner in value.items():
+                against_the_model(inner, model["members"][key]["shape"], f"{place}.{key}")
+        case "list":
+            for inner in value:
+                against_the_model(inner, model["member"]["shape"], f"{place}[]")
+        case "string":
+            assert isinstance(value, str), place
+            assert value in model.get("enum", [value]), place
+        case other:
+            raise AssertionError(f"{place} is {other}, of which our arguments have none")
+
+
+@pytest.mark.parametrize("job", sorted(every_key().jobs))
+def test_the_arguments_of_a_run_are_members_of_the_model(job: str) -> None:
+    against_the_model(camel(run_task(job)), "RunTaskRequest")
+
+
+@pytest.mark.parametrize("job", sorted(every_key().jobs))
+def test_what_is_measured_is_what_is_sent(job: str) -> None:
+    ecs = every_key().jobs[job].ecs
+    measured = of_tasks.overrides({field: getattr(ecs, field) for field in ecs.__slots__})
+    (container,) = measured["containerOverrides"]
+    ours = [variable for variable in container["environment"] if variable["name"].startswith("BATCH_")]
+    assert {variable["name"] for variable in ours} == of_tasks.BATCH_VARIABLES.keys()
+    container["environment"] = [variable for variable in container["environment"] if variable not in ours]
+    assert measured == camel(run_task(job)["Overrides"])
+
+
+def test_the_runs_own_variables_are_counted_at_their_longest() -> None:
+    execution = of_tasks.BATCH_VARIABLES["BATCH_EXECUTION"]
+    assert len(execution) <= 200
+    assert len(execution) >= len(
+        "arn:aws:states:us-east-1:123456789012:execution:batch-guard-prod-nightly-report:run-000042"
+    )
+
+
+HEAD = '[defaults.ecs]\ncluster = "c"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+
+
+def job_of(environment: str) -> str:
+    return f'{HEAD}[jobs.report.ecs]\ntask_definition = "report"\nenvironment = {{ A = "{environment}" }}\n'
+
+
+def test_overrides_are_refused_from_the_first_character_too_many() -> None:
+    room = of_tasks.OVERRIDES.most - of_tasks.length(of_tasks.overrides({"container": "app", "environment": {"A": ""}}))
+    assert parse(job_of("x" * room), stage="dev", place="x").jobs
+    with pytest.raises(JobsFileInvalid, match="up to 8,193 characters and AWS takes 8,192, BATCH_"):
+        parse(job_of("x" * (room + 1)), stage="dev", place="x")
+
+
+# --- what the template makes ------------------------------------------------------------------------------
+
+
+def many(count: int, each: Callable[[int], str], *, stage: str = "dev", more: str = "") -> JobsFile:
+    """A file of that many jobs, each with what `each` says of it and a family of its own."""
+    jobs = "".join(f'[jobs.job-{n}]\n{each(n)}\necs.task_definition = "f{n}"\n' for n in range(count))
+    return parse(HEAD + more + jobs, stage=stage, place="x")
+
+
+def role(number: int) -> str:
+    return f'"arn:aws:iam::123456789012:role/{number:03d}{"r" * 60}"'
+
+
+def schedules(count: int) -> str:
+    """So many schedules of a job."""
+    return f"schedule = {json.dumps([f'{n % 60} {n // 60} * 10,11,12 MON-FRI' for n in range(count)])}"
+
+
+ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        pytest.param(many(2, lambda n: 'schedule = "0 3 * * *"'), [], id="two jobs"),
+        pytest.param(
+            many(1, lambda n: f"ecs.pass_roles = [{', '.join(role(r) for r in range(110))}]"),
+            [
+                (r"x:jobs\.job-0\.ecs\.pass_roles: the policy of the machine's role would have 11,\d{3} characters "
+                r"and AWS takes 10,240; pass fewer roles, at least 1,\d{3} characters of ARNs")
+            ],
+            id="more roles than a policy has room for",
+        ),
+        pytest.param(
+            many(1, lambda n: schedules(100)),
+            [],
+            id="many schedules",
+        ),
+        pytest.param(
+            many(1, lambda n: schedules(170)),
+            [
+                (r"x:jobs\.job-0\.schedule: the record of its schedules would have 4,\d{3} characters "
+                r"and AWS takes 4,096; write fewer schedules: one cron\(\.\.\.\) may name several minutes")
+            ],
+            id="more schedules than a parameter has room for",
+        ),
+        pytest.param(
+            many(60, lambda n: f'ecs.cluster = "{n}{"c" * 250}"'),
+            [
+                (r"x:jobs: the checker's policy would have \d\d,\d{3} characters and AWS takes 10,240; "
+                r"spread the jobs over two stages")
+            ],
+            id="more clusters than the checker's policy has room for",
+        ),
+        pytest.param(
+            many(34, lambda n: f'orphans = "stop"\necs.cluster = "{n}{"c" * 250}"'),
+            [
+                r"x:jobs: the policy of the machine's role \(GuardMachineRole\) would have 10,\d{3} characters and AWS takes 10,240; spread",
+                r"x:jobs: the checker's policy would have \d\d,\d{3} characters and AWS takes 10,240",
+            ],
+            id="more clusters than the guard's role has room for",
+        ),
+        pytest.param(
+            many(251, lambda n: 'schedule = "0 3 * * *"', more=ALERTS),
+            [
+                r"x:jobs: a graph of the dashboard \(Dashboard\) would have 502 metrics and AWS takes 500",
+                r"x:jobs: the template would have 1,\d{3} resources and AWS takes 500; spread the jobs over two stages",
+                r"x:jobs: the template would have \d,\d{3},\d{3} bytes and AWS takes 1,000,000",
+            ],
+            id="more jobs than a stack has room for",
+        ),
+    ],
+)  # fmt: skip
+def test_what_aws_would_not_make_is_told(file: JobsFile, expected: list[str]) -> None:
+    found = list(map(str, limits.faults(file, "x")))
+    assert len(found) == len(expected), found
+    for line, pattern in zip(found, expected, strict=True):
+        assert re.match(pattern, line), line
+
+
+def test_no_name_that_the_jobs_file_takes_is_too_long_for_what_is_named_after_it() -> None:
+    name, stage = "j" * 54, "s" * 13
+    job = 'schedule = "0 3 * * *"\nexpect_success_within = "1d"\necs.task_definition = "x"\n'
+    file = parse(f"{HEAD}{ALERTS}[jobs.{name}]\n{job}", stage=stage, place="x")
+    found = template.template(file)["Resources"]
+    models = {
+        ("AWS::CloudWatch::Alarm", "AlarmName"): shapes("cloudwatch")["AlarmName"]["max"],
+        ("AWS::CloudWatch::Alarm", "AlarmDescription"): shapes("cloudwatch")["AlarmDescription"]["max"],
+        ("AWS::StepFunctions::StateMachine", "StateMachineName"): shapes("stepfunctions")["Name"]["max"],
+        ("AWS::SSM::Parameter", "Name"): 1_011 - len("arn:aws-us-gov:ssm:ap-northeast-1:123456789012:parameter/"),
+    }
+    for (kind, key), most in models.items():
+        lengths = [len(resource["Properties"][key]) for resource in found.values() if resource["Type"] == kind]
+        assert lengths, kind
+        assert max(lengths) <= most, (kind, key)
+    assert (
+        number(r"maximum length .* that you specify is ([\d,]+) characters", "ssm", "PutParameterRequest", "Name")
+        == 1_011
+    )
+    largest = max(len(json.dumps(resource["Properties"].get("Definition"))) for resource in found.values())
+    assert largest + of_tasks.OVERRIDES.most <= shapes("stepfunctions")["Definition"]["max"]
+
+
+# --- what is warned of ------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 25, 12, 34, 56, tzinfo=UTC)
+
+
+def one_family(*schedules: str, more: str = "") -> JobsFile:
+    """Jobs of one family, each with a command of its own."""
+    jobs = "".join(
+        f'[jobs.job-{n}]\nschedule = "{schedule}"\n{more}\n[jobs.job-{n}.ecs]\ntask_definition = "sweep"\ncommand = ["{n}"]\n'
+        for n, schedule in enumerate(schedules)
+    )
+    return parse(HEAD + jobs, stage="dev", place="x")
+
+
+def told(file: JobsFile, *others: JobsFile) -> list[str]:
+    return list(map(str, advice.warnings(file, "x", others, NOW)))
+
+
+CROWD = (
+    r"x:jobs: the {} jobs of family sweep on cluster c have up to {} scheduled times an hour, and each decision lists and "
+    r"describes the tasks that stopped within the hour: {} calls of ListTasks and {} of DescribeTasks, up to {} an hour; "
+    r"give those that start often a family of their own"
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        pytest.param(one_family(*["rate(1 minute)"] * 50), [CROWD.format(50, "3,000", 30, 30, "180,000")], id="fifty jobs each minute"),
+        pytest.param(one_family(*["* * * * *"] * 2), [CROWD.format(2, "120", 2, 2, "480")], id="two jobs each minute"),
+        pytest.param(one_family("* 9-17 * * MON-FRI", "* 17 * * 5", "rate(1 hour)"), [CROWD.format(3, "121", 2, 2, "484")], id="in the busiest hour of the week"),
+        pytest.param(one_family("* * * * *", "0-39 * * * *"), [], id="a hundred tasks, one call"),
+        pytest.param(one_family("* 0-11 * * *", "* 12-23 * * *"), [], id="one after the other"),
+        pytest.param(one_family(*["rate(1 minute)"] * 50, more="enabled = false"), [], id="schedules that rest"),
+        pytest.param(many(50, lambda n: 'schedule = "rate(1 minute)"'), [], id="a family each"),
+    ],
+)  # fmt: skip
+def test_a_family_that_many_frequent_jobs_share_is_warned_of(file: JobsFile, expected: list[str]) -> None:
+    assert told(file) == expected
+
+
+def test_a_family_that_does_not_keep_two_jobs_apart_is_warned_of() -> None:
+    beside = '[jobs.any]\noutsiders = "family"\necs.task_definition = "f0"\n[jobs.other]\necs = { task_definition = "f0", command = ["x"] }\n'
+    (line,) = told(parse(HEAD + beside, stage="dev", place="x"))
+    assert line.startswith('x:jobs.any.outsiders: "family" does not count the runs of other, of the same family')
+
+
+def stage(name: str, cluster: str, command: str = "x", job: str = "report") -> JobsFile:
+    """A stage of one job."""
+    task = f'{{ task_definition = "report", cluster = "{cluster}", command = ["{command}"] }}'
+    return parse(f"{HEAD}[jobs.{job}]\necs = {task}\n", stage=name, place="x")
+
+
+HERE = "arn:aws:ecs:us-east-1:123456789012:cluster/batch"
+THERE = "arn:aws:ecs:us-east-1:210987654321:cluster/batch"
+WARNED = (
+    "x:jobs: report has the cluster, family and command of a job of stage prod, and nothing would keep the two apart; "
+    "fine if that stage is in another account or Region; clusters written as ARNs say so"
+)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        pytest.param(stage("dev", "batch"), stage("prod", "batch"), [WARNED], id="one cluster by its name"),
+        pytest.param(stage("dev", "batch"), stage("prod", HERE, job="night"), [WARNED], id="one by its name, one by its ARN"),
+        pytest.param(stage("dev", HERE), stage("prod", HERE), [WARNED], id="one ARN"),
+        pytest.param(stage("dev", HERE), stage("prod", THERE), [], id="two accounts"),
+        pytest.param(stage("dev", "batch"), stage("prod", "batch", command="y"), [], id="two commands"),
+        pytest.param(stage("dev", "batch"), stage("prod", "other"), [], id="two clusters"),
+    ],
+)  # fmt: skip
+def test_two_stages_that_are_one_batch_are_warned_of(mine: JobsFile, theirs: JobsFile, expected: list[str]) -> None:
+    assert told(mine, theirs) == expected
