@@ -20,9 +20,9 @@ def validate(
     stage: StageOption = "dev",
     strict: Annotated[bool, typer.Option("--strict", help="End with 2 if there is a warning.")] = False,
 ) -> None:
-    """Check the jobs file: all its faults at once, and what AWS would refuse. Asks nothing of AWS.
+    """Check the jobs file: all its faults at once. Asks nothing of AWS.
 
-    A warning, on standard error, is about what AWS takes and may not be meant.
+    What AWS would refuse is a fault, too. A warning (on standard error) is about what AWS takes and may not be meant.
     """
     target = Stage(stage)
     jobs = limits.require(target)
@@ -53,6 +53,7 @@ def package(
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
     target = Stage(stage)
+    deployment.chalice_knows(stage)
     limits.require(target)
     with out.status("packaging…"):
         deployment.package(target, directory, _quiet)
