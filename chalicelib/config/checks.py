@@ -98,7 +98,7 @@ def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spo
 
 # --- the whole file ---------------------------------------------------------------------------------------
 
-_ARN = re.compile(r"arn:(aws[a-z-]*):(ecs|iam|sns):([a-z0-9-]*):([0-9]{12}):.+", re.DOTALL)
+_ARN = r"arn:(aws[a-z-]*):(ecs|iam|sns):([a-z0-9-]*):([0-9]{12}):.+"
 
 
 def check_places(document: Mapping[str, Any], spot: Spot) -> None:
@@ -109,7 +109,7 @@ def check_places(document: Mapping[str, Any], spot: Spot) -> None:
     """
     first: dict[str, tuple[str, str]] = {}
     for at, arn in _arns(document, spot):
-        match = _ARN.fullmatch(arn)
+        match = re.fullmatch(_ARN, arn, re.DOTALL)
         if match is None:
             continue
         partition, service, region, account = match.groups()

@@ -6,15 +6,13 @@ template (policies, records, alarms, the stack itself) stands in guardctl/limits
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.names import LONGEST_NAME, execution_arn, run_name
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """So many of `unit` does AWS take, and where it says so."""
+class Limit(NamedTuple):
+    """So many of `unit` does AWS take, and where it says so. (Made faster than a dataclass: each cold start does.)"""
 
     most: int
     unit: str

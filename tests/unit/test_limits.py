@@ -3,19 +3,20 @@
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.config import limits as of_tasks
 from chalicelib.config.jobs import JobsFile, JobsFileInvalid, parse
 from guardctl import advice, limits, template
 
-SERVICES = ("cloudwatch", "ecs", "iam", "lambda", "ssm", "stepfunctions")
 EVERY_KEY = Path(__file__).parent.parent / "emulator" / "every_key.toml"
 
 
@@ -64,20 +65,37 @@ def test_the_other_limits_are_what_their_models_say() -> None:
     assert kilobytes * 1024 == limits.RECORD.most
 
 
-def fargate_of_the_model() -> Iterator[tuple[int, set[int]]]:
-    """CPU units and the MiB that go with them, from the list in the model's words on a task's memory."""
+@cache
+def fargate_of_the_model() -> Mapping[int, set[int]]:
+    """CPU units → the MiB that go with them, from the list in the model's words on a task's memory."""
     words = said("ecs", "RegisterTaskDefinitionRequest", "memory")
-    rows = re.findall(r"((?:Between )?[\d.]+ ?(?:GB|\().*?) - Available cpu values: (\d+)", words)
-    for memory, cpu in rows:
+    found = {}
+    for memory, cpu in re.findall(r"((?:Between )?[\d.]+ ?(?:GB|\().*?) - Available cpu values: (\d+)", words):
         sizes = [round(float(gb) * 1024) for gb in re.findall(r"([\d.]+) ?GB", memory)]
         if "Between" in memory:
             least, most, step = sizes
             sizes = list(range(least, most + 1, step))
-        yield int(cpu), set(sizes)
+        found[int(cpu)] = set(sizes)
+    return found
 
 
 def test_the_sizes_of_fargate_are_what_the_model_says() -> None:
-    assert dict(fargate_of_the_model()) == {cpu: set(memory) for cpu, memory in of_tasks.FARGATE_MEMORY.items()}
+    assert fargate_of_the_model() == {cpu: set(memory) for cpu, memory in of_tasks.FARGATE_MEMORY.items()}
+
+
+@settings(derandomize=True, deadline=None, database=None)
+@given(
+    cpu=st.sampled_from([*of_tasks.FARGATE_MEMORY, 128, 3_072, 32_768]),
+    memory=st.one_of(st.integers(1, 240).map(lambda half: half * 512), st.integers(1, 200_000)),
+)
+def test_a_size_is_taken_if_fargate_has_it(cpu: int, memory: int) -> None:
+    size = f'subnets = ["subnet-1"], cluster = "c", container = "c", cpu = "{cpu}", memory = "{memory}"'
+    file = f'[jobs.report]\necs = {{ task_definition = "report", {size} }}\n'
+    if memory in fargate_of_the_model().get(cpu, ()):
+        assert parse(file, stage="dev", place="x").jobs
+    else:
+        with pytest.raises(JobsFileInvalid, match="CPU units"):
+            parse(file, stage="dev", place="x")
 
 
 def test_the_cpu_of_other_tasks_is_what_the_model_says() -> None:
