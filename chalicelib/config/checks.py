@@ -119,7 +119,7 @@ def check_places(document: Mapping[str, Any], spot: Spot) -> None:
                 continue
             expected, where = first.setdefault(what, (value, at.place))
             if value != expected:
-                right = f"a stage is in one {what}: write {expected}, or move the job to a stage of its own"
+                right = f"a stage is in one {what}: write {expected}, or give what is in {value} a stage of its own"
                 at.fault(f"is in {what} {value}, and {where} in {expected}", right)
                 break
 

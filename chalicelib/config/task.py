@@ -111,7 +111,9 @@ READERS: dict[str, Reader] = {
         text("sg-[0-9a-z]+", 'write "sg-0123abcd"'), 'write ["sg-0123abcd"]', most=SECURITY_GROUPS
     ),
     "assign_public_ip": boolean,
-    "platform_version": text(r"LATEST|[0-9]+\.[0-9]+\.[0-9]+", 'write "LATEST" or a version such as "1.4.0"'),
+    "platform_version": text(
+        r"LATEST|[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", 'write "LATEST" or a version such as "1.4.0"'
+    ),
     "environment": _environment,
     "cpu": size("vCPU", 'write "512" or "0.5 vCPU"'),
     "memory": size("GB", 'write "1024" or "1 GB"'),

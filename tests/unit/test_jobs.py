@@ -452,6 +452,11 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         '"fargate_spot"',
         'jobs.report.ecs.capacity_provider: "fargate_spot" is not valid; write its name, such as "FARGATE_SPOT"; none',
     ),
+    "a version of a thousand digits": (
+        ("jobs", "report", "ecs", "platform_version"),
+        f'"1.4.{"0" * 5_000}"',
+        'jobs.report.ecs.platform_version: "1.4.000',
+    ),
     "a command with a NUL": (
         ("jobs", "report", "ecs", "command"),
         '["bin/report\\u0000"]',
@@ -630,15 +635,15 @@ def test_anything_is_read_or_refused_a_line_each(changes: dict[Place, str]) -> N
             [
                 (
                     "jobs.report.ecs.task_definition: is in Region us-east-1, and defaults.ecs.cluster in ap-northeast-1; "
-                    "a stage is in one Region: write ap-northeast-1, or move the job to a stage of its own"
+                    "a stage is in one Region: write ap-northeast-1, or give what is in us-east-1 a stage of its own"
                 ),
                 (
                     "jobs.import.ecs.pass_roles[0]: is in account 210987654321, and defaults.ecs.cluster in 123456789012; "
-                    "a stage is in one account: write 123456789012, or move the job to a stage of its own"
+                    "a stage is in one account: write 123456789012, or give what is in 210987654321 a stage of its own"
                 ),
                 (
                     "alerts.topic: is in partition aws-cn, and defaults.ecs.cluster in aws; "
-                    "a stage is in one partition: write aws, or move the job to a stage of its own"
+                    "a stage is in one partition: write aws, or give what is in aws-cn a stage of its own"
                 ),
             ],
             id="ARNs of several places",
