@@ -29,9 +29,9 @@ def _beside_a_family(jobs: JobsFile, file: str) -> Iterable[Fault]:
     """Somebody may take "family" to keep two jobs apart. It counts tasks that nobody's guard started."""
     by_target: dict[Target, list[Job]] = {}
     for job in jobs.jobs.values():
-        by_target.setdefault(job.ecs.target, []).append(job)
+        by_target.setdefault(_target(job), []).append(job)
     for job in jobs.jobs.values():
-        beside = [other.name for other in by_target[job.ecs.target] if other.pool != job.pool]
+        beside = [other.name for other in by_target[_target(job)] if other.pool != job.pool]
         if job.outsiders == "family" and beside:
             wrong = f'"family" does not count the runs of {_listed(beside)}, of the same family: they may run at once'
             right = "fine if they may; else write them as one job, with more than one schedule"
@@ -42,17 +42,22 @@ def _same_in_another_stage(jobs: JobsFile, file: str, others: Iterable[JobsFile]
     for other in others:
         theirs: dict[object, list[Job]] = {}
         for job in other.jobs.values():
-            theirs.setdefault((job.ecs.target, job.ecs.program), []).append(job)
+            theirs.setdefault((_target(job), job.ecs.program), []).append(job)
         same = [
             job.name
             for job in jobs.jobs.values()
-            if any(_one_place(job, their) for their in theirs.get((job.ecs.target, job.ecs.program), ()))
+            if any(_one_place(job, their) for their in theirs.get((_target(job), job.ecs.program), ()))
         ]
         if same:
             which = f"{_listed(same)} {'has' if len(same) == 1 else 'have'} the cluster, family and command"
             wrong = f"{which} of a job of stage {other.stage}, and nothing would keep the two apart"
             right = "fine if that stage is in another account or Region; clusters written as ARNs say so"
             yield Fault(file, "jobs", wrong, right)
+
+
+def _target(job: Job) -> Target:
+    """The cluster's name and the family."""
+    return job.ecs.cluster_name, job.ecs.family
 
 
 def _one_place(job: Job, other: Job) -> bool:
@@ -66,7 +71,7 @@ def _crowded_families(jobs: JobsFile, file: str, now: datetime) -> Iterable[Faul
     by_target: dict[Target, list[Job]] = {}
     for job in jobs.jobs.values():
         if job.enabled and job.schedules:
-            by_target.setdefault(job.ecs.target, []).append(job)
+            by_target.setdefault(_target(job), []).append(job)
     known: dict[object, Counter[datetime]] = {}
     for (cluster, family), members in by_target.items():
         if len(members) == 1:  # one job has sixty minutes an hour

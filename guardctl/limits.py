@@ -2,7 +2,7 @@
 
 The bounds of a task and of names are in chalicelib/config, where the jobs file is read. These here are counted in the
 finished template, resource by resource, so that whatever is put into it is counted, too. What no jobs file can exceed
-(an alarm's name and description, a definition) has no row: tests/unit/test_limits.py shows it.
+(an alarm's name and description, the functions' policies) has no row: tests/unit/test_limits.py shows it.
 """
 
 import json
@@ -41,24 +41,38 @@ def require(stage: Stage) -> JobsFile:
 def faults(jobs: JobsFile, file: str) -> list[Fault]:
     """What AWS would refuse to make of a jobs file; `file` is what its faults call it."""
     document = template.template(jobs)
+    resources = document["Resources"]
+    owners = _jobs_of(resources)
     found = []
-    for logical, resource in document["Resources"].items():
+    for logical, resource in resources.items():
         count = _COUNTS.get(resource["Type"])
         for limit, used, key, what, right in count(resource["Properties"]) if count else ():
             said = limit.exceeded(used)
-            job = _job_of(logical)
+            job = owners.get(logical)
             if said and job in jobs.jobs:
                 found.append(Fault(file, f"jobs.{job}{key}", f"{what} would have {said}", right))
             elif said:
                 found.append(Fault(file, "jobs", f"{what} ({logical}) would have {said}", _TWO_STAGES))
-    for function, policy in (("checker", template.check_policy(jobs)), ("trigger", template.trigger_policy(jobs))):
-        if said := POLICIES.exceeded(_policy_size([policy])):
-            found.append(Fault(file, "jobs", f"the {function}'s policy would have {said}", _TWO_STAGES))
-    whole = {RESOURCES: len(document["Resources"]), TEMPLATE: len(template.render(document, indent=None).encode())}
+    whole = {RESOURCES: len(resources), TEMPLATE: len(template.render(document, indent=None).encode())}
     for limit, used in whole.items():
         if said := limit.exceeded(used):
             found.append(Fault(file, "jobs", f"the template would have {said}", _TWO_STAGES))
     return found
+
+
+def _jobs_of(resources: Mapping[str, Json]) -> dict[str, str]:
+    """Logical ID → the job it is made for; of a role, the first of those whose machines share it."""
+    owners: dict[str, str] = {}
+    for logical, resource in resources.items():
+        # A job's resources begin with its name (`cloudformation.logical_id`), the stage's own with a capital.
+        match = re.match(r"[a-z][a-z0-9]*(?:X[a-z0-9]+)*", logical)
+        if match is None:
+            continue
+        owners[logical] = job = match[0].replace("X", "-")
+        role = resource["Properties"].get("RoleArn")
+        if role:
+            owners.setdefault(role["Fn::GetAtt"][0], job)
+    return owners
 
 
 # --- how much a resource uses -----------------------------------------------------------------------------
@@ -66,8 +80,8 @@ def faults(jobs: JobsFile, file: str) -> list[Fault]:
 
 def _of_role(properties: Json) -> Iterator[Counted]:
     size = _policy_size([policy["PolicyDocument"] for policy in properties["Policies"]])
-    right = f"pass fewer roles, at least {size - POLICIES.most:,} characters of ARNs"
-    yield POLICIES, size, ".ecs.pass_roles", "the policy of the machine's role", right
+    right = f"pass fewer roles, or name the families shorter: at least {size - POLICIES.most:,} characters less"
+    yield POLICIES, size, ".ecs", "the policy of the machine's role", right
 
 
 def _of_parameter(properties: Json) -> Iterator[Counted]:
@@ -102,9 +116,3 @@ def _resolved(value: Any) -> Any:
             return re.sub(r"\$\{AWS::(\w+)\}", lambda match: longest[match[1]], value["Fn::Sub"])
         return {key: _resolved(inner) for key, inner in value.items()}
     return [_resolved(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _job_of(logical: str) -> str:
-    """The job in a logical ID (`cloudformation.logical_id`); empty for what is the whole stage's."""
-    match = re.match(r"[a-z][a-z0-9]*(?:X[a-z0-9]+)*", logical)
-    return match[0].replace("X", "-") if match else ""

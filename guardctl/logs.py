@@ -94,7 +94,9 @@ def launches(stage: Stage, job: Job, run: str) -> list[Launch]:
     arn = stage.run(job.name, run)
     pages = stage.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
     found = {launch.task: launch for page in pages for launch in started_in(page["events"])}
-    newest = tasks.newest_task(stage.ecs, job.ecs, arn)
+    details = StepFunctions(stage.stepfunctions).details(arn)
+    target = (details and details.target) or job.ecs.target
+    newest = tasks.newest_task(stage.tasks, target, arn)
     if newest:
         found.setdefault(newest.arn, Launch(newest.arn))
     return [_seen(stage, job, launch) for launch in found.values()]

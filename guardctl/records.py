@@ -85,7 +85,7 @@ class Reader:
         except NotDeployed:
             return Row(job=job.name, entries=(), deployed=False)
         self.progress(f"{job.name}: tasks")
-        evidence = tasks.evidence(self.stage.ecs, job.ecs)
+        evidence = tasks.evidence(self.stage.tasks, job)
         by_hand = [
             HandTask(arn=task.arn, started=task.created_at, ended=task.stopped_at)
             for task in evidence.tasks

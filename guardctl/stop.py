@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.config.jobs import Job
-from chalicelib.decide.availability import TASK_LAG
-from chalicelib.decide.facts import Execution, Task
-from chalicelib.names import execution_arn, pause_number
+from chalicelib.decide.facts import TASK_LAG, Execution, Task, newest_run, open_run
+from chalicelib.decide.facts import Target as Where
+from chalicelib.names import execution_arn
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
 from guardctl.stage import Stage
@@ -37,8 +37,9 @@ class Target:
 def look(stage: Stage, job: Job) -> Target:
     """What is alive of the job. Raises what `chalicelib.read.aws.reading` raises."""
     page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
-    run = next((e for e in page if not e.closed and pause_number(e.name) is None), None)
-    alive = [task for task in tasks.evidence(stage.ecs, job.ecs).tasks if task.alive and not task.service]
+    run = open_run(page)
+    shown = tasks.evidence(stage.tasks, job, _targets(stage, job)).tasks
+    alive = [task for task in shown if task.alive and not task.service]
     prefix = execution_arn(stage.machine(job.name), "")
     return Target(
         run,
@@ -61,9 +62,10 @@ def stop(stage: Stage, job: Job, target: Target, cause: str, say: Callable[[str]
     told: set[str] = set()
     while True:
         seen = _tasks(stage, job)
+        clusters = {task.arn: task.cluster for task in (*target.tasks, *seen)}
         alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
         for arn in sorted(alive - told):
-            stage.ecs.stop_task(cluster=job.ecs.cluster, task=arn, reason=cause[:255])
+            stage.ecs.stop_task(cluster=clusters[arn], task=arn, reason=cause[:255])
             told.add(arn)
         hidden = target.run is not None and not _last_one_seen(target.run, seen, told, stopped_at)
         if not alive and (not hidden or datetime.now(UTC) - stopped_at >= TASK_LAG):
@@ -72,9 +74,21 @@ def stop(stage: Stage, job: Job, target: Target, cause: str, say: Callable[[str]
         time.sleep(_POLL_SECONDS)
 
 
+def _targets(stage: Stage, job: Job) -> tuple[Where, ...]:
+    """Where the job's task runs now, and where its newest run's does, if the job has been moved since."""
+    executions = StepFunctions(stage.stepfunctions)
+    newest = newest_run(executions.page(stage.machine(job.name)).executions)
+    details = executions.details(newest.arn) if newest else None
+    targets = {job.ecs.target.place: job.ecs.target}
+    if details and details.target:
+        targets.setdefault(details.target.place, details.target)
+    return tuple(targets.values())
+
+
 def _tasks(stage: Stage, job: Job) -> list[Task]:
     prefix = execution_arn(stage.machine(job.name), "")
-    return [t for t in tasks.evidence(stage.ecs, job.ecs).tasks if (t.execution or "").startswith(prefix)]
+    shown = tasks.evidence(stage.tasks, job, _targets(stage, job)).tasks
+    return [task for task in shown if (task.execution or "").startswith(prefix)]
 
 
 def _stopped(seen: Iterable[Task]) -> set[str]:

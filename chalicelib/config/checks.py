@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import limits
+from chalicelib.config.run_task import length_of_overrides, overrides
 from chalicelib.config.tables import BAD, Spot
+from chalicelib.config.task import Ecs
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job
@@ -87,9 +89,14 @@ def _check_version(task: Mapping[str, Any], provider: str | None, spot: Spot) ->
 
 
 def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spot: Spot) -> None:
-    """Together the overrides of a run are what RunTask takes."""
+    """Together the overrides of a run are what RunTask takes. What has a fault of its own is not counted."""
     read = {key: value for key, value in task.items() if value is not BAD}
-    count = limits.length(limits.overrides({**read, "environment": environment}))
+    names = {key: read.get(key, "") for key in ("cluster", "task_definition", "container")}
+    ecs = Ecs(**{**read, **names})
+    command = [word for word in ecs.command or () if word is not BAD]
+    own = {name: value for name, value in environment.items() if value is not BAD}
+    variables = {**own, **limits.LONGEST_VARIABLES}
+    count = length_of_overrides({"Overrides": overrides(ecs, variables, command)}, limits.LONGEST_EXECUTION)
     if said := limits.OVERRIDES.exceeded(count):
         over = count - limits.OVERRIDES.most
         right = f"make command and environment at least {over:,} shorter, or leave them to the task definition"
@@ -150,7 +157,7 @@ def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:
     for job in jobs.values():
         at, ecs = spot.key(job.name), job.ecs
         where = f"family {ecs.family} on cluster {ecs.cluster_name}"
-        other = same.setdefault((ecs.target, ecs.program), job)
+        other = same.setdefault((ecs.cluster_name, ecs.family, ecs.program), job)
         if other.pool != job.pool:
             does = "the same command" if ecs.command else "the task definition's own command"
             place = spot.key(other.name).place
@@ -158,7 +165,7 @@ def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:
             right = "write them as one job with two schedules, or give one of them a command or a family of its own"
             at.key("ecs").fault(wrong, right)
         elif job.outsiders == "family":
-            other = families.setdefault(ecs.target, job)
+            other = families.setdefault((ecs.cluster_name, ecs.family), job)
             if other.pool != job.pool:
                 wrong = f'"family" is what {spot.key(other.name).place} says of {where}, too; neither counts the other'
                 at.key("outsiders").fault(wrong, 'write them as one job with two schedules, or outsiders = "command"')

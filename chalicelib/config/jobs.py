@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places
@@ -34,6 +34,7 @@ from chalicelib.config.tables import (
     text,
 )
 from chalicelib.config.task import ARN, READERS, Ecs
+from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
 from chalicelib.names import JOB, LAST_REPETITION, LONGEST_NAME, STAGE, batch_machine, function_name, repetition_name
 
@@ -56,11 +57,11 @@ class Job:
     timeout: int = 86_400
     start_deadline: int = 7_200
     grace: int = 15
-    outsiders: Literal["command", "family", "ignore"] = "command"
-    overlap: Literal["skip", "queue", "replace"] = "skip"
+    outsiders: Outsiders = "command"
+    overlap: Overlap = "skip"
     queue_timeout: int = 3_600
-    on_skip: Literal["fail", "succeed"] = "fail"
-    orphans: Literal["wait", "stop"] = "wait"
+    on_skip: OnSkip = "fail"
+    orphans: Orphans = "wait"
     retries: int = 0
     expect_success_within: int | None = None
     """With [alerts], an alarm rings when no run has succeeded for so long."""
@@ -86,6 +87,8 @@ class JobsFile:
     stage: str
     jobs: Mapping[str, Job]
     alerts: Alerts | None = None
+    history_days: int = 90
+    """How long the account keeps closed executions."""
 
 
 class JobsFileInvalid(Exception):
@@ -116,6 +119,25 @@ def load(stage: str, directory: Path | None = None) -> JobsFile:
         wrong = f"byte {error.start} is not UTF-8"
         raise JobsFileInvalid((Fault(place, "file", wrong, "save the file as UTF-8"),)) from None
     return parse(toml, stage=stage, place=place)
+
+
+def load_all(directory: Path | None = None) -> list[JobsFile]:
+    """Every stage's jobs file. Raises JobsFileInvalid with the faults of all of them."""
+    found: list[JobsFile] = []
+    faults: list[Fault] = []
+    for file in sorted((directory or DIRECTORY).glob("*.toml")):
+        try:
+            found.append(load(file.stem, directory))
+        except JobsFileInvalid as error:
+            faults += error.faults
+    if faults:
+        raise JobsFileInvalid(tuple(faults))
+    return found
+
+
+def invalid(stage: str, wrong: str, right: str) -> JobsFileInvalid:
+    """A stage that can't be told which jobs file it has."""
+    return JobsFileInvalid((Fault(f"chalicelib/jobs/{stage}.toml", "stage", wrong, right),))
 
 
 def parse(text: str, *, stage: str, place: str) -> JobsFile:
@@ -175,15 +197,18 @@ _JOB: dict[str, Reader] = {
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
     "grace": duration("1s", "5m"),  # a renewal is over in less
-    "outsiders": one_of("command", "family", "ignore"),
-    "overlap": one_of("skip", "queue", "replace"),
+    "outsiders": one_of(*get_args(Outsiders)),
+    "overlap": one_of(*get_args(Overlap)),
     "queue_timeout": duration("1s", "7d"),
-    "on_skip": one_of("fail", "succeed"),
-    "orphans": one_of("wait", "stop"),
+    "on_skip": one_of(*get_args(OnSkip)),
+    "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
     "expect_success_within": duration(
         "15m", "7d", ": a CloudWatch alarm looks back no further"
     ),  # its metrics come minutes late
+}
+_STAGE: dict[str, Reader] = {
+    "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
 }
 _ALERTS: dict[str, Reader] = {
     "topic": text(
@@ -200,7 +225,7 @@ _ALERTS: dict[str, Reader] = {
 
 def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    top = {"stage": _stage, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
@@ -219,7 +244,9 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     if not spot.faults:
         check_neighbours(jobs, spot)
     check_places(document, whole)
-    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"))
+    about = read.get("stage", {})
+    about = {} if about is BAD else about
+    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"), **about)
 
 
 def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -252,6 +279,11 @@ def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
     if spot.faults:
         return BAD
     return Ecs(**task | {"environment": MappingProxyType(environment)})
+
+
+def _stage(value: Any, spot: Spot) -> Any:
+    settings = table(_STAGE, value, spot)
+    return BAD if spot.faults else settings
 
 
 def _alerts(value: Any, spot: Spot) -> Any:

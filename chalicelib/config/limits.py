@@ -4,9 +4,8 @@ tests/unit/test_limits.py compares them with botocore's model where that states 
 template (policies, records, alarms, the stack itself) stands in guardctl/limits.py: the functions have no use for it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chalicelib.names import LONGEST_NAME, execution_arn, run_name
 
@@ -53,37 +52,15 @@ NEWER_FARGATE = (1, 4, 0)
 SPOT_FARGATE = (1, 3, 0)
 """The platform version that FARGATE_SPOT needs (RunTask, CapacityProviderStrategyItem)."""
 
-_LONGEST_RUN = execution_arn(
+LONGEST_EXECUTION = execution_arn(
     f"arn:aws-us-gov:states:ap-northeast-1:123456789012:stateMachine:{'m' * LONGEST_NAME}", run_name(999_999_999)
 )
-BATCH_VARIABLES: Mapping[str, str] = {
-    "BATCH_EXECUTION": _LONGEST_RUN,
+"""As BATCH_EXECUTION gets at its longest in any partition and Region."""
+
+LONGEST_VARIABLES: Mapping[str, str] = {
     "BATCH_JOB": "j" * LONGEST_NAME,
     "BATCH_RUN_NUMBER": "999999999",
-    "BATCH_SCHEDULED_AT": "2026-11-23T18:00:00.000Z",
+    "BATCH_SCHEDULED_AT": "2026-11-23T18:00:00Z",
     "BATCH_SLOT": "9",
 }
-"""The variables that every run adds to its overrides, at their longest in any partition and Region."""
-
-
-def overrides(task: Mapping[str, Any]) -> dict[str, Any]:
-    """RunTask's `overrides`, of a task's keys in the jobs file; with the run's own variables at their longest."""
-    variables = {**(task.get("environment") or {}), **BATCH_VARIABLES}
-    container = {
-        "name": task.get("container"),
-        "command": list(task.get("command") or ()),
-        "environment": [{"name": name, "value": value} for name, value in variables.items()],
-    }
-    whole = {
-        "containerOverrides": [{key: value for key, value in container.items() if value}],
-        "cpu": task.get("cpu"),
-        "memory": task.get("memory"),
-        "taskRoleArn": task.get("task_role"),
-        "executionRoleArn": task.get("execution_role"),
-    }
-    return {key: value for key, value in whole.items() if value}
-
-
-def length(sent: Mapping[str, Any]) -> int:
-    """Characters of the overrides as they are sent: JSON without white space. What can't be sent counts as nothing."""
-    return len(json.dumps(sent, separators=(",", ":"), ensure_ascii=False, default=lambda _: ""))
+"""The other variables that a run adds to its overrides, at their longest."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from chalicelib.config.limits import ECS_NAME, ROLE_NAME, SECURITY_GROUPS, SUBNETS
 from chalicelib.config.tables import BAD, Reader, Spot, array, boolean, one_of, size, text
+from chalicelib.decide.facts import Target
 
 LaunchType = Literal["FARGATE", "EC2", "EXTERNAL"]
 
@@ -48,9 +49,9 @@ class Ecs:
         return self.cluster.rpartition("/")[2]
 
     @property
-    def target(self) -> tuple[str, str]:
-        """Where a run's task is to be found: the cluster's name and the family."""
-        return self.cluster_name, self.family
+    def target(self) -> Target:
+        """Where its task is to be found."""
+        return Target(self.cluster, self.family, self.container)
 
     @property
     def program(self) -> tuple[str, tuple[str, ...]] | None:

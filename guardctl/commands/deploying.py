@@ -2,7 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from guardctl import template as templates
 from guardctl.commands.console import StageOption, confirmed, err, group, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.stage import Stage
+
+if TYPE_CHECKING:
+    from guardctl.deploy import Plan
 
 app = group()
 
@@ -72,9 +75,9 @@ def deploy(
         str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes; it stays there.")
     ] = None,
 ) -> None:
-    """Deploy a stage: its state machines, then its functions.
+    """Deploy a stage: its functions, then its state machines.
 
-    The machines through CloudFormation, the functions through chalice deploy.
+    The functions through chalice deploy, the machines through CloudFormation.
     """
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
@@ -92,22 +95,37 @@ def deploy(
                 replaces = " (replaced)" if change.replaces else ""
                 out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
             deployment.refuse_to_end_runs(target, plan)
-            deployment.refuse_to_move_runs(target, plan)
-            if dry_run:
-                deployment.discard(target, plan)
-            else:
-                with out.status("deploying the state machines…"):
-                    deployment.carry_out(target, plan, out.print)
         if dry_run:
+            if plan:
+                deployment.discard(target, plan)
             out.print("functions: chalice deploy would create or update check and trigger")
             out.print("dry run: nothing was changed")
             return
         for name in deployment.write_policies(target):
             out.print(f"wrote .chalice/{name}: commit it")
-        out.print("functions:")
-        with out.status("chalice deploy…"):
-            deployment.chalice(stage, "deploy", out.print)
+        if plan and plan.creates:  # the trigger of a new stage finds its machines
+            _machines(target, plan)
+            _functions(target)
+        else:
+            _functions(target)
+            _machines(target, plan)
     out.print(f"deployed stage {stage}; see it with: python -m guardctl status --stage {stage}")
+
+
+def _functions(target: Stage) -> None:
+    from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
+
+    out.print("functions:")
+    with out.status("chalice deploy…"):
+        deployment.chalice(target.name, "deploy", out.print)
+
+
+def _machines(target: Stage, plan: "Plan | None") -> None:
+    from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
+
+    if plan:
+        with out.status("deploying the state machines…"):
+            deployment.carry_out(target, plan, out.print)
 
 
 @app.command(epilog="Example: python -m guardctl destroy --stage dev")

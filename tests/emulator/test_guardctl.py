@@ -171,9 +171,7 @@ def test_what_aws_would_not_make_is_refused_by_every_command_that_makes_it(stage
         config.write_text(was, encoding="utf-8")
     assert [done.returncode for done in told] == [2, 2, 2, 2]
     for done in told:
-        assert done.stderr.startswith(
-            "chalicelib/jobs/large.toml:jobs.large.ecs.pass_roles: the policy of the machine's"
-        )
+        assert done.stderr.startswith("chalicelib/jobs/large.toml:jobs.large.ecs: the policy of the machine's")
 
 
 def test_the_template_is_json_and_needs_neither_credentials_nor_a_region(stage: LocalStage) -> None:

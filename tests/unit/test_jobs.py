@@ -477,6 +477,11 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         '"1.5 GB"',
         'jobs.import.ecs.memory: 1,536 MiB are not a size that Fargate has; write "512", "1024", "2048" for 256 CPU units; ',
     ),
+    "a history that no account has": (
+        ("stage", "history_days"),
+        "20",
+        "stage.history_days: 20 is out of range; write a whole number from 30 to 90",
+    ),
     "a table nobody knows": (
         ("job", "report"),
         "{}",

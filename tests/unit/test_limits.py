@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib import contract
 from chalicelib.config import limits as of_tasks
 from chalicelib.config.jobs import JobsFile, JobsFileInvalid, parse
+from chalicelib.config.run_task import length_of_overrides, overrides, run_task
 from guardctl import advice, limits, template
 
+NOW = datetime(2026, 11, 25, 12, 34, 56, tzinfo=UTC)
 EVERY_KEY = Path(__file__).parent.parent / "emulator" / "every_key.toml"
 
 
@@ -123,12 +126,9 @@ def every_key() -> JobsFile:
     return parse(EVERY_KEY.read_text(encoding="utf-8"), stage="every", place=EVERY_KEY.name)
 
 
-def run_task(job: str) -> dict[str, Any]:
-    """RunTask's arguments for a job of every_key.toml, the container as the run puts it in."""
-    states = template.batch_definition(every_key().jobs[job])["States"]
-    arguments: dict[str, Any] = states["Run an ECS task and wait for it to complete"]["Arguments"]
-    container = states["Is it a run?"]["Choices"][1]["Assign"]["container"]
-    return {**arguments, "Overrides": {**arguments["Overrides"], "ContainerOverrides": [container]}}
+def sent(job: str) -> dict[str, Any]:
+    """RunTask's arguments for a job of every_key.toml."""
+    return run_task(every_key().jobs[job], number=42, scheduled_at=NOW)
 
 
 def camel(value: Any) -> Any:
@@ -159,26 +159,17 @@ def against_the_model(value: Any, shape: str, place: str = "RunTask") -> None:
 
 @pytest.mark.parametrize("job", sorted(every_key().jobs))
 def test_the_arguments_of_a_run_are_members_of_the_model(job: str) -> None:
-    against_the_model(camel(run_task(job)), "RunTaskRequest")
+    against_the_model(camel(sent(job)), "RunTaskRequest")
 
 
-@pytest.mark.parametrize("job", sorted(every_key().jobs))
-def test_what_is_measured_is_what_is_sent(job: str) -> None:
-    ecs = every_key().jobs[job].ecs
-    measured = of_tasks.overrides({field: getattr(ecs, field) for field in ecs.__slots__})
-    (container,) = measured["containerOverrides"]
-    ours = [variable for variable in container["environment"] if variable["name"].startswith("BATCH_")]
-    assert {variable["name"] for variable in ours} == of_tasks.BATCH_VARIABLES.keys()
-    container["environment"] = [variable for variable in container["environment"] if variable not in ours]
-    assert measured == camel(run_task(job)["Overrides"])
-
-
-def test_the_runs_own_variables_are_counted_at_their_longest() -> None:
-    execution = of_tasks.BATCH_VARIABLES["BATCH_EXECUTION"]
-    assert len(execution) <= 200
-    assert len(execution) >= len(
-        "arn:aws:states:us-east-1:123456789012:execution:batch-guard-prod-nightly-report:run-000042"
-    )
+def test_a_runs_own_variables_are_counted_and_at_their_longest() -> None:
+    (container,) = sent("fargate")["Overrides"]["ContainerOverrides"]
+    added = {v["Name"]: v["Value"] for v in container["Environment"] if v["Name"].startswith("BATCH_")}
+    assert added.keys() <= of_tasks.LONGEST_VARIABLES.keys()
+    assert all(len(value) <= len(of_tasks.LONGEST_VARIABLES[name]) for name, value in added.items())
+    usual = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-prod-nightly-report:run-000042"
+    assert len(usual) <= len(of_tasks.LONGEST_EXECUTION) <= 200
+    assert of_tasks.OVERRIDES.most == contract.LONGEST_OVERRIDES
 
 
 HEAD = '[defaults.ecs]\ncluster = "c"\ncontainer = "app"\nlaunch_type = "EC2"\n'
@@ -189,7 +180,9 @@ def job_of(environment: str) -> str:
 
 
 def test_overrides_are_refused_from_the_first_character_too_many() -> None:
-    room = of_tasks.OVERRIDES.most - of_tasks.length(of_tasks.overrides({"container": "app", "environment": {"A": ""}}))
+    least = parse(job_of(""), stage="dev", place="x").jobs["report"].ecs
+    arguments = {"Overrides": overrides(least, {"A": "", **of_tasks.LONGEST_VARIABLES}, None)}
+    room = of_tasks.OVERRIDES.most - length_of_overrides(arguments, of_tasks.LONGEST_EXECUTION)
     assert parse(job_of("x" * room), stage="dev", place="x").jobs
     with pytest.raises(JobsFileInvalid, match="up to 8,193 characters and AWS takes 8,192, BATCH_"):
         parse(job_of("x" * (room + 1)), stage="dev", place="x")
@@ -198,10 +191,10 @@ def test_overrides_are_refused_from_the_first_character_too_many() -> None:
 # --- what the template makes ------------------------------------------------------------------------------
 
 
-def many(count: int, each: Callable[[int], str], *, stage: str = "dev", more: str = "") -> JobsFile:
+def many(count: int, each: Callable[[int], str], *, family: str = "f", more: str = "") -> JobsFile:
     """A file of that many jobs, each with what `each` says of it and a family of its own."""
-    jobs = "".join(f'[jobs.job-{n}]\n{each(n)}\necs.task_definition = "f{n}"\n' for n in range(count))
-    return parse(HEAD + more + jobs, stage=stage, place="x")
+    jobs = "".join(f'[jobs.job-{n}]\n{each(n)}\necs.task_definition = "{family}{n}"\n' for n in range(count))
+    return parse(HEAD + more + jobs, stage="dev", place="x")
 
 
 def role(number: int) -> str:
@@ -223,8 +216,8 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
         pytest.param(
             many(1, lambda n: f"ecs.pass_roles = [{', '.join(role(r) for r in range(110))}]"),
             [
-                (r"x:jobs\.job-0\.ecs\.pass_roles: the policy of the machine's role would have 11,\d{3} characters "
-                r"and AWS takes 10,240; pass fewer roles, at least 1,\d{3} characters of ARNs")
+                (r"x:jobs\.job-0\.ecs: the policy of the machine's role would have 11,\d{3} characters "
+                r"and AWS takes 10,240; pass fewer roles, or name the families shorter: at least 1,\d{3} characters less")
             ],
             id="more roles than a policy has room for",
         ),
@@ -242,18 +235,14 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
             id="more schedules than a parameter has room for",
         ),
         pytest.param(
-            many(60, lambda n: f'ecs.cluster = "{n}{"c" * 250}"'),
-            [
-                (r"x:jobs: the checker's policy would have \d\d,\d{3} characters and AWS takes 10,240; "
-                r"spread the jobs over two stages")
-            ],
-            id="more clusters than the checker's policy has room for",
+            many(60, lambda n: "", family="f" * 240),
+            [r"x:jobs\.job-0\.ecs: the policy of the machine's role would have 1\d,\d{3} characters and AWS takes 10,240"],
+            id="longer families than the role that jobs share has room for",
         ),
         pytest.param(
             many(34, lambda n: f'orphans = "stop"\necs.cluster = "{n}{"c" * 250}"'),
             [
                 r"x:jobs: the policy of the machine's role \(GuardMachineRole\) would have 10,\d{3} characters and AWS takes 10,240; spread",
-                r"x:jobs: the checker's policy would have \d\d,\d{3} characters and AWS takes 10,240",
             ],
             id="more clusters than the guard's role has room for",
         ),
@@ -262,7 +251,6 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
             [
                 r"x:jobs: a graph of the dashboard \(Dashboard\) would have 502 metrics and AWS takes 500",
                 r"x:jobs: the template would have 1,\d{3} resources and AWS takes 500; spread the jobs over two stages",
-                r"x:jobs: the template would have \d,\d{3},\d{3} bytes and AWS takes 1,000,000",
             ],
             id="more jobs than a stack has room for",
         ),
@@ -294,13 +282,13 @@ def test_no_name_that_the_jobs_file_takes_is_too_long_for_what_is_named_after_it
         number(r"maximum length .* that you specify is ([\d,]+) characters", "ssm", "PutParameterRequest", "Name")
         == 1_011
     )
-    largest = max(len(json.dumps(resource["Properties"].get("Definition"))) for resource in found.values())
-    assert largest + of_tasks.OVERRIDES.most <= shapes("stepfunctions")["Definition"]["max"]
+    for machine in ("guard", "batch"):
+        assert len(template.render(template.definition(machine))) <= shapes("stepfunctions")["Definition"]["max"]
+    for policy in (template.check_policy(file), template.trigger_policy(file)):
+        assert len(template.render(policy, indent=None)) <= limits.POLICIES.most
 
 
 # --- what is warned of ------------------------------------------------------------------------------------
-
-NOW = datetime(2026, 11, 25, 12, 34, 56, tzinfo=UTC)
 
 
 def one_family(*schedules: str, more: str = "") -> JobsFile:
