@@ -1,14 +1,15 @@
 """One stage, as a command sees it: its jobs, its machines' ARNs and AWS's clients. Made at the first use of each."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, load
+from chalicelib.config.jobs import DIRECTORY, Job, JobsFile, JobsFileInvalid, load, place_of
 from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine
 from chalicelib.read import tasks
 from guardctl.errors import AWS, Stop
@@ -37,6 +38,18 @@ class Stage:
             return load(self.name, self.jobs_directory)
         except JobsFileInvalid as error:
             raise Stop(str(error)) from error
+
+    @property
+    def place(self) -> str:
+        """What faults of the jobs file call it."""
+        return place_of(self.name, self.jobs_directory)
+
+    def other_files(self) -> Iterator[JobsFile]:
+        """The jobs files of the project's other stages; one that can't be read is no concern of this stage's."""
+        for file in sorted((self.jobs_directory or DIRECTORY).glob("*.toml")):
+            if file.stem != self.name:
+                with suppress(JobsFileInvalid):
+                    yield load(file.stem, self.jobs_directory)
 
     def job(self, name: str) -> Job:
         """The job ``name``. Raises `Stop` naming the known ones."""

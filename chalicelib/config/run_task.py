@@ -3,13 +3,17 @@
 A test compares the keys with the service's own model (botocore's, for ECS).
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.config.jobs import Ecs, Job
 from chalicelib.decide.facts import stamp
+
+if TYPE_CHECKING:
+    from chalicelib.config.jobs import Ecs, Job
 
 Json = dict[str, Any]
 
@@ -31,7 +35,7 @@ def run_task(job: Job, *, number: int, scheduled_at: datetime, commands: Sequenc
         "BATCH_RUN_NUMBER": str(number),
         "BATCH_SCHEDULED_AT": stamp(scheduled_at),
     }
-    arguments["Overrides"] = _overrides(ecs, {**ecs.environment, **batch}, commands or ecs.command)
+    arguments["Overrides"] = overrides(ecs, {**ecs.environment, **batch}, commands or ecs.command)
     return arguments
 
 
@@ -41,7 +45,8 @@ def length_of_overrides(arguments: Mapping[str, Any], execution: str) -> int:
     return len(_compact(arguments["Overrides"])) + len(_compact(added)) + 1
 
 
-def _overrides(ecs: Ecs, environment: Mapping[str, str], command: Sequence[str] | None) -> Json:
+def overrides(ecs: Ecs, environment: Mapping[str, str], command: Sequence[str] | None) -> Json:
+    """The overrides of a task, with this environment and command."""
     container: Json = {
         "Name": ecs.container,
         "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],

@@ -1,12 +1,14 @@
 """Commands that check, build, deploy and remove a stage."""
 
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guardctl import advice, limits
 from guardctl import template as templates
-from guardctl.commands.console import StageOption, confirmed, group, out
+from guardctl.commands.console import StageOption, confirmed, err, group, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.stage import Stage
 
@@ -17,16 +19,29 @@ app = group()
 
 
 @app.command(epilog="Example: python -m guardctl validate --stage dev")
-def validate(stage: StageOption = "dev") -> None:
-    """Check the jobs file: all its faults at once. Asks nothing of AWS."""
-    jobs = Stage(stage).file.jobs
-    out.print(f"{stage}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}, no fault")
+def validate(
+    stage: StageOption = "dev",
+    strict: Annotated[bool, typer.Option("--strict", help="End with 2 if there is a warning.")] = False,
+) -> None:
+    """Check the jobs file: all its faults at once. Asks nothing of AWS.
+
+    What AWS would refuse is a fault, too. A warning (on standard error) is about what AWS takes and may not be meant.
+    """
+    target = Stage(stage)
+    jobs = limits.require(target)
+    warnings = advice.warnings(jobs, target.place, target.other_files(), datetime.now(UTC))
+    for warning in warnings:
+        err.print(f"warning: {warning}", markup=False)
+    if strict and warnings:
+        raise Stop(f"{stage}: {_counted(len(warnings), 'warning')}, and --strict takes none")
+    told = f", {_counted(len(warnings), 'warning')}" if warnings else ""
+    out.print(f"{stage}: {_counted(len(jobs.jobs), 'job')}, no fault{told}")
 
 
 @app.command(epilog="Example: python -m guardctl template --stage dev > machines.json")
 def template(stage: StageOption = "dev") -> None:
     """Print the state machines' CloudFormation template. Asks nothing of AWS."""
-    sys.stdout.write(templates.render(templates.template(Stage(stage).file)) + "\n")
+    sys.stdout.write(templates.render(templates.template(limits.require(Stage(stage)))) + "\n")
 
 
 @app.command(epilog="Example: make package STAGE=dev")
@@ -40,8 +55,11 @@ def package(
     """
     from guardctl import deploy as deployment  # noqa: PLC0415 (needs botocore)
 
+    target = Stage(stage)
+    deployment.chalice_knows(stage)
+    limits.require(target)
     with out.status("packaging…"):
-        deployment.package(Stage(stage), directory, _quiet)
+        deployment.package(target, directory, _quiet)
     out.print(f"wrote {directory}/sam.json and {directory}/deployment.zip")
     out.print(
         f"next: aws cloudformation package --template-file {directory}/sam.json --s3-bucket BUCKET "
@@ -65,7 +83,7 @@ def deploy(
 
     target = Stage(stage)
     deployment.chalice_knows(stage)
-    _ = target.file
+    limits.require(target)
     with explained():
         with out.status("asking CloudFormation what would change…"):
             plan = deployment.plan(target, bucket)
@@ -134,6 +152,11 @@ def destroy(
             raise Stop("nothing was removed", NOT_RUN)
         with out.status("removing…"):
             deployment.destroy(target, out.print)
+
+
+def _counted(count: int, what: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _quiet(_line: str) -> None:

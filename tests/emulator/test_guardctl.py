@@ -136,6 +136,44 @@ def test_a_faultless_jobs_file_is_counted(stage: LocalStage) -> None:
     assert guardctl(stage, "validate", "--stage", "dev").stdout == "dev: 2 jobs, no fault\n"
 
 
+def test_a_jobs_file_that_aws_takes_may_be_warned_of(stage: LocalStage) -> None:
+    file = stage.directory / "chalicelib" / "jobs" / "warned.toml"
+    job = '[jobs.job-{0}]\nschedule = "rate(1 minute)"\necs = {{ task_definition = "x", command = ["{0}"] }}\n'
+    shared = '[defaults.ecs]\ncluster = "c"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+    file.write_text(shared + job.format(1) + job.format(2), encoding="utf-8")
+    try:
+        told = [guardctl(stage, "validate", "--stage", "warned", *strict) for strict in ((), ("--strict",))]
+    finally:
+        file.unlink()
+    assert [done.returncode for done in told] == [0, 2]
+    assert told[0].stdout == "warned: 2 jobs, no fault, 1 warning\n"
+    assert told[1].stdout == ""
+    for done in told:
+        assert done.stderr.startswith("warning: chalicelib/jobs/warned.toml:jobs: the 2 jobs of family x on cluster c")
+
+
+def test_what_aws_would_not_make_is_refused_by_every_command_that_makes_it(stage: LocalStage) -> None:
+    file = stage.directory / "chalicelib" / "jobs" / "large.toml"
+    roles = ", ".join(f'"arn:aws:iam::123456789012:role/{n:03d}{"r" * 60}"' for n in range(110))
+    task = f'launch_type = "EC2", cluster = "c", container = "app", task_definition = "x", pass_roles = [{roles}]'
+    file.write_text(f"[jobs.large]\necs = {{ {task} }}\n", encoding="utf-8")
+    config = stage.directory / ".chalice" / "config.json"
+    was = config.read_text(encoding="utf-8")
+    stages = json.loads(was)
+    stages["stages"]["large"] = stages["stages"]["dev"]
+    config.write_text(json.dumps(stages), encoding="utf-8")
+    try:
+        told = [
+            guardctl(stage, command, "--stage", "large") for command in ("validate", "template", "package", "deploy")
+        ]
+    finally:
+        file.unlink()
+        config.write_text(was, encoding="utf-8")
+    assert [done.returncode for done in told] == [2, 2, 2, 2]
+    for done in told:
+        assert done.stderr.startswith("chalicelib/jobs/large.toml:jobs.large.ecs: the policy of the machine's")
+
+
 def test_the_template_is_json_and_needs_neither_credentials_nor_a_region(stage: LocalStage) -> None:
     done = guardctl(stage, "template", "--stage", "dev", without=(*KEYS, *REGION))
     assert "GuardMachine" in json.loads(done.stdout)["Resources"]
