@@ -10,8 +10,8 @@ from importlib import resources
 from zoneinfo import ZoneInfo
 
 from guardctl import links
+from guardctl.chart import GLYPHS, HandTask, Row, Timeline, counts
 from guardctl.ledger import Entry, Outcome
-from guardctl.timeline import GLYPHS, HandTask, Row, Timeline, counts
 from guardctl.wording import length, local, sentence
 
 _STYLE = "timeline.css"

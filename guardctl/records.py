@@ -19,9 +19,9 @@ from chalicelib.names import LAST_REPETITION, repetition_name, run_number, sched
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import StepFunctions
+from guardctl.chart import HandTask, Row
 from guardctl.ledger import Entry, Facts, Record, ledger
 from guardctl.stage import Stage
-from guardctl.timeline import HandTask, Row
 
 Progress = Callable[[str], None]
 

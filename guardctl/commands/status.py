@@ -1,34 +1,30 @@
-"""How the jobs stand."""
+"""``guardctl status``."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 
 from chalicelib.decide.facts import stamp
-from guardctl import links
-from guardctl.commands.console import (
+from guardctl import job_status, links
+from guardctl.console import (
     JsonOption,
     StageOption,
     asking,
+    command,
     err,
-    group,
     out,
     print_json,
 )
+from guardctl.job_status import JobStatus
 from guardctl.stage import Stage
 from guardctl.wording import entry_json, length, local, sentence
 
-if TYPE_CHECKING:
-    from guardctl.status import JobStatus
 
-app = group()
-
-
-@app.command(epilog="Example: python -m guardctl status nightly-report")
+@command(example="python -m guardctl status nightly-report")
 def status(
     job: Annotated[str | None, typer.Argument(help="One job, in detail; all of them when left out.")] = None,
     stage: StageOption = "dev",
@@ -38,13 +34,11 @@ def status(
 
     Running or free, last run, usual duration, next time, last skip, pause, drift.
     """
-    from guardctl import status as reading  # noqa: PLC0415 (needs botocore)
-
     target, now = Stage(stage), datetime.now(UTC)
     jobs = [target.job(job)] if job else [*target.file.jobs.values()]
     with asking("asking AWS…") as progress:
-        found = reading.read(target, jobs, now, progress)
-        detailed = [reading.detail(target, line, now) for line in found.jobs] if job else []
+        found = job_status.read(target, jobs, now, progress)
+        detailed = [job_status.detail(target, line, now) for line in found.jobs] if job else []
     if as_json:
         lines = [_status_json(line, found.drift) for line in found.jobs]
         detail = [{**_status_json(line, found.drift), "start_now": would} for line, would in detailed]
@@ -64,7 +58,7 @@ def status(
             err.print(f"deploy: python -m guardctl deploy --stage {stage}", markup=False)
 
 
-def _status_table(lines: Iterable["JobStatus"], now: datetime) -> None:
+def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
     # A row of usual names fits 80 columns, which is also what a pipe gets. Names and years: `status JOB`, --json.
     table = Table("job", "state", "last run", "usually", "next time", "zone", box=None, pad_edge=False)
     notes = []
@@ -93,7 +87,7 @@ def _short(moment: datetime, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%m-%d %H:%M}"
 
 
-def _card(line: "JobStatus", now: datetime) -> Iterator[tuple[str, str]]:
+def _card(line: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
     """What is known of one job, by name."""
     zone, last, usual = ZoneInfo(line.timezone), line.last, line.usual
     if line.run:
@@ -110,18 +104,18 @@ def _card(line: "JobStatus", now: datetime) -> Iterator[tuple[str, str]]:
     yield "deployed", "\n".join(line.drift) or "as the jobs file says"
 
 
-def _step_back(line: "JobStatus", zone: ZoneInfo) -> str:
+def _step_back(line: JobStatus, zone: ZoneInfo) -> str:
     if line.not_started is None:
         return ""
     when, entry = line.not_started
     return f"{local(when, zone)}, {entry.outcome}: {entry.reason}"
 
 
-def _paused(line: "JobStatus", zone: ZoneInfo) -> str:
+def _paused(line: JobStatus, zone: ZoneInfo) -> str:
     return f"since {local(line.pause.since, zone)}: {line.pause.reason}" if line.pause else ""
 
 
-def _status_json(line: "JobStatus", stage_drift: Iterable[str]) -> dict[str, Any]:
+def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
     run, last, usual = line.run, line.last, line.usual
     when, step = line.not_started or (None, None)
     return {

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from guardctl.__main__ import EXIT_CODES, app
-from guardctl.errors import AWS, INTERRUPTED, NOT_RUN, OK, USAGE
+from guardctl.__main__ import app
+from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, NOT_RUN, OK, USAGE
 from lab.stage import LocalStage
 
 # Typer's own command class carries no types of its own.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chalicelib.config.jobs import Ecs, Job
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import repetition_name, scheduled_name
-from guardctl.commands.ledger import lines
+from guardctl.commands.history import lines
 from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger
 from guardctl.wording import length, sentence
 

@@ -21,7 +21,7 @@ from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions
 from guardctl import drift
 from guardctl.ledger import Entry, Record, not_started, of_run
-from guardctl.pause import Pause
+from guardctl.pauses import Pause
 from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
 

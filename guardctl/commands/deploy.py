@@ -1,0 +1,54 @@
+"""``guardctl deploy``."""
+
+from typing import Annotated
+
+import typer
+
+from guardctl import deploy as deployment
+from guardctl.console import StageOption, command, out
+from guardctl.errors import explained
+from guardctl.stage import Stage
+
+
+@command(example="python -m guardctl deploy --stage dev --dry-run")
+def deploy(
+    stage: StageOption = "dev",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    bucket: Annotated[
+        str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes; it stays there.")
+    ] = None,
+) -> None:
+    """Deploy a stage: its state machines, then its functions.
+
+    The machines through CloudFormation, the functions through chalice deploy.
+    """
+    target = Stage(stage)
+    deployment.chalice_knows(stage)
+    _ = target.file
+    with explained():
+        with out.status("asking CloudFormation what would change…"):
+            plan = deployment.plan(target, bucket)
+        if plan is None:
+            out.print("state machines: no change")
+        else:
+            out.print(f"state machines (stack {plan.stack}):")
+            for change in plan.changes:
+                replaces = " (replaced)" if change.replaces else ""
+                out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
+            deployment.refuse_to_end_runs(target, plan)
+            deployment.refuse_to_move_runs(target, plan)
+            if dry_run:
+                deployment.discard(target, plan)
+            else:
+                with out.status("deploying the state machines…"):
+                    deployment.carry_out(target, plan, out.print)
+        if dry_run:
+            out.print("functions: chalice deploy would create or update check and trigger")
+            out.print("dry run: nothing was changed")
+            return
+        for name in deployment.write_policies(target):
+            out.print(f"wrote .chalice/{name}: commit it")
+        out.print("functions:")
+        with out.status("chalice deploy…"):
+            deployment.chalice(stage, "deploy", out.print)
+    out.print(f"deployed stage {stage}; see it with: python -m guardctl status --stage {stage}")

@@ -1,0 +1,18 @@
+"""``guardctl resume``."""
+
+from guardctl import pauses
+from guardctl.console import JobArgument, JsonOption, StageOption, asking, command, out, print_json
+from guardctl.stage import Stage
+
+
+@command(example="python -m guardctl resume nightly-report")
+def resume(job: JobArgument, stage: StageOption = "dev", as_json: JsonOption = False) -> None:
+    """Resume a paused job. Times that passed meanwhile are not made up for."""
+    target = Stage(stage)
+    target.job(job)
+    with asking("resuming…"):
+        ended = pauses.resume(target, job)
+    if as_json:
+        print_json({"job": job, "resumed": ended})
+    else:
+        out.print(f"{job}: resumed" if ended else f"{job}: was not paused")

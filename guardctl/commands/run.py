@@ -1,0 +1,76 @@
+"""``guardctl run``."""
+
+import json
+import shlex
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from guardctl import starts
+from guardctl.console import JobArgument, JsonOption, StageOption, command, err, moment, out
+from guardctl.errors import NOT_RUN, Stop, explained
+from guardctl.stage import Stage
+
+
+@command(example='python -m guardctl run nightly-report --command "bin/report --day 2026-11-23" --wait')
+def run(
+    job: JobArgument,
+    stage: StageOption = "dev",
+    command: Annotated[
+        str | None,
+        typer.Option("--command", help="Replaces the container's command for this run (split like a shell)."),
+    ] = None,
+    scheduled_at: Annotated[
+        str | None,
+        typer.Option("--scheduled-at", help="The time to run for: 2026-11-23T18:00, in the job's zone, or …Z."),
+    ] = None,
+    first: Annotated[
+        bool,
+        typer.Option("--first", help="After a rest of 80 days or more: you vouch that nothing is running."),
+    ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also when the job is paused.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a job by hand, through its guard.
+
+    It steps back when the job is running, as a scheduled start does.
+    """
+    target = Stage(stage)
+    zone = ZoneInfo(target.job(job).timezone)
+    at = moment(scheduled_at, zone, "--scheduled-at") if scheduled_at else None
+    try:
+        commands = shlex.split(command) if command else None
+    except ValueError as error:
+        raise Stop(f"--command {command!r} can't be split: {error}") from error
+    with explained():
+        arn = starts.start(target, job, commands=commands, scheduled_at=at, first=first, anyway=anyway)
+        with err.status("waiting for the decision…"):
+            verdict = starts.verdict(target, arn, lambda: None)
+        while wait and verdict.waiter:
+            if not as_json:
+                out.print(f"{job}: {verdict.reason}", markup=False)
+            with err.status("waiting for its turn… (Ctrl-C stops waiting here, not in the queue)"):
+                verdict = starts.verdict(target, verdict.waiter, lambda: None)
+        result: dict[str, Any] = {
+            "job": job,
+            "guard_execution": arn,
+            "started": verdict.started,
+            "run": verdict.run,
+            "queued": verdict.waiter,
+        }
+        ok, sentence = verdict.started or verdict.waiter is not None, verdict.reason
+        if verdict.run and wait:
+            if not as_json:
+                out.print(f"{job}: {sentence}")
+            with err.status(f"{verdict.run.rpartition(':')[2]} is running… (Ctrl-C stops waiting, not the run)"):
+                ok, sentence = starts.outcome(target, verdict.run, lambda: None)
+    if as_json:
+        out.print_json(json.dumps({**result, "ok": ok, "reason": sentence}))
+    else:
+        out.print(f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}", markup=False)
+        if not ok:
+            err.print(f"how it stands: python -m guardctl status {job} --stage {stage}", markup=False)
+    if not ok:
+        raise typer.Exit(NOT_RUN)
