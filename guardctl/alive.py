@@ -4,19 +4,17 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from chalicelib.config.jobs import Job
-from chalicelib.decide.availability import TASK_LAG
+from chalicelib.decide.availability import CLOCKS, TASK_LAG, open_run
 from chalicelib.decide.facts import Execution, Task
-from chalicelib.names import execution_arn, pause_number
+from chalicelib.names import execution_arn
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
 from guardctl.stage import Stage
 
 _POLL_SECONDS = 2.0
-_CLOCKS = timedelta(seconds=1)
-"""How far the clocks of Step Functions and ECS may be apart; the next attempt of a run is half a minute away."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Target:
 def look(stage: Stage, job: Job) -> Target:
     """What is alive of the job. Raises what `chalicelib.read.aws.reading` raises."""
     page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
-    run = next((e for e in page if not e.closed and pause_number(e.name) is None), None)
+    run = open_run(page)
     alive = [task for task in tasks.evidence(stage.ecs, job.ecs).tasks if task.alive and not task.service]
     prefix = execution_arn(stage.machine(job.name), "")
     return Target(
@@ -84,7 +82,7 @@ def _stopped(seen: Iterable[Task]) -> set[str]:
 def _last_one_seen(run: Execution, seen: Iterable[Task], told: set[str], stopped_at: datetime) -> bool:
     """Whether the run's last task is known: it was alive when the run was stopped. A run has one at a time."""
     mine = [task for task in seen if task.execution == run.arn]
-    return any(task.arn in told or (task.stopped_at and task.stopped_at >= stopped_at - _CLOCKS) for task in mine)
+    return any(task.arn in told or (task.stopped_at and task.stopped_at >= stopped_at - CLOCKS) for task in mine)
 
 
 def _named(arns: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from chalicelib.decide.facts import CantTell, Execution
 from chalicelib.names import LAST_REPETITION, repetition_name, run_number, schedule_parameter, scheduled_name
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed
-from chalicelib.read.executions import StepFunctions
+from chalicelib.read.executions import StepFunctions, json_object
 from guardctl.chart import HandTask, Row
 from guardctl.ledger import Entry, Facts, Record, ledger
 from guardctl.stage import Stage
@@ -173,8 +173,8 @@ def described(answer: Mapping[str, Any]) -> Record:
         status=answer["status"],
         started_at=answer["startDate"].astimezone(UTC),
         stopped_at=stopped.astimezone(UTC) if stopped else None,
-        input=_object(answer.get("input")),
-        output=_object(answer.get("output")),
+        input=json_object(answer.get("input")),
+        output=json_object(answer.get("output")),
         error=answer.get("error"),
         cause=answer.get("cause"),
     )
@@ -187,11 +187,3 @@ def _plain(execution: Execution) -> Record:
         started_at=execution.started_at,
         stopped_at=execution.stopped_at,
     )
-
-
-def _object(text: str | None) -> Mapping[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

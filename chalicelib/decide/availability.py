@@ -150,6 +150,14 @@ def older_is_running(asking: Execution, running: Iterable[Execution]) -> Executi
     return next((e for e in others if (e.started_at, e.arn) <= mine), None)
 
 
+def open_run(executions: Iterable[Execution]) -> Execution | None:
+    """The first execution of a batch machine that is not known to be closed, and is no pause; None if there is none."""
+    for execution in executions:
+        if not execution.closed and pause_number(execution.name) is None:
+            return execution
+    return None
+
+
 _Blocked = tuple[Why, Holder, str]
 
 
@@ -169,12 +177,12 @@ def _seen(facts: Facts) -> Iterator[Execution]:
 
 
 def _open_execution(facts: Facts) -> _Blocked | None:
-    for execution in facts.executions or ():
-        if not execution.closed and pause_number(execution.name) is None:
-            since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
-            odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
-            return "run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}"
-    return None
+    execution = open_run(facts.executions or ())
+    if execution is None:
+        return None
+    since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
+    odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
+    return "run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}"
 
 
 def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:

@@ -59,7 +59,7 @@ class StepFunctions:
                 answer = self._client.describe_execution(executionArn=arn)
             except self._client.exceptions.ExecutionDoesNotExist:
                 return None
-            said = _object(answer.get("input"))
+            said = json_object(answer.get("input"))
             return Details(_execution(answer), answer.get("error"), said.get("guard_execution"), said.get("reason"))
 
     def created_at(self, machine: str) -> datetime:
@@ -78,9 +78,10 @@ def _execution(item: Mapping[str, Any]) -> Execution:
     )
 
 
-def _object(text: str | None) -> Mapping[str, Any]:
+def json_object(text: object) -> Mapping[str, Any]:
+    """The JSON object in a text; empty for whatever is none."""
     try:
-        value = json.loads(text or "{}")
+        value = json.loads(text) if isinstance(text, str) else None
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

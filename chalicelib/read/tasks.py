@@ -50,7 +50,7 @@ def newest_task(client: "ECSClient", ecs: "Ecs", execution: str, since: datetime
 
     A task that was made before `since` (UTC) belongs to an attempt that has been judged already.
     """
-    mine = [item for item in _described(client, ecs) if _execution_of(item) == execution]
+    mine = [item for item in _described(client, ecs) if execution_of(item) == execution]
     if since is not None:
         mine = [item for item in mine if item["createdAt"] >= since - CLOCKS]
     if not mine:
@@ -116,7 +116,7 @@ class _Definitions:
 
 
 def _task(item: Mapping[str, Any], ecs: "Ecs", definitions: _Definitions) -> Task:
-    execution = _execution_of(item)
+    execution = execution_of(item)
     service = (item.get("group") or "").startswith("service:")
     alive = item["lastStatus"] != "STOPPED"
     command = _command(_overrides(item), ecs.container)
@@ -133,7 +133,8 @@ def _task(item: Mapping[str, Any], ecs: "Ecs", definitions: _Definitions) -> Tas
     )
 
 
-def _execution_of(item: Mapping[str, Any]) -> str | None:
+def execution_of(item: Mapping[str, Any]) -> str | None:
+    """The BATCH_EXECUTION of a described task: the ARN of its run; None if no run started it."""
     for override in _overrides(item):
         for variable in override.get("environment") or ():
             if variable.get("name") == "BATCH_EXECUTION":

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from chalicelib.decide.facts import span
 from guardctl.console import (
     LIMIT,
     JobArgument,
@@ -21,7 +22,7 @@ from guardctl.console import (
 from guardctl.ledger import GOOD, Entry
 from guardctl.records import Reader
 from guardctl.stage import Stage
-from guardctl.wording import entry_json, length, local
+from guardctl.wording import entry_json, local
 
 
 @command(example="python -m guardctl history nightly-report --since 7d")
@@ -57,7 +58,7 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
     rows = [("scheduled", "outcome", "started", "run", "took", "reason")]
     for entry in entries:
         hand = " by hand" if entry.by_hand else ""
-        took = length(entry.duration) if entry.duration is not None else ""
+        took = span(entry.duration) if entry.duration is not None else ""
         outcome = f"{_mark(entry)} {entry.outcome}{hand}"
         started = _started(entry, zone)
         rows.append((local(entry.scheduled, zone), outcome, started, entry.run or "", took, entry.reason))
@@ -77,7 +78,7 @@ def _started(entry: Entry, zone: ZoneInfo) -> str:
         return ""
     started, scheduled = entry.started.astimezone(zone), entry.scheduled.astimezone(zone)
     date = "" if started.date() == scheduled.date() else f"{started:%m-%d} "
-    return f"{date}{started:%H:%M:%S}{f' ({length(entry.late)} late)' if entry.late else ''}"
+    return f"{date}{started:%H:%M:%S}{f' ({span(entry.late)} late)' if entry.late else ''}"
 
 
 def _mark(entry: Entry) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.table import Table
 
-from chalicelib.decide.facts import stamp
+from chalicelib.decide.facts import span, stamp
 from guardctl import job_status, links
 from guardctl.console import (
     JsonOption,
@@ -21,7 +21,7 @@ from guardctl.console import (
 )
 from guardctl.job_status import JobStatus
 from guardctl.stage import Stage
-from guardctl.wording import entry_json, length, local, sentence
+from guardctl.wording import entry_json, local, sentence
 
 
 @command(example="python -m guardctl status nightly-report")
@@ -66,9 +66,9 @@ def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
         zone, last = ZoneInfo(line.timezone), line.last
         table.add_row(
             line.job,
-            f"{line.state} {length(now - line.run.started_at)}" if line.run else line.state,
+            f"{line.state} {span(now - line.run.started_at)}" if line.run else line.state,
             f"{last.outcome} {_short(last.ended, zone)}" if last and last.ended else "none yet",
-            length(line.usual.median) if line.usual else "",
+            span(line.usual.median) if line.usual else "",
             _short(line.next_time, zone) if line.next_time else "by hand",
             f"{(line.next_time or now).astimezone(zone):%Z}",
         )
@@ -91,13 +91,13 @@ def _card(line: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
     """What is known of one job, by name."""
     zone, last, usual = ZoneInfo(line.timezone), line.last, line.usual
     if line.run:
-        age = length(now - line.run.started_at)
+        age = span(now - line.run.started_at)
         since = local(line.run.started_at, zone)
         yield "run", f"{line.run.name}, for {age}, since {since}\n{links.execution(line.run.arn)}"
         yield "task", f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
     yield "last run", sentence(last, zone) if last else "none yet"
     if usual:
-        yield "usually", f"{length(usual.median)}, p95 {length(usual.p95)} (of {usual.runs} that succeeded)"
+        yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
     yield "next time", local(line.next_time, zone) if line.next_time else "none: it is started by hand only"
     yield "last skip", _step_back(line, zone) or "none lately"
     yield "paused", _paused(line, zone) or "no"

@@ -83,7 +83,7 @@ MUTANTS = (
     ),
     Mutant(
         "a status that AWS adds later counts as closed",
-        guard._open_execution,
+        guard.open_run,
         "if not execution.closed and",
         'if execution.status == "RUNNING" and',
         _two(odd_status=True),

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.config.jobs import Ecs, Job
+from chalicelib.decide.facts import span
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import repetition_name, scheduled_name
 from guardctl.commands.history import lines
 from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger
-from guardctl.wording import length, sentence
+from guardctl.wording import sentence
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 """The scheduled time that the table is about: six in the evening."""
@@ -216,7 +217,7 @@ def test_every_time_has_one_line_and_every_run_too(kinds: list[str], by_hand: in
     [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h 0 min"), (172_799, "47 h 59 min"), (172_800, "2 d 0 h"), (-1, "0 s")],
 )  # fmt: skip
 def test_a_length_is_said_in_two_units_at_most(seconds: int, said: str) -> None:
-    assert length(timedelta(seconds=seconds)) == said
+    assert span(timedelta(seconds=seconds)) == said
 
 
 @pytest.mark.parametrize(
