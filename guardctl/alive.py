@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ from chalicelib.decide.facts import Execution, Task
 from chalicelib.names import execution_arn
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
+from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
 _POLL_SECONDS = 2.0
@@ -45,29 +45,61 @@ def look(stage: Stage, job: Job) -> Target:
     )
 
 
-def stop(stage: Stage, job: Job, target: Target, cause: str, say: Callable[[str], None]) -> tuple[str, ...]:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def stop(
+    stage: Stage,
+    job: Job,
+    target: Target,
+    cause: str,
+    say: Callable[[str], None],
+    now: Callable[[], datetime] = _now,
+) -> tuple[str, ...]:
     """Stop the run, then every task of the job until none is alive; the ARNs of the tasks, all seen STOPPED.
 
     A task that RunTask accepted may be hidden for five minutes (AWS): until the run's last one has been seen, it is
     looked for.
     """
-    stopped_at = datetime.now(UTC)
-    if target.run:
-        with suppress(stage.stepfunctions.exceptions.ValidationException):  # it ended on its own meanwhile
-            answer = stage.stepfunctions.stop_execution(executionArn=target.run.arn, cause=cause)
-            stopped_at = answer["stopDate"].astimezone(UTC)
+    ended: datetime | None = None
     told: set[str] = set()
-    while True:
-        seen = _tasks(stage, job)
-        alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
-        for arn in sorted(alive - told):
-            stage.ecs.stop_task(cluster=job.ecs.cluster, task=arn, reason=cause[:255])
-            told.add(arn)
-        hidden = target.run is not None and not _last_one_seen(target.run, seen, told, stopped_at)
-        if not alive and (not hidden or datetime.now(UTC) - stopped_at >= TASK_LAG):
-            return tuple(sorted(told))
-        say(f"waiting until {_named(alive)} STOPPED" if alive else "looking for a task that ECS may not show yet")
-        time.sleep(_POLL_SECONDS)
+    alive = {task.arn for task in target.tasks}
+    look = stage.command("status", job.name)
+
+    def case() -> str:
+        if not ended and not told:
+            return "nothing was stopped"
+        stopped = f"{target.run.name} was stopped, and " if target.run else ""
+        if alive:
+            return f"{stopped}{_named(alive)} not STOPPED yet; go on with: {stage.command('stop', job.name)}"
+        return f"{stopped}a task that ECS does not show yet may be alive; look: {look}"
+
+    with interruptible(case, look):
+        if target.run:
+            with finishing():
+                ended = _stop_run(stage, target.run, cause)
+        while True:
+            seen = _tasks(stage, job)
+            alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
+            for arn in sorted(alive - told):
+                with finishing():
+                    stage.ecs.stop_task(cluster=job.ecs.cluster, task=arn, reason=cause[:255])
+                    told.add(arn)
+            hidden = target.run and ended and not _last_one_seen(target.run, seen, told, ended)
+            if not alive and (not hidden or not ended or now() - ended >= TASK_LAG):
+                return tuple(sorted(told))
+            say(f"waiting until {_named(alive)} STOPPED" if alive else "looking for a task that ECS may not show yet")
+            time.sleep(_POLL_SECONDS)
+
+
+def _stop_run(stage: Stage, run: Execution, cause: str) -> datetime:
+    """Stop the run, and say when it ended (UTC): now, or before, on its own."""
+    try:
+        return stage.stepfunctions.stop_execution(executionArn=run.arn, cause=cause)["stopDate"].astimezone(UTC)
+    except stage.stepfunctions.exceptions.ValidationException:
+        ended = stage.stepfunctions.describe_execution(executionArn=run.arn).get("stopDate")
+        return ended.astimezone(UTC) if ended else datetime.now(UTC)
 
 
 def _tasks(stage: Stage, job: Job) -> list[Task]:

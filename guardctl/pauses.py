@@ -45,7 +45,7 @@ def pause(stage: Stage, job: str, reason: str) -> Pause:
         since = local(there.since, ZoneInfo(stage.job(job).timezone))
         raise Stop(
             f"{job} is paused already, since {since}: {there.reason}; "
-            f"for another reason, first: python -m guardctl resume {job} --stage {stage.name}"
+            f"for another reason, first: {stage.command('resume', job)}"
         )
     event = json.dumps({"paused": True, "reason": f"{reason} ({stage.who})"})
     latest = max((pause_number(e.name) or 0 for e in page), default=0)

@@ -99,7 +99,7 @@ class Stage:
 
     @property
     def who(self) -> str:
-        """Whoever runs the command, as short as it gets: the user's or the session's name."""
+        """The user's or the session's name of whoever runs the command."""
         return re.split("[:/]", self.caller)[-1]
 
     @cached_property
@@ -115,6 +115,10 @@ class Stage:
     def _states(self) -> str:
         partition, region, account = self._place
         return f"arn:{partition}:states:{region}:{account}:stateMachine:"
+
+    def command(self, *words: str) -> str:
+        """What a person types to go on: ``python -m guardctl status nightly-report --stage dev``."""
+        return f"python -m guardctl {' '.join(words)} --stage {self.name}"
 
     def function(self, name: Function) -> str:
         """The ARN of a function of the stage, ``check`` or ``trigger``."""

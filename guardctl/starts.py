@@ -3,18 +3,25 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.decide.facts import stamp
-from chalicelib.names import LAST_REPETITION, by_hand_name, execution_arn, execution_name, repetition_name
+from chalicelib.names import LAST_REPETITION, by_hand_name, execution_arn, execution_name, repetition_name, run_number
+from chalicelib.read.executions import json_object
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage
 
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
 _POLL_SECONDS = 1.0
 _SHOWN_SECONDS = 60.0
+_LOOKS = 5
+"""So often a run that an interrupted start had asked for is looked for, a second apart."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Verdict:
     """The run's ARN."""
     reason: str
     waiter: str | None = None
-    """The ARN of the guard execution that waits in the queue in its stead."""
+    """The ARN of the guard execution that waits in the queue for it."""
 
 
 def start(
@@ -60,7 +67,7 @@ def start(
         except errors.StateMachineDoesNotExist as error:
             raise Stop(
                 f"stage {stage.name} is not deployed here: {stage.guard} does not exist; "
-                f"deploy it with: python -m guardctl deploy --stage {stage.name}",
+                f"deploy it with: {stage.command('deploy')}",
                 AWS,
             ) from error
     raise Stop(f"{job} has been started by hand {LAST_REPETITION} times for {stamp(scheduled_at or datetime.now(UTC))}")
@@ -75,9 +82,12 @@ def _names(job: str, scheduled_at: datetime | None) -> Iterator[str]:
         yield repetition_name(job, scheduled_at, number)
 
 
-def verdict(stage: Stage, guard_execution: str, waiting: Callable[[], None]) -> Verdict:
+def verdict(stage: Stage, guard_execution: str) -> Verdict:
     """Wait for the guard execution to end (seconds, or the job's grace) and say what it decided."""
-    ended = _ended(stage, guard_execution, waiting)
+    return _verdict(stage, _ended(stage, guard_execution))
+
+
+def _verdict(stage: Stage, ended: Mapping[str, Any]) -> Verdict:
     if ended["status"] == "SUCCEEDED":
         output = json.loads(ended["output"])
         if output.get("outcome") == "started":
@@ -90,9 +100,9 @@ def verdict(stage: Stage, guard_execution: str, waiting: Callable[[], None]) -> 
     return Verdict(False, None, f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}")
 
 
-def outcome(stage: Stage, run: str, waiting: Callable[[], None]) -> tuple[bool, str]:
+def outcome(stage: Stage, run: str) -> tuple[bool, str]:
     """Wait for a run to end: whether it succeeded, and a sentence."""
-    ended = _ended(stage, run, waiting)
+    ended = _ended(stage, run)
     name = execution_name(run)
     seconds = round((ended["stopDate"] - ended["startDate"]).total_seconds())
     if ended["status"] == "SUCCEEDED":
@@ -103,7 +113,76 @@ def outcome(stage: Stage, run: str, waiting: Callable[[], None]) -> tuple[bool, 
     )
 
 
-def _ended(stage: Stage, arn: str, waiting: Callable[[], None]) -> Any:
+def abandon(stage: Stage, guard_execution: str, sleep: Callable[[float], None] = time.sleep) -> Verdict:
+    """Stop a start that nobody has decided on yet, and say what became of it all the same.
+
+    A run, or a place in the queue, that it had asked for when it was stopped may be there: it is looked for.
+    """
+    with suppress(stage.stepfunctions.exceptions.ValidationException):  # it ended on its own meanwhile
+        stage.stepfunctions.stop_execution(executionArn=guard_execution, cause=f"interrupted by {stage.who}")
+    ended = _ended(stage, guard_execution)
+    if ended["status"] != "ABORTED":
+        return _verdict(stage, ended)
+    unseen = ""
+    for arn in asked_for(stage.stepfunctions, guard_execution):
+        found = _shown(stage, arn, sleep)
+        name = execution_name(arn)
+        if found is None:
+            unseen = f", but it had asked for {name}, which Step Functions does not show (yet)"
+        elif json_object(found.get("input")).get("guard_execution") == guard_execution:
+            if run_number(name):
+                return Verdict(True, arn, f"started {name}")
+            return Verdict(False, None, f"waits in the queue as {name}", arn)
+    return Verdict(False, None, f"the start was stopped{unseen or ' before it started anything'}")
+
+
+def left(stage: Stage, job: str, found: Verdict) -> str:
+    """What an interrupted command leaves behind, and how to see it and to end it."""
+    if found.run:
+        name = execution_name(found.run)
+        look, stop = stage.command("status", job), stage.command("stop", job)
+        return f"{name} was started and goes on: {look}; stop it with: {stop}"
+    if found.waiter:
+        return (
+            f"{execution_name(found.waiter)} waits in the queue and goes on: {stage.command('status', job)}; "
+            f"end it with: aws stepfunctions stop-execution --execution-arn {found.waiter}"
+        )
+    return found.reason
+
+
+def now(stage: Stage, waiter: Verdict) -> Verdict:
+    """What has become of a start that waits in the queue by now; the same verdict while it waits."""
+    answer = stage.stepfunctions.describe_execution(executionArn=waiter.waiter or "")
+    return waiter if answer["status"] == "RUNNING" else _verdict(stage, answer)
+
+
+def asked_for(client: "SFNClient", guard_execution: str) -> list[str]:
+    """The ARNs of the runs and waiters that a guard execution has asked Step Functions for, from its history."""
+    pages = client.get_paginator("get_execution_history").paginate(executionArn=guard_execution)
+    beside = guard_execution.rpartition(":")[0]
+    asked = []
+    for page in pages:
+        for event in page["events"]:
+            if event["type"] == "TaskStateEntered":
+                decision = json_object(event["stateEnteredEventDetails"].get("input")).get("decision") or {}
+                if decision.get("outcome") == "start":
+                    asked.append(execution_arn(decision["state_machine_arn"], decision["next_run"]))
+                elif decision.get("outcome") == "queue":
+                    asked.append(f"{beside}:{decision['waiter']}")
+    return asked
+
+
+def _shown(stage: Stage, arn: str, sleep: Callable[[float], None]) -> Any:
+    """The description of an execution that may be new; None if it does not appear (DescribeExecution may lag)."""
+    for look in range(_LOOKS):
+        if look:
+            sleep(_POLL_SECONDS)
+        with suppress(stage.stepfunctions.exceptions.ExecutionDoesNotExist):
+            return stage.stepfunctions.describe_execution(executionArn=arn)
+    return None
+
+
+def _ended(stage: Stage, arn: str) -> Any:
     begun = time.monotonic()
     missing = stage.stepfunctions.exceptions.ExecutionDoesNotExist
     while True:
@@ -115,5 +194,4 @@ def _ended(stage: Stage, arn: str, waiting: Callable[[], None]) -> Any:
         else:
             if answer["status"] != "RUNNING":
                 return answer
-        waiting()
         time.sleep(_POLL_SECONDS)

@@ -7,6 +7,7 @@ import typer
 from guardctl import deploy as deployment
 from guardctl.console import StageOption, command, out
 from guardctl.errors import explained
+from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
 
 
@@ -25,7 +26,9 @@ def deploy(
     target = Stage(stage)
     deployment.chalice_knows(stage)
     _ = target.file
-    with explained():
+    again = target.command("deploy")
+    case = "nothing was changed; a change set may be left, which changes nothing by itself"
+    with explained(), interruptible(lambda: case, look=again):
         with out.status("asking CloudFormation what would change…"):
             plan = deployment.plan(target, bucket)
         if plan is None:
@@ -40,15 +43,20 @@ def deploy(
             if dry_run:
                 deployment.discard(target, plan)
             else:
+                case = (
+                    f"CloudFormation goes on with the stack {plan.stack}, and the functions are as before; "
+                    f"when the stack is done, deploy again: {again}"
+                )
                 with out.status("deploying the state machines…"):
                     deployment.carry_out(target, plan, out.print)
         if dry_run:
             out.print("functions: chalice deploy would create or update check and trigger")
             out.print("dry run: nothing was changed")
             return
+        case = f"the state machines are deployed, the functions perhaps in part; deploy again: {again}"
         for name in deployment.write_policies(target):
             out.print(f"wrote .chalice/{name}: commit it")
         out.print("functions:")
         with out.status("chalice deploy…"):
             deployment.chalice(stage, "deploy", out.print)
-    out.print(f"deployed stage {stage}; see it with: python -m guardctl status --stage {stage}")
+    out.print(f"deployed stage {stage}; see it with: {target.command('status')}")

@@ -7,6 +7,7 @@ import typer
 from guardctl import deploy as deployment
 from guardctl.console import StageOption, command, confirmed, out
 from guardctl.errors import NOT_RUN, Stop, explained
+from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
 
 
@@ -21,7 +22,9 @@ def destroy(
     """
     target = Stage(stage)
     deployment.chalice_knows(stage)
-    with explained():
+    again = target.command("destroy")
+    case = "nothing was removed"
+    with explained(), interruptible(lambda: case, look=again):
         if not deployment.left(target):
             out.print(f"there is nothing of stage {stage} to remove")
             return
@@ -30,5 +33,6 @@ def destroy(
                 out.print(f"{job}: {run} is in progress and would be ended")
         if not yes and not confirmed(f"Remove batch-guard's stage {stage}, with the history of all its runs?"):
             raise Stop("nothing was removed", NOT_RUN)
+        case = f"the stage may be removed in part, and CloudFormation goes on with what it has begun; again: {again}"
         with out.status("removing…"):
             deployment.destroy(target, out.print)

@@ -11,6 +11,7 @@ import typer
 from guardctl import log_lines
 from guardctl.console import JobArgument, StageOption, command, err
 from guardctl.errors import Stop, explained
+from guardctl.interrupts import interruptible
 from guardctl.ledger import of_run
 from guardctl.records import Reader
 from guardctl.stage import Stage
@@ -32,7 +33,8 @@ def logs(
     target = Stage(stage)
     asked = target.job(job)
     zone = ZoneInfo(asked.timezone)
-    with explained():
+    go_on = f"only the reading; go on with: {target.command('logs', job, *([run] if run else []), '--follow')}"
+    with explained(), interruptible(lambda: go_on, look=target.command("status", job)):
         reader = Reader(target)
         name = log_lines.find_run(target, asked, run)
         record = reader.run(job, name)

@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from chalicelib.names import execution_name
 from guardctl import starts
 from guardctl.console import JobArgument, JsonOption, StageOption, command, err, moment, out
 from guardctl.errors import NOT_RUN, Stop, explained
+from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
 
@@ -44,15 +46,28 @@ def run(
         commands = shlex.split(command) if command else None
     except ValueError as error:
         raise Stop(f"--command {command!r} can't be split: {error}") from error
-    with explained():
-        arn = starts.start(target, job, commands=commands, scheduled_at=at, first=first, anyway=anyway)
-        with err.status("waiting for the decision…"):
-            verdict = starts.verdict(target, arn, lambda: None)
+    arn: str | None = None
+    verdict: starts.Verdict | None = None
+
+    def case() -> str:
+        if arn is None:
+            return "nothing was started"
+        if verdict is None:
+            with err.status("stopping the start… (Ctrl-C again ends at once)"):
+                return starts.left(target, job, starts.abandon(target, arn))
+        return starts.left(target, job, starts.now(target, verdict) if verdict.waiter else verdict)
+
+    with explained(), interruptible(case, look=target.command("status", job)):
+        _ = target.guard, target.stepfunctions  # asked and made before Ctrl-C is held back
+        with finishing():
+            arn = starts.start(target, job, commands=commands, scheduled_at=at, first=first, anyway=anyway)
+        with err.status("waiting for the decision… (Ctrl-C stops the start)"):
+            verdict = starts.verdict(target, arn)
         while wait and verdict.waiter:
             if not as_json:
                 out.print(f"{job}: {verdict.reason}", markup=False)
             with err.status("waiting for its turn… (Ctrl-C stops waiting here, not in the queue)"):
-                verdict = starts.verdict(target, verdict.waiter, lambda: None)
+                verdict = starts.verdict(target, verdict.waiter)
         result: dict[str, Any] = {
             "job": job,
             "guard_execution": arn,
@@ -64,13 +79,13 @@ def run(
         if verdict.run and wait:
             if not as_json:
                 out.print(f"{job}: {sentence}")
-            with err.status(f"{verdict.run.rpartition(':')[2]} is running… (Ctrl-C stops waiting, not the run)"):
-                ok, sentence = starts.outcome(target, verdict.run, lambda: None)
+            with err.status(f"{execution_name(verdict.run)} is running… (Ctrl-C stops waiting, not the run)"):
+                ok, sentence = starts.outcome(target, verdict.run)
     if as_json:
         out.print_json(json.dumps({**result, "ok": ok, "reason": sentence}))
     else:
         out.print(f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}", markup=False)
         if not ok:
-            err.print(f"how it stands: python -m guardctl status {job} --stage {stage}", markup=False)
+            err.print(f"how it stands: {target.command('status', job)}", markup=False)
     if not ok:
         raise typer.Exit(NOT_RUN)

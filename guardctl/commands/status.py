@@ -55,7 +55,7 @@ def status(
         for difference in found.drift:
             err.print(f"drift: {difference}", markup=False)
         if any(line.state == "not deployed" for line in found.jobs):
-            err.print(f"deploy: python -m guardctl deploy --stage {stage}", markup=False)
+            err.print(f"deploy: {target.command('deploy')}", markup=False)
 
 
 def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:

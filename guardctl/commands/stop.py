@@ -7,6 +7,7 @@ import typer
 from guardctl import alive
 from guardctl.console import JobArgument, JsonOption, StageOption, asking, command, confirmed, out, print_json
 from guardctl.errors import NOT_RUN, Stop
+from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
 
 
@@ -29,17 +30,18 @@ def stop(
     asked = target.job(job)
     if as_json and not yes:
         raise Stop("--json asks no questions: say --yes with it")
-    with asking("looking for what is alive…"):
-        found = alive.look(target, asked)
-    named = [found.run.name] if found.run else []
-    named += [f"task {task.arn.rpartition('/')[2]}" for task in found.tasks]
+    with interruptible(lambda: "nothing was stopped", look=target.command("status", job)):
+        with asking("looking for what is alive…"):
+            found = alive.look(target, asked)
+            cause = f"stopped by hand{f': {reason}' if reason else ''} ({target.who})"
+        named = [found.run.name] if found.run else []
+        named += [f"task {task.arn.rpartition('/')[2]}" for task in found.tasks]
+        if found.anything and yes and not as_json:
+            out.print(f"{job}: alive: {', '.join(named)}", markup=False)
+        if found.anything and not yes and not confirmed(f"Stop {' and '.join(named)} of {job}?"):
+            raise Stop("nothing was stopped", NOT_RUN)
     stopped: tuple[str, ...] = ()
     if found.anything:
-        if yes and not as_json:
-            out.print(f"{job}: alive: {', '.join(named)}", markup=False)
-        if not yes and not confirmed(f"Stop {' and '.join(named)} of {job}?"):
-            raise Stop("nothing was stopped", NOT_RUN)
-        cause = f"stopped by hand{f': {reason}' if reason else ''} ({target.who})"
         with asking("stopping… (Ctrl-C stops waiting, not the stopping)") as progress:
             stopped = alive.stop(target, asked, found, cause, progress)
     if as_json:
@@ -50,6 +52,6 @@ def stop(
         out.print(f"{job}: nothing of it is alive")
     else:
         out.print(f"{job}: stopped {', '.join(named)}", markup=False)
-        out.print(f'the next start may run; prevent it: python -m guardctl pause {job} --stage {stage} --reason "…"')
+        out.print(f'the next start may run; prevent it: {target.command("pause", job)} --reason "…"')
     for task in found.others:
         out.print(f"left alone, since this guard did not start it: {task.arn}", markup=False)

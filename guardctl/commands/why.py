@@ -43,7 +43,7 @@ def why(
         reader = Reader(target)
         entries = reader.entry(asked, at, now)
         if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
-            _require_scheduled(reader.deployed(asked)[0], at, zone, stage)
+            _require_scheduled(reader.deployed(asked)[0], at, zone, target)
     if as_json:
         print_json([{**entry_json(entry), "sentence": sentence(entry, zone)} for entry in entries])
     else:
@@ -54,7 +54,7 @@ def why(
         raise typer.Exit(NOT_RUN)
 
 
-def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: str) -> None:
+def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: Stage) -> None:
     """Raise `Stop`, naming the neighbours, for a time that is not in the schedule."""
     if schedule.latest(job.schedules, job.timezone, at, within=timedelta(0)):
         return
@@ -64,7 +64,7 @@ def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: str) -> No
     nearest = f"the nearest are {near}" if near else "it has no schedule"
     raise Stop(
         f"{job.name} has no scheduled time at {local(at, zone)}, and nothing was started for it; {nearest}; "
-        f"starts by hand are in: python -m guardctl history {job.name} --stage {stage}"
+        f"starts by hand are in: {stage.command('history', job.name)}"
     )
 
 
@@ -76,7 +76,7 @@ def _details(target: Stage, entry: Entry, zone: ZoneInfo) -> None:
         "": links.execution(target.guard_execution(entry.guard_execution)) if entry.guard_execution else None,
         "run": entry.run,
         " ": links.execution(target.run(entry.job, entry.run)) if entry.run else None,
-        "logs": f"python -m guardctl logs {entry.job} {entry.run} --stage {target.name}" if entry.run else None,
+        "logs": target.command("logs", entry.job, entry.run) if entry.run else None,
     }
     for name, value in lines.items():
         if value:
