@@ -5,9 +5,9 @@ guide, "Using CloudWatch alarms"; PutMetricAlarm, API reference):
 
 - Most of these metrics have data only when something happens. So each alarm says what silence means: nothing wrong
   (``notBreaching``), the very thing it waits for (``breaching``), or nothing new (``ignore``).
-- An alarm looks back a day at most, or seven days in periods of an hour. What needs a longer memory must be in the
-  metric itself: SkipsInARow is.
-- A point that comes late is still seen, for CloudWatch looks back a little further than it was told. So silence is
+- An alarm looks back a day at most, or seven days in periods of an hour. What has to be remembered for longer must be
+  in the metric itself, as in SkipsInARow.
+- A point that comes late is still seen, because CloudWatch looks back a little further than it was told. So silence is
   noticed a few periods late, and a single point keeps an alarm ringing for some periods.
 
 A run that was ABORTED rings nothing: somebody stopped it, a replacement did, or a pause was ended.
@@ -111,8 +111,8 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Json:
         found[logical_id(name, "Skips")] = _alarm(
             alerts,
             f"{machine}-skips",
-            f"At {alerts.skips_in_a_row} or more scheduled times in a row {name} was skipped, for something was in the "
-            f"way. What it is: guardctl status {name} --stage {stage}",
+            f"At {alerts.skips_in_a_row} or more scheduled times in a row {name} was skipped, because something was in "
+            f"the way. What it is: guardctl status {name} --stage {stage}",
             _ours(SKIPS_IN_A_ROW, stage, name),
             at_least=alerts.skips_in_a_row,
             # The least of five minutes: a start that got through is 0 and ends the row, also right after the last skip.

@@ -75,7 +75,7 @@ def moment(text: str, zone: ZoneInfo, what: str) -> datetime:
 
 
 def ago(text: str, now: datetime) -> datetime:
-    """The time so long before `now`. Raises `Stop`, also for a time that Step Functions has forgotten."""
+    """The time so long before `now`. Raises `Stop`, also for a time of which Step Functions keeps nothing."""
     seconds = seconds_of(text)
     if not seconds:
         raise Stop(f'--since {text!r} is not a duration; write "90m", "24h" or "7d"')

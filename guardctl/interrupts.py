@@ -1,4 +1,4 @@
-"""Ctrl-C: a command that is interrupted says what is the case, and leaves nothing half done without a word."""
+"""Ctrl-C: a command that is interrupted says what is the case, above all what goes on."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from guardctl.errors import INTERRUPTED, Stop, explained
 
 
 class Again(KeyboardInterrupt):
-    """Ctrl-C for the second time: nobody waits to learn what the interrupted call did."""
+    """Ctrl-C for the second time: the answer to the call is not waited for."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The timeline as one HTML page: no script, no network, light and dark, for the eye, the keyboard and the ear.
+"""The timeline as one HTML page: no script, no network, light and dark, for keyboard and screen reader too.
 
 The picture is a table of lists. Every bar and mark is a link to its line in the table of details, and says in words
 what it is: to a screen reader by its name, to everybody else on hover and focus.

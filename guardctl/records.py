@@ -1,6 +1,6 @@
 """Reads what the ledger needs from Step Functions, and no more than it needs. Nothing here writes.
 
-DescribeExecution has a quota that the guard lives on, too (AWS: a burst of 250, then 10 a second in most Regions).
+DescribeExecution has a quota that the guard needs, too (AWS: a burst of 250, then 10 a second in most Regions).
 So a long history is read at a pace that leaves it most of that.
 """
 

@@ -54,7 +54,7 @@ class Stage:
         return boto3.Session()
 
     def client(self, service: Any, region: str | None = None) -> Any:
-        """A client that tries again on its own, for commands a person waits for; made anew by each call."""
+        """A client that retries, as a person waits for the answer; made anew by each call."""
         from botocore.config import Config  # noqa: PLC0415 (see session)
 
         return self.session.client(

@@ -114,7 +114,7 @@ def outcome(stage: Stage, run: str) -> tuple[bool, str]:
 
 
 def abandon(stage: Stage, guard_execution: str, sleep: Callable[[float], None] = time.sleep) -> Verdict:
-    """Stop a start that nobody has decided on yet, and say what became of it all the same.
+    """Stop a start that has not been decided, and say what became of it.
 
     A run, or a place in the queue, that it had asked for when it was stopped may be there: it is looked for.
     """

@@ -39,7 +39,7 @@ def logs(
         name = log_lines.find_run(target, asked, run)
         record = reader.run(job, name)
         if record is None:
-            raise Stop(f"Step Functions shows no {name} of {job} (it forgets a run after 90 days)")
+            raise Stop(f"Step Functions shows no {name} of {job} (it keeps a run for 90 days)")
         err.print(sentence(of_run(asked, record), zone), markup=False)
         count = 0
         for line in chain(log_lines.decision(reader, record), log_lines.of_tasks(reader, asked, name, follow=follow)):

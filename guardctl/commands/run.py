@@ -29,7 +29,7 @@ def run(
     ] = None,
     first: Annotated[
         bool,
-        typer.Option("--first", help="After a rest of 80 days or more: you vouch that nothing is running."),
+        typer.Option("--first", help="After a rest of 80 days or more: you have made sure that nothing is running."),
     ] = False,
     anyway: Annotated[bool, typer.Option("--anyway", help="Also when the job is paused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
