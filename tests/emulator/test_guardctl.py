@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -263,44 +265,106 @@ def test_ctrl_c_leaves_a_start_in_the_queue_and_says_how_to_end_it(stage: LocalS
     stage.finish(job)
 
 
-def test_a_second_ctrl_c_ends_at_once(stage: LocalStage) -> None:
-    """AWS is a server here that tells what it is asked, and never answers StopExecution."""
-    asked: queue.Queue[str] = queue.Queue()
-    answered = threading.Event()
-    account = {"Arn": "arn:aws:iam::000000000000:root", "Account": "000000000000", "UserId": "x"}
-    identity = "".join(f"<{key}>{value}</{key}>" for key, value in account.items())
+@dataclass
+class Aws:
+    """A server in AWS's place that tells what it is asked, and holds the answer to one action back until `answer`."""
 
-    class Aws(http.server.BaseHTTPRequestHandler):
+    held: str
+    status: str = "RUNNING"
+    """Of every execution."""
+    asked: "queue.Queue[str]" = field(default_factory=queue.Queue)
+    answer: threading.Event = field(default_factory=threading.Event)
+
+    def wait_for(self, action: str) -> None:
+        """Until the action has been asked for."""
+        while not self.asked.get(timeout=60).startswith(action):
+            pass
+
+    def body(self, action: str) -> bytes:
+        self.asked.put(action)
+        if action.startswith(self.held):
+            self.answer.wait()
+        if action == "GetCallerIdentity":
+            who = "<Arn>arn:aws:iam::000000000000:root</Arn><Account>000000000000</Account>"
+            return f"<R><GetCallerIdentityResult>{who}</GetCallerIdentityResult></R>".encode()
+        execution = {"executionArn": "arn:aws:states:us-east-1:000000000000:execution:x:x", "status": self.status}
+        return json.dumps({**execution, "startDate": 0, "stopDate": 0, "executions": [], "events": []}).encode()
+
+
+@contextmanager
+def served(aws: Aws) -> Iterator[str]:
+    """The server's address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            action = (self.headers.get("X-Amz-Target") or parse_qs(body.decode())["Action"][0]).rpartition(".")[2]
-            asked.put(action)
-            if action == "StopExecution":
-                answered.wait()
-            answers = {
-                "GetCallerIdentity": f"<R><GetCallerIdentityResult>{identity}</GetCallerIdentityResult></R>",
-                "StartExecution": json.dumps({"executionArn": f"{stage.guard}:x", "startDate": 0}),
-            }
-            answer = answers.get(action, json.dumps({"status": "RUNNING", "startDate": 0})).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self.reply((self.headers.get("X-Amz-Target") or parse_qs(asked)["Action"][0]).rpartition(".")[2])
+
+        def do_GET(self) -> None:
+            self.reply(self.path)
+
+        def reply(self, action: str) -> None:
+            body = aws.body(action)
+            with suppress(BrokenPipeError, ConnectionResetError):  # who was interrupted does not listen any more
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Aws) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with started(stage, "run", "idle", AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}") as waiting:
-            while asked.get(timeout=60) != "DescribeExecution":
-                pass
-            waiting.send_signal(signal.SIGINT)
-            while asked.get(timeout=60) != "StopExecution":
-                pass
-            told = interrupted(waiting)
-        answered.set()
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            aws.answer.set()
+            server.shutdown()
+
+
+def test_a_second_ctrl_c_ends_at_once(stage: LocalStage) -> None:
+    aws = Aws(held="StopExecution")
+    with served(aws) as url, started(stage, "run", "idle", AWS_ENDPOINT_URL=url) as waiting:
+        aws.wait_for("DescribeExecution")
+        waiting.send_signal(signal.SIGINT)
+        aws.wait_for("StopExecution")
+        told = interrupted(waiting)
     assert told == (
         "interrupted: again, before it was clear what goes on; look: python -m guardctl status idle --stage e2e\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "held", "says"),
+    [
+        pytest.param("logs idle 42 --follow", "DescribeExecution", "only the reading; go on with: python -m guardctl logs idle 42 --follow --stage e2e", id="logs"),
+        pytest.param("deploy", "DescribeStacks", "nothing was changed; a change set may be left, which changes nothing by itself", id="deploy, before anything was changed"),
+        pytest.param("destroy --yes", "/2015-03-31/functions/", "nothing was removed", id="destroy, before anything was removed"),
+        pytest.param("stop idle --yes", "ListExecutions", "nothing was stopped", id="stop, before anything was stopped"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_while_aws_is_asked_says_what_is_the_case(stage: LocalStage, command: str, held: str, says: str) -> None:
+    aws = Aws(held)
+    with served(aws) as url, started(stage, *command.split(), AWS_ENDPOINT_URL=url) as waiting:
+        aws.wait_for(held)
+        assert interrupted(waiting) == f"interrupted: {says}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        pytest.param("pause idle --reason x", "but idle was paused by then (paused-000001); resume it with: python -m guardctl resume idle --stage e2e", id="pause"),
+        pytest.param("run idle", "the start was stopped before it started anything", id="run"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_waits_for_the_answer_to_a_call_that_changes_something(
+    stage: LocalStage, command: str, says: str
+) -> None:
+    aws = Aws(held="StartExecution", status="ABORTED")
+    with served(aws) as url, started(stage, *command.split(), AWS_ENDPOINT_URL=url) as waiting:
+        aws.wait_for("StartExecution")
+        waiting.send_signal(signal.SIGINT)
+        aws.answer.set()
+        _, stderr = waiting.communicate(timeout=60)
+    assert (waiting.returncode, stderr) == (INTERRUPTED, f"interrupted: {says}\n")
