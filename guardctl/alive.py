@@ -37,12 +37,7 @@ def look(stage: Stage, job: Job) -> Target:
     page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
     run = open_run(page)
     alive = [task for task in tasks.evidence(stage.ecs, job.ecs).tasks if task.alive and not task.service]
-    prefix = execution_arn(stage.machine(job.name), "")
-    return Target(
-        run,
-        tuple(task for task in alive if (task.execution or "").startswith(prefix)),
-        tuple(task for task in alive if task.execution is None),
-    )
+    return Target(run, _of_runs(stage, job, alive), tuple(task for task in alive if task.execution is None))
 
 
 def _now() -> datetime:
@@ -80,7 +75,7 @@ def stop(
             with finishing():
                 ended = _stop_run(stage, target.run, cause)
         while True:
-            seen = _tasks(stage, job)
+            seen = _of_runs(stage, job, tasks.evidence(stage.ecs, job.ecs).tasks)
             alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
             for arn in sorted(alive - told):
                 with finishing():
@@ -102,9 +97,10 @@ def _stop_run(stage: Stage, run: Execution, cause: str) -> datetime:
         return ended.astimezone(UTC) if ended else datetime.now(UTC)
 
 
-def _tasks(stage: Stage, job: Job) -> list[Task]:
+def _of_runs(stage: Stage, job: Job, found: Iterable[Task]) -> tuple[Task, ...]:
+    """Those that runs of the job started."""
     prefix = execution_arn(stage.machine(job.name), "")
-    return [t for t in tasks.evidence(stage.ecs, job.ecs).tasks if (t.execution or "").startswith(prefix)]
+    return tuple(task for task in found if (task.execution or "").startswith(prefix))
 
 
 def _stopped(seen: Iterable[Task]) -> set[str]:

@@ -1,6 +1,5 @@
 """``guardctl run``."""
 
-import json
 import shlex
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -9,7 +8,7 @@ import typer
 
 from chalicelib.names import execution_name
 from guardctl import starts
-from guardctl.console import JobArgument, JsonOption, StageOption, command, err, moment, out
+from guardctl.console import JobArgument, JsonOption, StageOption, command, err, moment, out, print_json
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
@@ -82,7 +81,7 @@ def run(
             with err.status(f"{execution_name(verdict.run)} is running… (Ctrl-C stops waiting, not the run)"):
                 ok, sentence = starts.outcome(target, verdict.run)
     if as_json:
-        out.print_json(json.dumps({**result, "ok": ok, "reason": sentence}))
+        print_json({**result, "ok": ok, "reason": sentence})
     else:
         out.print(f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}", markup=False)
         if not ok:

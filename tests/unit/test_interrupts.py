@@ -119,6 +119,8 @@ class Steps:
     shown: Mapping[str, str] = field(default_factory=dict)
     """ARN → the guard execution in its input."""
     hidden_looks: int = 0
+    stop_date: datetime | None = None
+    """Of a run that ended on its own."""
     stopped: list[Any] = field(default_factory=list)
     exceptions: Any = field(
         default_factory=lambda: SimpleNamespace(ValidationException=Invalid, ExecutionDoesNotExist=Missing)
@@ -138,6 +140,8 @@ class Steps:
         if self.hidden_looks:
             self.hidden_looks -= 1
             raise Missing
+        if self.stop_date:
+            return {"status": "SUCCEEDED", "stopDate": self.stop_date}
         return {"status": "RUNNING", "input": json.dumps({"guard_execution": self.shown[executionArn]})}
 
     def get_paginator(self, _name: str) -> Any:
@@ -231,9 +235,10 @@ class Waits(Exception):
     """The command goes on waiting."""
 
 
-def stop(ecs: Ecs1, block: Callable[[], None]) -> tuple[str, ...]:
+def stop(ecs: Ecs1, block: Callable[[], None], steps: Steps | None = None) -> tuple[str, ...]:
     """Stop the run now; `block` is called where the command would wait."""
-    return alive.stop(stage(Steps(ABORTED), ecs), JOB, OPEN, "stopped by hand", lambda _: block(), lambda: NOW)
+    here = stage(steps or Steps(ABORTED), ecs)
+    return alive.stop(here, JOB, OPEN, "stopped by hand", lambda _: block(), lambda: NOW)
 
 
 def waits() -> NoReturn:
@@ -244,6 +249,12 @@ def test_stop_does_not_wait_for_a_task_that_stopped_as_long_before_as_clocks_may
     assert stop(Ecs1("STOPPED", NOW - CLOCKS), waits) == ()
     with pytest.raises(Waits):
         stop(Ecs1("STOPPED", NOW - CLOCKS - MORE), waits)
+
+
+def test_stop_does_not_wait_for_the_task_of_a_run_that_ended_before_a_person_said_yes() -> None:
+    ended = NOW - timedelta(minutes=2)
+    steps = Steps({"status": "SUCCEEDED"}, shown={RUN: GUARD}, stop_date=ended)
+    assert stop(Ecs1("STOPPED", ended - CLOCKS), waits, steps) == ()
 
 
 @pytest.mark.parametrize(
