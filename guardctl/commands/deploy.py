@@ -44,8 +44,8 @@ def deploy(
                 deployment.discard(target, plan)
             else:
                 case = (
-                    f"CloudFormation goes on with the stack {plan.stack}, and the functions are as before; "
-                    f"when the stack is done, deploy again: {again}"
+                    f"CloudFormation goes on with what it has begun of the stack {plan.stack}; "
+                    f"the functions are as before; when the stack is done, deploy again: {again}"
                 )
                 with out.status("deploying the state machines…"):
                     deployment.carry_out(target, plan, out.print)
