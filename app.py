@@ -11,14 +11,14 @@ from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib.check import Checker
 from chalicelib.config import jobs
-from chalicelib.names import execution_name, schedule_parameter
+from chalicelib.names import execution_name, schedule_parameter, stage_of_function
 from chalicelib.read import record
 from chalicelib.read.aws import client
 from chalicelib.read.executions import StepFunctions
+from chalicelib.read.tasks import Ecs
 from chalicelib.trigger import Trigger
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -29,6 +29,9 @@ app = Chalice(app_name="batch-guard", configure_logs=False)
 logger = Logger(service="batch-guard")
 
 _handled: set[str] = set()
+
+if "AWS_CHALICE_CLI_MODE" in os.environ:
+    jobs.load_all()  # a fault ends the command, before anything is deployed; in Lambda nothing raises here
 
 
 @app.lambda_function(name="check")
@@ -88,14 +91,30 @@ def _count_decision(event: Any, answer: dict[str, Any]) -> None:
 
 def _measure(metric: str, value: int, job: str | None = None) -> None:
     with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace="BatchGuard") as point:
-        point.add_dimension("stage", os.environ["BATCH_GUARD_STAGE"])
+        point.add_dimension("stage", _stage())
         if job is not None:
             point.add_dimension("job", job)
 
 
 @cache
+def _stage() -> str:
+    """In Lambda the function's name gives the stage, elsewhere the environment does. Raises `JobsFileInvalid`."""
+    told = os.environ.get("BATCH_GUARD_STAGE")
+    named = stage_of_function(os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
+    if named and told and named != told:
+        raise jobs.invalid(
+            named,
+            f'the function is of stage "{named}", and its BATCH_GUARD_STAGE says "{told}"',
+            f'in .chalice/config.json, the block "{named}" must say {{"BATCH_GUARD_STAGE": "{named}"}}; deploy again',
+        )
+    if not (named or told):
+        raise jobs.invalid("?", "no stage is known", "set BATCH_GUARD_STAGE in .chalice/config.json, as dev has it")
+    return named or told or ""
+
+
+@cache
 def _jobs() -> jobs.JobsFile:
-    return jobs.load(os.environ["BATCH_GUARD_STAGE"])
+    return jobs.load(_stage())
 
 
 @cache
@@ -105,9 +124,8 @@ def _stepfunctions() -> "SFNClient":
 
 
 @cache
-def _ecs() -> "ECSClient":
-    made: ECSClient = client("ecs")
-    return made
+def _ecs() -> Ecs:
+    return Ecs(client("ecs"))
 
 
 @cache
@@ -117,7 +135,7 @@ def _ssm() -> "SSMClient":
 
 
 def _recorded(job: jobs.Job) -> record.Record:
-    return record.read(_ssm(), schedule_parameter(os.environ["BATCH_GUARD_STAGE"], job.name))
+    return record.read(_ssm(), schedule_parameter(_stage(), job.name))
 
 
 def _now() -> datetime:

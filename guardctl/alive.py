@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chalicelib.config.jobs import Job
-from chalicelib.decide.availability import CLOCKS, TASK_LAG, open_run
-from chalicelib.decide.facts import Execution, Task
+from chalicelib.decide.facts import CLOCKS, TASK_LAG, Execution, Task, newest_run, open_run
+from chalicelib.decide.facts import Target as Where
 from chalicelib.names import execution_arn
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
@@ -36,7 +36,7 @@ def look(stage: Stage, job: Job) -> Target:
     """What is alive of the job. Raises what `chalicelib.read.aws.reading` raises."""
     page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
     run = open_run(page)
-    alive = [task for task in tasks.evidence(stage.ecs, job.ecs).tasks if task.alive and not task.service]
+    alive = [task for task in _shown(stage, job) if task.alive and not task.service]
     return Target(run, _of_runs(stage, job, alive), tuple(task for task in alive if task.execution is None))
 
 
@@ -75,11 +75,12 @@ def stop(
             with finishing():
                 ended = _stop_run(stage, target.run, cause)
         while True:
-            seen = _of_runs(stage, job, tasks.evidence(stage.ecs, job.ecs).tasks)
+            seen = _of_runs(stage, job, _shown(stage, job))
+            clusters = {task.arn: task.cluster for task in (*target.tasks, *seen)}
             alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
             for arn in sorted(alive - told):
                 with finishing():
-                    stage.ecs.stop_task(cluster=job.ecs.cluster, task=arn, reason=cause[:255])
+                    stage.ecs.stop_task(cluster=clusters[arn], task=arn, reason=cause[:255])
                     told.add(arn)
             hidden = target.run and ended and not _last_one_seen(target.run, seen, told, ended)
             if not alive and (not hidden or not ended or now() - ended >= TASK_LAG):
@@ -95,6 +96,17 @@ def _stop_run(stage: Stage, run: Execution, cause: str) -> datetime:
     except stage.stepfunctions.exceptions.ValidationException:
         ended = stage.stepfunctions.describe_execution(executionArn=run.arn).get("stopDate")
         return ended.astimezone(UTC) if ended else datetime.now(UTC)
+
+
+def _shown(stage: Stage, job: Job) -> tuple[Task, ...]:
+    """The tasks that ECS shows where the job's task runs now, and where its newest run's does, if that has moved."""
+    executions = StepFunctions(stage.stepfunctions)
+    newest = newest_run(executions.page(stage.machine(job.name)).executions)
+    details = executions.details(newest.arn) if newest else None
+    targets: dict[tuple[str, str], Where] = {job.ecs.target.place: job.ecs.target}
+    if details and details.target:
+        targets.setdefault(details.target.place, details.target)
+    return tasks.evidence(stage.tasks, job, tuple(targets.values())).tasks
 
 
 def _of_runs(stage: Stage, job: Job, found: Iterable[Task]) -> tuple[Task, ...]:

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from chalicelib.config.jobs import Job
+from chalicelib.contract import parse_object
 from chalicelib.names import log_group, run_name, run_number
 from chalicelib.read import tasks
-from chalicelib.read.executions import StepFunctions, json_object
+from chalicelib.read.executions import StepFunctions
 from guardctl.errors import Stop
 from guardctl.ledger import Record
 from guardctl.records import Reader
@@ -93,7 +94,9 @@ def launches(stage: Stage, job: Job, run: str) -> list[Launch]:
     arn = stage.run(job.name, run)
     pages = stage.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
     found = {launch.task: launch for page in pages for launch in started_in(page["events"])}
-    newest = tasks.newest_task(stage.ecs, job.ecs, arn)
+    details = StepFunctions(stage.stepfunctions).details(arn)
+    target = (details and details.target) or job.ecs.target
+    newest = tasks.newest_task(stage.tasks, target, arn)
     if newest:
         found.setdefault(newest.arn, Launch(newest.arn))
     return [_seen(stage, job, launch) for launch in found.values()]
@@ -105,7 +108,7 @@ def started_in(events: Any) -> Iterator[Launch]:
         for details in event.values():
             if isinstance(details, dict):
                 for key in ("output", "cause"):
-                    yield from _tasks_in(json_object(details.get(key)))
+                    yield from _tasks_in(parse_object(details.get(key)))
 
 
 def stream(definition: Mapping[str, Any], container: str, launch: Launch) -> Stream:
@@ -210,7 +213,7 @@ def _tasks_in(value: Any) -> Iterator[Launch]:
 
 def _decision(message: str) -> str | None:
     """The checker's structured line, in words; None for Lambda's own lines and for metrics."""
-    line = json_object(message)
+    line = parse_object(message)
     if "outcome" not in line:
         return None
     return ": ".join(str(line[key]) for key in ("outcome", "reason") if line.get(key))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, load
 from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine
+from chalicelib.read import tasks
 from guardctl.errors import AWS, Stop
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class Stage:
         """ECS."""
         client: ECSClient = self.client("ecs")
         return client
+
+    @cached_property
+    def tasks(self) -> "tasks.Ecs":
+        """ECS, for `chalicelib.read.tasks`."""
+        return tasks.Ecs(self.ecs)
 
     @cached_property
     def ssm(self) -> "SSMClient":

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.contract import parse_object
 from chalicelib.decide.facts import stamp
 from chalicelib.names import LAST_REPETITION, by_hand_name, execution_arn, execution_name, repetition_name, run_number
-from chalicelib.read.executions import json_object
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage
 
@@ -129,7 +129,7 @@ def abandon(stage: Stage, guard_execution: str, sleep: Callable[[float], None] =
         name = execution_name(arn)
         if found is None:
             unseen = f", but it had asked for {name}, which Step Functions does not show (yet)"
-        elif json_object(found.get("input")).get("guard_execution") == guard_execution:
+        elif parse_object(found.get("input")).get("guard_execution") == guard_execution:
             if run_number(name):
                 return Verdict(True, arn, f"started {name}")
             return Verdict(False, None, f"waits in the queue as {name}", arn)
@@ -164,7 +164,7 @@ def asked_for(client: "SFNClient", guard_execution: str) -> list[str]:
     for page in pages:
         for event in page["events"]:
             if event["type"] == "TaskStateEntered":
-                decision = json_object(event["stateEnteredEventDetails"].get("input")).get("decision") or {}
+                decision = parse_object(event["stateEnteredEventDetails"].get("input")).get("decision") or {}
                 if decision.get("outcome") == "start":
                     asked.append(execution_arn(decision["state_machine_arn"], decision["next_run"]))
                 elif decision.get("outcome") == "queue":

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from chalicelib.config.tables import (
@@ -30,6 +30,8 @@ from chalicelib.config.tables import (
     table,
     text,
 )
+from chalicelib.decide.facts import Target
+from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
 from chalicelib.names import JOB, LAST_REPETITION, LONGEST_NAME, STAGE, batch_machine, function_name, repetition_name
 
@@ -66,6 +68,11 @@ class Ecs:
         return self.task_definition.rpartition("/")[2].partition(":")[0]
 
     @property
+    def target(self) -> Target:
+        """Where its task is to be found."""
+        return Target(self.cluster, self.family, self.container)
+
+    @property
     def cluster_name(self) -> str:
         """The cluster's name, also when it is given as an ARN."""
         return self.cluster.rpartition("/")[2]
@@ -84,11 +91,11 @@ class Job:
     timeout: int = 86_400
     start_deadline: int = 7_200
     grace: int = 15
-    outsiders: Literal["command", "family", "ignore"] = "command"
-    overlap: Literal["skip", "queue", "replace"] = "skip"
+    outsiders: Outsiders = "command"
+    overlap: Overlap = "skip"
     queue_timeout: int = 3_600
-    on_skip: Literal["fail", "succeed"] = "fail"
-    orphans: Literal["wait", "stop"] = "wait"
+    on_skip: OnSkip = "fail"
+    orphans: Orphans = "wait"
     retries: int = 0
     expect_success_within: int | None = None
     """With [alerts], an alarm rings when no run has succeeded for so long."""
@@ -109,6 +116,8 @@ class JobsFile:
     stage: str
     jobs: Mapping[str, Job]
     alerts: Alerts | None = None
+    history_days: int = 90
+    """How long the account keeps closed executions."""
 
 
 class JobsFileInvalid(Exception):
@@ -134,6 +143,25 @@ def load(stage: str, directory: Path | None = None) -> JobsFile:
         wrong = f"byte {error.start} is not UTF-8"
         raise JobsFileInvalid((Fault(place, "file", wrong, "save the file as UTF-8"),)) from None
     return parse(toml, stage=stage, place=place)
+
+
+def load_all(directory: Path | None = None) -> list[JobsFile]:
+    """Every stage's jobs file. Raises JobsFileInvalid with the faults of all of them."""
+    found: list[JobsFile] = []
+    faults: list[Fault] = []
+    for file in sorted((directory or Path(__file__).parent.parent / "jobs").glob("*.toml")):
+        try:
+            found.append(load(file.stem, directory))
+        except JobsFileInvalid as error:
+            faults += error.faults
+    if faults:
+        raise JobsFileInvalid(tuple(faults))
+    return found
+
+
+def invalid(stage: str, wrong: str, right: str) -> JobsFileInvalid:
+    """A stage that can't be told which jobs file it has."""
+    return JobsFileInvalid((Fault(f"chalicelib/jobs/{stage}.toml", "stage", wrong, right),))
 
 
 def parse(text: str, *, stage: str, place: str) -> JobsFile:
@@ -242,15 +270,18 @@ _JOB: dict[str, Reader] = {
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
     "grace": duration("1s", "5m"),  # a renewal is over in less
-    "outsiders": one_of("command", "family", "ignore"),
-    "overlap": one_of("skip", "queue", "replace"),
+    "outsiders": one_of(*get_args(Outsiders)),
+    "overlap": one_of(*get_args(Overlap)),
     "queue_timeout": duration("1s", "7d"),
-    "on_skip": one_of("fail", "succeed"),
-    "orphans": one_of("wait", "stop"),
+    "on_skip": one_of(*get_args(OnSkip)),
+    "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
     "expect_success_within": duration(
         "15m", "7d", ": a CloudWatch alarm looks back no further"
     ),  # its metrics come minutes late
+}
+_STAGE: dict[str, Reader] = {
+    "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
 }
 _ALERTS: dict[str, Reader] = {
     "topic": text(f"{_ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]+", 'write "arn:aws:sns:REGION:123456789012:NAME"'),
@@ -263,7 +294,7 @@ _ALERTS: dict[str, Reader] = {
 
 def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    top = {"stage": _stage, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
@@ -279,7 +310,8 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             if not at.faults:
                 jobs[name] = Job(name=name, ecs=ecs, schedules=settings.pop("schedule", ()), **settings)
-    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"))
+    about = read.get("stage") or {}
+    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"), **about)
 
 
 def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -324,6 +356,11 @@ def _check_placement(task: dict[str, Any], both: bool, spot: Spot) -> None:
     for key in ("assign_public_ip", "platform_version"):
         if launch_type in {"EC2", "EXTERNAL"} and task.get(key) not in {None, False, BAD}:
             spot.key(key).fault(f"is not for launch type {launch_type}", "leave it out, or run on Fargate")
+
+
+def _stage(value: Any, spot: Spot) -> Any:
+    settings = table(_STAGE, value, spot)
+    return BAD if spot.faults else settings
 
 
 def _alerts(value: Any, spot: Spot) -> Any:

@@ -19,9 +19,9 @@ def deploy(
         str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes; it stays there.")
     ] = None,
 ) -> None:
-    """Deploy a stage: its state machines, then its functions.
+    """Deploy a stage: its functions, then its state machines.
 
-    The machines through CloudFormation, the functions through chalice deploy.
+    The functions through chalice deploy, the machines through CloudFormation.
     """
     target = Stage(stage)
     deployment.chalice_knows(stage)
@@ -39,24 +39,34 @@ def deploy(
                 replaces = " (replaced)" if change.replaces else ""
                 out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
             deployment.refuse_to_end_runs(target, plan)
-            deployment.refuse_to_move_runs(target, plan)
-            if dry_run:
-                deployment.discard(target, plan)
-            else:
-                case = (
-                    f"CloudFormation goes on with what it has begun of the stack {plan.stack}; "
-                    f"the functions are as before; when the stack is done, deploy again: {again}"
-                )
-                with out.status("deploying the state machines…"):
-                    deployment.carry_out(target, plan, out.print)
         if dry_run:
+            if plan:
+                deployment.discard(target, plan)
             out.print("functions: chalice deploy would create or update check and trigger")
             out.print("dry run: nothing was changed")
             return
-        case = f"the state machines are deployed, the functions perhaps in part; deploy again: {again}"
+        case = (
+            "the deployment is done in part, and CloudFormation goes on with what it has begun; "
+            f"when that is over, deploy again: {again}"
+        )
         for name in deployment.write_policies(target):
             out.print(f"wrote .chalice/{name}: commit it")
-        out.print("functions:")
-        with out.status("chalice deploy…"):
-            deployment.chalice(stage, "deploy", out.print)
+        if plan and plan.creates:  # the trigger of a new stage finds its machines
+            _machines(target, plan)
+            _functions(target)
+        else:
+            _functions(target)
+            _machines(target, plan)
     out.print(f"deployed stage {stage}; see it with: {target.command('status')}")
+
+
+def _functions(target: Stage) -> None:
+    out.print("functions:")
+    with out.status("chalice deploy…"):
+        deployment.chalice(target.name, "deploy", out.print)
+
+
+def _machines(target: Stage, plan: deployment.Plan | None) -> None:
+    if plan:
+        with out.status("deploying the state machines…"):
+            deployment.carry_out(target, plan, out.print)

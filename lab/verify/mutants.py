@@ -83,7 +83,7 @@ MUTANTS = (
     ),
     Mutant(
         "a status that AWS adds later counts as closed",
-        guard.open_run,
+        guard._open_execution,
         "if not execution.closed and",
         'if execution.status == "RUNNING" and',
         _two(odd_status=True),
