@@ -54,8 +54,8 @@ def stop(
 ) -> tuple[str, ...]:
     """Stop the run, then every task of the job until none is alive; the ARNs of the tasks, all seen STOPPED.
 
-    A task that RunTask accepted may be hidden for five minutes (AWS): until the run's last one has been seen, it is
-    looked for.
+    ECS may hide a task that RunTask accepted for so long as `TASK_LAG`: until the run's last one has been seen, it
+    is looked for.
     """
     ended: datetime | None = None
     told: set[str] = set()
