@@ -129,7 +129,6 @@ def test_status_names_what_is_deployed_otherwise(stage: LocalStage) -> None:
     finally:
         jobs_file.write_text(deployed, encoding="utf-8")
     assert standing["changed"]["drift"] == [
-        "its state machine is defined differently",
         "grace is 5, and here 60",
         'ecs.cpu is null, and here "256"',
     ]
