@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Chalice, CloudWatchEvent
 
+from chalicelib import metrics
 from chalicelib.check import Checker
 from chalicelib.config import jobs
 from chalicelib.names import execution_name, schedule_parameter, stage_of_function
@@ -45,7 +46,7 @@ def check(event: Any, context: Any) -> dict[str, Any]:
         failed: Any = {"outcome": "error", "error": type(error).__name__, "reason": str(error)}
         logger.error("can't tell", job=asked, guard_execution=_guard_execution(event), **failed)
         if isinstance(event, dict) and ("guard" in event or "task_of" in event):
-            _measure("Error", 1, str(asked)[:80] or "none")
+            _measure(metrics.ERROR, 1, str(asked)[:80] or "none")
         raise
     if "outcome" in answer:
         told = ("outcome", "reason", "holder", "next_run", "error", "skips_in_a_row")
@@ -73,7 +74,7 @@ def _report(start: "Due", result: str) -> None:
     late = round(start.late.total_seconds())
     logger.info("tick", job=start.job, guard_execution=start.name, result=result, late_seconds=late)
     if result == "started":
-        _measure("Triggered", 1, start.job)
+        _measure(metrics.TRIGGERED, 1, start.job)
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:
@@ -81,21 +82,21 @@ def _count_decision(event: Any, answer: dict[str, Any]) -> None:
     if not isinstance(event, dict) or "guard" not in event:
         return
     if answer["outcome"] == "refuse":
-        _measure("Refuse", 1)  # of the stage: the job may be a typo
+        _measure(metrics.REFUSE, 1)
     elif not event.get("renewal", False):
         paused = answer["outcome"] == "skip" and answer["error"] == "Paused"
-        _measure("Paused" if paused else answer["outcome"].title().replace("_", ""), 1, event["job"])
+        _measure(metrics.PAUSED if paused else metrics.OUTCOMES[answer["outcome"]], 1, event["job"])
         if answer.get("stuck"):
-            _measure("Stuck", 1, event["job"])
+            _measure(metrics.STUCK, 1)
         if "skips_in_a_row" in answer:
-            _measure("SkipsInARow", answer["skips_in_a_row"], event["job"])
+            _measure(metrics.SKIPS_IN_A_ROW, answer["skips_in_a_row"], event["job"])
 
 
-def _measure(metric: str, value: int, job: str | None = None) -> None:
-    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace="BatchGuard") as point:
-        point.add_dimension("stage", _stage())
-        if job is not None:
-            point.add_dimension("job", job)
+def _measure(metric: metrics.Metric, value: int, job: str | None = None) -> None:
+    unit = MetricUnit(metric.unit)
+    with single_metric(name=metric.name, unit=unit, value=value, namespace=metrics.NAMESPACE) as point:
+        for dimension, of in metric.of(_stage(), job).items():
+            point.add_dimension(dimension, of)
 
 
 @cache

@@ -233,8 +233,12 @@ def stamp(moment: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """``90 s``, ``61 min``, ``26 h 0 min``."""
+    """``45 s``, ``12 min``, ``2 h 5 min``, ``3 d 4 h``."""
     seconds = max(0, round(length.total_seconds()))
     if seconds < 120:
         return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    if seconds < 172_800:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"

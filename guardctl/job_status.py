@@ -14,14 +14,14 @@ from typing import Any, Literal
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
-from chalicelib.decide.facts import CantTell, Execution
-from chalicelib.names import parse_guard_name, pause_number, run_number, scheduled_name
+from chalicelib.decide.facts import CantTell, Execution, open_run
+from chalicelib.names import parse_guard_name, run_number, scheduled_name
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions
 from guardctl import drift
 from guardctl.ledger import Entry, Record, not_started, of_run
-from guardctl.pause import Pause
+from guardctl.pauses import Pause, in_force
 from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
 
@@ -152,8 +152,8 @@ def _job(reader: Reader, job: Job, now: datetime, functions: drift.Functions, fa
         upcoming = schedule.upcoming(job.schedules, job.timezone, now, limit=1) if job.enabled else []
         return JobStatus(**about, state="not deployed", next_time=next(iter(upcoming), None))
     upcoming = schedule.upcoming(deployed.schedules, deployed.timezone, now, limit=1) if deployed.enabled else []
-    running = next((e for e in page if not e.closed and pause_number(e.name) is None), None)
-    pause = next((e for e in page if not e.closed and pause_number(e.name)), None)
+    running = open_run(page)
+    pause = next(iter(in_force(page)), None)
     task = tasks.newest_task(stage.tasks, job.ecs.target, running.arn) if running else None
     return JobStatus(
         **about,
