@@ -16,13 +16,13 @@ from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution, open_run
 from chalicelib.names import parse_guard_name, run_number, scheduled_name
-from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions
-from guardctl import drift
+from guardctl import drift, run_state
 from guardctl.ledger import Entry, Record, not_started, of_run
 from guardctl.pauses import Pause, in_force
 from guardctl.records import Progress, Reader
+from guardctl.run_state import RunState
 from guardctl.stage import Stage
 
 _SIDE_BY_SIDE = 8
@@ -55,6 +55,8 @@ class JobStatus:
     """The run in progress."""
     task: str | None = None
     """The ARN of its ECS task."""
+    concern: str = ""
+    """Why the run in progress has no live task."""
     last: Entry | None = None
     """The last run that ended."""
     usual: Usual | None = None
@@ -154,12 +156,13 @@ def _job(reader: Reader, job: Job, now: datetime, functions: drift.Functions, fa
     upcoming = schedule.upcoming(deployed.schedules, deployed.timezone, now, limit=1) if deployed.enabled else []
     running = open_run(page)
     pause = next(iter(in_force(page)), None)
-    task = tasks.newest_task(stage.tasks, job.ecs.target, running.arn) if running else None
+    state = run_state.look(stage, job.name, running, now) if running else RunState(None)
     return JobStatus(
         **about,
         state="running" if running else "paused" if pause else "free" if deployed.enabled else "disabled",
         run=running,
-        task=task.arn if task else None,
+        task=state.task,
+        concern=state.concern,
         last=_last(reader, job, page),
         usual=usual(page, stage.file.history_days),
         next_time=next(iter(upcoming), None),

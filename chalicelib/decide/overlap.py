@@ -16,6 +16,7 @@ was faster, has to get the place behind that one, or step back.
 itself, and the run of the one that wins began after that.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal, assert_never
@@ -33,6 +34,7 @@ from chalicelib.decide.facts import (
     NeedTasksOf,
     Request,
     Stopping,
+    Task,
     span,
     stamp,
 )
@@ -253,20 +255,20 @@ def _skip(facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
         return Skip(busy.reason, busy.holder, "AlreadyRunning")
     if name not in facts.stopped:
         return NeedTasksOf(name, details.target)
-    stuck = _is_stuck(facts, details)
-    return Skip(busy.reason + stuck, busy.holder, "AlreadyRunning", stuck=bool(stuck))
+    stuck = without_a_task(facts.stopped[name], details, facts.now)
+    remedy = f"; but {stuck}: end the run with: guardctl stop JOB" if stuck else ""
+    return Skip(busy.reason + remedy, busy.holder, "AlreadyRunning", stuck=stuck is not None)
 
 
-def _is_stuck(facts: Facts, details: Details) -> str:
-    """What to add when the run's newest task has been STOPPED for so long that the run should have heard of it."""
-    tasks = [task for task in facts.stopped[details.execution.name] if task.created_at]
-    newest = max(tasks, key=lambda task: (task.alive, task.created_at), default=None)
+def without_a_task(tasks: Iterable[Task], run: Details, now: datetime) -> str | None:
+    """That an open run's newest task has been STOPPED for so long that the run should have heard of it; else None."""
+    known = [task for task in tasks if task.created_at]
+    newest = max(known, key=lambda task: (task.alive, task.created_at), default=None)
     if newest is None or newest.alive or newest.stopped_at is None:
-        return ""
-    since = facts.now - newest.stopped_at
-    if since < (_BETWEEN_TRIES if details.retries else timedelta(0)) + timedelta(minutes=5):
-        return ""
-    return f"; but its task has been STOPPED for {span(since)}: end the run with: guardctl stop JOB"
+        return None
+    since = now - newest.stopped_at
+    enough = (_BETWEEN_TRIES if run.retries else timedelta(0)) + timedelta(minutes=5)
+    return f"its task has been STOPPED for {span(since)}" if since >= enough else None
 
 
 def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:

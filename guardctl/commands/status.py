@@ -74,6 +74,7 @@ def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
         )
         shown = [
             ("drift:", "; ".join(line.drift)),
+            ("is", line.concern),
             ("last skip:", _step_back(line, zone)),
             ("paused", _paused(line, zone)),
         ]
@@ -94,7 +95,8 @@ def _card(line: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
         age = span(now - line.run.started_at)
         since = local(line.run.started_at, zone)
         yield "run", f"{line.run.name}, for {age}, since {since}\n{links.execution(line.run.arn)}"
-        yield "task", f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
+        task = f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
+        yield "task", f"{line.concern}\n{task}" if line.concern else task
     yield "last run", sentence(last, zone) if last else "none yet"
     if usual:
         yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
@@ -121,7 +123,15 @@ def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
     return {
         "job": line.job,
         "state": line.state,
-        "run": {"name": run.name, "since": stamp(run.started_at), "arn": run.arn, "task": line.task} if run else None,
+        "run": {
+            "name": run.name,
+            "since": stamp(run.started_at),
+            "arn": run.arn,
+            "task": line.task,
+            "concern": line.concern or None,
+        }
+        if run
+        else None,
         "last_run": entry_json(last) if last else None,
         "usual_seconds": {"median": usual.median.total_seconds(), "p95": usual.p95.total_seconds(), "runs": usual.runs}
         if usual

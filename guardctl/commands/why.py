@@ -8,7 +8,8 @@ import typer
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
-from guardctl import links
+from chalicelib.read.executions import StepFunctions
+from guardctl import links, run_state
 from guardctl.console import JobArgument, JsonOption, StageOption, asking, command, moment, out, print_json
 from guardctl.errors import NOT_RUN, Stop
 from guardctl.ledger import GOOD, Entry
@@ -42,16 +43,28 @@ def why(
     with asking("looking it up…"):
         reader = Reader(target)
         entries = reader.entry(asked, at, now)
+        concerns = {e.run: _concern(target, e, now) for e in entries if e.outcome == "running" and e.run}
         if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
             _require_scheduled(reader.deployed(asked)[0], at, zone, target)
     if as_json:
-        print_json([{**entry_json(entry), "sentence": sentence(entry, zone)} for entry in entries])
+        more = [{"sentence": sentence(entry, zone), "concern": concerns.get(entry.run) or None} for entry in entries]
+        print_json([{**entry_json(entry), **also} for entry, also in zip(entries, more, strict=True)])
     else:
         for entry in entries:
             out.print(sentence(entry, zone), markup=False)
+            if concern := concerns.get(entry.run):
+                out.print(f"  {concern}", markup=False)
             _details(target, entry, zone)
     if entries[-1].outcome not in GOOD:
         raise typer.Exit(NOT_RUN)
+
+
+def _concern(stage: Stage, entry: Entry, now: datetime) -> str:
+    """Why an open run has no live task, if that is so."""
+    details = StepFunctions(stage.stepfunctions).details(stage.run(entry.job, entry.run or ""))
+    if details is None or details.execution.closed:
+        return ""
+    return run_state.look(stage, entry.job, details.execution, now).concern
 
 
 def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: Stage) -> None:
