@@ -1,4 +1,4 @@
-"""What an open run is at, where its status does not tell: waiting for room in ECS, or without a task. Nothing writes."""
+"""What an open run is at, where its status does not tell: waiting for room in ECS, or without a task. Only reads."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -47,12 +47,14 @@ def why(
         if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
             _require_scheduled(reader.deployed(asked)[0], at, zone, target)
     if as_json:
-        more = [{"sentence": sentence(entry, zone), "concern": concerns.get(entry.run) or None} for entry in entries]
+        more = [
+            {"sentence": sentence(entry, zone), "concern": concerns.get(entry.run or "") or None} for entry in entries
+        ]
         print_json([{**entry_json(entry), **also} for entry, also in zip(entries, more, strict=True)])
     else:
         for entry in entries:
             out.print(sentence(entry, zone), markup=False)
-            if concern := concerns.get(entry.run):
+            if concern := concerns.get(entry.run or ""):
                 out.print(f"  {concern}", markup=False)
             _details(target, entry, zone)
     if entries[-1].outcome not in GOOD:

@@ -51,7 +51,7 @@ def test_replace_stops_the_run_and_starts_when_its_task_is_stopped(stage: LocalS
     stage.ended(stage.start("replaced"))
     old = stage.a_task("replaced")
     another_stages = stage.run_arn("replaced", "run-000001").replace("-e2e-", "-prod-")
-    twin = stage.run_task_by_hand("replaced", environment={"BATCH_EXECUTION": another_stages})
+    twin = stage.run_task_by_hand("replaced", ["bin/another"], {"BATCH_EXECUTION": another_stages})
     second = stage.ended(stage.start("replaced"))
     assert output(second)["run"] == "run-000002"
     assert stage.describe_task("replaced", old)["lastStatus"] == "STOPPED"
@@ -60,7 +60,7 @@ def test_replace_stops_the_run_and_starts_when_its_task_is_stopped(stage: LocalS
     assert first["stopDate"] <= replacement["startDate"]
     until(lambda: len(stage.live_tasks("replaced")) == 2, within=30, what="the task of the replacement")
     assert old not in stage.live_tasks("replaced")
-    assert twin in stage.live_tasks("replaced"), "the same job of another stage is left alone"
+    assert twin in stage.live_tasks("replaced"), "a task of another stage is left alone"
     stage.finish("replaced")
 
 
