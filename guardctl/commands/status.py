@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.table import Table
 
-from chalicelib.decide.facts import Execution, span, stamp
+from chalicelib.decide.facts import span, stamp
 from guardctl import job_status, links
 from guardctl.console import (
     JsonOption,
@@ -115,11 +115,6 @@ def _step_back(line: JobStatus, zone: ZoneInfo) -> str:
 
 def _paused(line: JobStatus, zone: ZoneInfo) -> str:
     return f"since {local(line.pause.since, zone)}: {line.pause.reason}" if line.pause else ""
-
-
-def _run_json(line: JobStatus, run: Execution) -> dict[str, Any]:
-    about = {"name": run.name, "since": stamp(run.started_at), "arn": run.arn}
-    return {**about, "task": line.task, "concern": line.concern or None}
 
 
 def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``guardctl why``."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -59,6 +59,10 @@ def why(
             _details(target, entry, zone)
     if entries[-1].outcome not in GOOD:
         raise typer.Exit(NOT_RUN)
+
+
+def _json(entry: Entry, zone: ZoneInfo, concern: str | None) -> dict[str, Any]:
+    return {**entry_json(entry), "sentence": sentence(entry, zone), "concern": concern or None}
 
 
 def _concern(stage: Stage, entry: Entry, now: datetime) -> str:
