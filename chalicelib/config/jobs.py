@@ -310,7 +310,7 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             if not at.faults:
                 jobs[name] = Job(name=name, ecs=ecs, schedules=settings.pop("schedule", ()), **settings)
-    about = read.get("stage") or {}
+    about = read.get("stage", {})
     return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"), **about)
 
 
@@ -359,8 +359,7 @@ def _check_placement(task: dict[str, Any], both: bool, spot: Spot) -> None:
 
 
 def _stage(value: Any, spot: Spot) -> Any:
-    settings = table(_STAGE, value, spot)
-    return BAD if spot.faults else settings
+    return table(_STAGE, value, spot)
 
 
 def _alerts(value: Any, spot: Spot) -> Any:
