@@ -445,4 +445,8 @@ def _time(event: Mapping[str, Any], key: str, form: re.Pattern[str], faults: lis
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    """Of a year with four digits that a duration can be added to; else ValueError."""
+    moment = datetime.fromisoformat(text)
+    if not 1970 <= moment.year < 9999:
+        raise ValueError(text)
+    return moment.astimezone(UTC)

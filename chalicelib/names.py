@@ -29,7 +29,7 @@ FUNCTIONS: tuple[Function, ...] = ("check", "trigger")
 
 # --- executions of a batch machine ------------------------------------------------------------------------
 
-_NUMBERED = re.compile(r"(run|paused)-([0-9]{6,})")
+_NUMBERED = re.compile(r"(run|paused)-([0-9]{6,73})")  # of at most LONGEST_NAME characters
 
 
 def run_name(number: int) -> str:

@@ -3,10 +3,23 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, assert_never, get_args
 
 from chalicelib.decide.availability import Verdict, judge
-from chalicelib.decide.facts import Details, Evidence, Execution, Facts, Need, NeedDetails, Request, Task
+from chalicelib.decide.facts import (
+    Details,
+    Evidence,
+    Execution,
+    Facts,
+    Missing,
+    Need,
+    NeedDetails,
+    NeedEvidence,
+    NeedTasksOf,
+    Request,
+    Target,
+    Task,
+)
 from chalicelib.decide.overlap import Decision, Start, decide
 from chalicelib.names import execution_arn
 from chalicelib.read.aws import NotDeployed
@@ -16,6 +29,10 @@ NOW = datetime(2026, 11, 23, 19, 1, tzinfo=UTC)
 MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev-nightly-report"
 GUARD = "arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev:nightly-report-20261123T1900Z"
 COMMAND = ("bin/report",)
+STAGE_RUNS = "arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev-"
+TARGET = Target("batch", "report", "app")
+ASKS = Request(machine=MACHINE, target=TARGET, job="nightly-report", stage_runs=STAGE_RUNS, guard_execution=GUARD)
+"""A start of nightly-report on its last look."""
 
 
 def ago(minutes: float) -> datetime:
@@ -36,9 +53,9 @@ def execution(name: str, status: str = "SUCCEEDED", *, began: float = 120, ended
 
 
 def task(identity: str = "t1", *, of: str | None = None, status: str = "RUNNING", **more: object) -> Task:
-    """A task of the job's family; `of` is the name of the run that started it."""
+    """A task of the job's family; `of` is the run that started it: the name of one of this job, or any run's ARN."""
     arn = f"arn:aws:ecs:ap-northeast-1:123456789012:task/batch/{identity}"
-    started_by = execution_arn(MACHINE, of) if of else None
+    started_by = execution_arn(MACHINE, of) if of and ":" not in of else of
     return Task(arn, status, started_by, **more)  # type: ignore[arg-type]  # the rows of the table name the fields
 
 
@@ -53,6 +70,8 @@ class History:
     command: tuple[str, ...] | None = COMMAND
     details: Mapping[str, Details | None] = field(default_factory=dict)
     waiters: Mapping[str, Details | None] = field(default_factory=dict)
+    stopped: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
+    """By run name: what ECS answers about its tasks; () also when it does not answer."""
 
     def judge(self, request: Request) -> Verdict:
         """Feed `judge` until it can tell."""
@@ -64,34 +83,42 @@ class History:
         decision: Decision = self._told(lambda facts: decide(start, facts))[0]
         return decision
 
-    def asked(self, request: Request) -> list[Need | NeedDetails]:
+    def asked(self, request: Request) -> list[Missing]:
         """What `judge` wants to know, in order."""
         return self._told(lambda facts: judge(request, facts))[1]
 
-    def _told(self, ask: Callable[[Facts], Any]) -> tuple[Any, list[Need | NeedDetails]]:
+    def asked_by(self, start: Start) -> list[Missing]:
+        """What `decide` wants to know, in order."""
+        return self._told(lambda facts: decide(start, facts))[1]
+
+    def _told(self, ask: Callable[[Facts], Any]) -> tuple[Any, list[Missing]]:
         facts = Facts(NOW)
-        asked: list[Need | NeedDetails] = []
-        while isinstance(answer := ask(facts), Need | NeedDetails):
+        asked: list[Missing] = []
+        while isinstance(answer := ask(facts), get_args(Missing)):
             assert answer not in asked, f"asked twice for {answer}"
             asked.append(answer)
             facts = self._with(facts, answer)
         return answer, asked
 
-    def _with(self, facts: Facts, need: Need | NeedDetails) -> Facts:
+    def _with(self, facts: Facts, need: Missing) -> Facts:
         match need:
             case NeedDetails(name, waiter=True):
                 return replace(facts, waiters={**facts.waiters, name: self.waiters.get(name)})
             case NeedDetails(name):
-                shown = next((Details(e) for e in (*self.page, *self.older) if e.name == name), None)
+                shown = next((Details(e, target=TARGET) for e in (*self.page, *self.older) if e.name == name), None)
                 return replace(facts, details={**facts.details, name: self.details.get(name, shown)})
+            case NeedEvidence():
+                return replace(facts, evidence=Evidence(self.tasks, self.command))
+            case NeedTasksOf(name):
+                return replace(facts, stopped={**facts.stopped, name: self.stopped.get(name, ())})
             case Need.PAGE:
                 return replace(facts, executions=self.page, more=bool(self.older))
             case Need.OLDER_PAGE:
                 return replace(facts, executions=(*self.page, *self.older), more=False)
             case Need.CREATED_AT:
                 return replace(facts, created_at=self.created_at)
-            case Need.EVIDENCE:
-                return replace(facts, evidence=Evidence(self.tasks, self.command))
+            case _:
+                assert_never(need)
 
 
 @dataclass

@@ -282,8 +282,7 @@ def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
 
 
 def _stage(value: Any, spot: Spot) -> Any:
-    settings = table(_STAGE, value, spot)
-    return BAD if spot.faults else settings
+    return table(_STAGE, value, spot)
 
 
 def _alerts(value: Any, spot: Spot) -> Any:

@@ -63,7 +63,8 @@ def evidence(
     definitions = _Definitions(ecs.client)
     tasks = tuple(_task(item, target, definitions, stage_runs) for target, item in described)
     command = job.ecs.command
-    if command is None and any(_is_foreign(task.execution, stage_runs) and task.alive for task in tasks):
+    outsider = any(_is_foreign(task.execution, stage_runs) and task.alive and not task.service for task in tasks)
+    if command is None and outsider:
         command = definitions.command(job.ecs.task_definition, job.ecs.container)
     return Evidence(tasks, command)
 

@@ -2,19 +2,27 @@
 
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from chalicelib.check import Checker
 from chalicelib.config.jobs import Alerts, JobsFile
+from chalicelib.decide.facts import Refused
 from guardctl.alarms import resources
 
 CHECK = "arn:aws:lambda:us-east-1:123456789012:function:batch-guard-dev-check"
 GUARD = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:nightly-report-20261123T1800Z"
-
+FROM_A_GUARD = {
+    "job": "nightly-report",
+    "guard": {"version": 1, "execution": GUARD, "started": "2026-11-23T18:00:01.250Z", "waited": True},
+}
 
 Measured = dict[str, tuple[float, dict[str, str]]]
 
@@ -60,12 +68,14 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Any:
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    monkeypatch.delenv("AWS_CHALICE_CLI_MODE", raising=False)
     import app  # noqa: PLC0415 (it reads the environment)
 
-    for cached in (app._jobs, app._stepfunctions, app._ecs, app._ssm):
+    for cached in (app._stage, app._jobs, app._stepfunctions, app._ecs, app._ssm):
         cached.cache_clear()
     yield app
-    for cached in (app._jobs, app._stepfunctions, app._ecs, app._ssm):
+    for cached in (app._stage, app._jobs, app._stepfunctions, app._ecs, app._ssm):
         cached.cache_clear()
 
 
@@ -77,7 +87,7 @@ def test_chalice_deploys_two_functions_and_one_schedule(app: Any) -> None:
 
 
 def test_a_refusal_is_answered_logged_and_counted(app: Any, lines: Any) -> None:
-    answer = app.check({"job": "typo", "guard": {}}, SimpleNamespace(invoked_function_arn=CHECK))
+    answer = app.check({**FROM_A_GUARD, "job": "typo"}, SimpleNamespace(invoked_function_arn=CHECK))
     assert (answer["running_flg"], answer["outcome"], answer["error"]) == (True, "refuse", "UnknownJob")
     log, metrics = lines()
     assert (log["message"], log["job"], log["outcome"]) == ("decision", "typo", "refuse")
@@ -86,22 +96,20 @@ def test_a_refusal_is_answered_logged_and_counted(app: Any, lines: Any) -> None:
 
 
 def test_the_log_line_names_the_guard_execution_that_asked(app: Any, lines: Any) -> None:
-    execution = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:typo-20261123T1800Z"
-    app.check({"job": "typo", "guard": {"execution": execution}}, SimpleNamespace(invoked_function_arn=CHECK))
-    assert lines()[0]["guard_execution"] == "typo-20261123T1800Z"
+    app.check({**FROM_A_GUARD, "job": "typo"}, SimpleNamespace(invoked_function_arn=CHECK))
+    assert lines()[0]["guard_execution"] == "nightly-report-20261123T1800Z"
 
 
 def test_when_aws_does_not_answer_the_check_fails_and_says_so(app: Any, lines: Any) -> None:
     known = sorted(app._jobs().jobs)[0]
     with pytest.raises(Exception, match="got no answer"):
-        app.check({"job": known, "guard": {}}, SimpleNamespace(invoked_function_arn=CHECK))
+        app.check({**FROM_A_GUARD, "job": known}, SimpleNamespace(invoked_function_arn=CHECK))
     log, metrics = lines()
     assert (log["level"], log["error"]) == ("ERROR", "CantTell")
     assert metrics == {"Error": (1.0, {"stage": "dev", "job": known})}
 
 
 OF_A_JOB = {"stage": "dev", "job": "nightly-report"}
-FROM_A_GUARD = {"job": "nightly-report", "guard": {"execution": GUARD}}
 BUSY = {"outcome": "skip", "error": "AlreadyRunning", "skips_in_a_row": 3}
 
 
@@ -149,13 +157,84 @@ def test_alarms_and_dashboard_show_only_what_is_written(app: Any, metrics: Any) 
     assert watched < drawn == written
 
 
-def test_a_stage_without_a_jobs_file_refuses(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BATCH_GUARD_STAGE", "nowhere")
+# --- which stage it is ------------------------------------------------------------------------------------
+
+OF_PROD = 'the function is of stage "prod", and its BATCH_GUARD_STAGE says "dev"'
+
+
+@pytest.mark.parametrize(
+    ("named", "told", "stage", "says"),
+    [
+        pytest.param("", "dev", "dev", "", id="outside Lambda the environment says it"),
+        pytest.param("check", "dev", "dev", "", id="Chalice's test client names its function otherwise"),
+        pytest.param("batch-guard-dev-check", None, "dev", "", id="in Lambda the function's name does"),
+        pytest.param("batch-guard-dev-trigger", "dev", "dev", "", id="both say the same"),
+        pytest.param("batch-guard-prod-check", "dev", None, OF_PROD, id="a copied block of .chalice/config.json"),
+        pytest.param("", None, None, "no stage is known", id="nobody says it"),
+        pytest.param("other-dev-check", "", None, "no stage is known", id="another project's function"),
+        pytest.param("batch-guard-nowhere-check", None, None, '"nowhere" has no jobs file', id="a stage without a jobs file"),
+        pytest.param("", "no-stage", None, '"no-stage" is not a stage name', id="what can be no stage"),
+    ],
+)  # fmt: skip
+def test_the_stage(
+    app: Any, monkeypatch: pytest.MonkeyPatch, named: str, told: str | None, stage: str | None, says: str
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", named)
+    monkeypatch.delenv("BATCH_GUARD_STAGE")
+    if told is not None:
+        monkeypatch.setenv("BATCH_GUARD_STAGE", told)
     answer = app.check({"job": "x"}, SimpleNamespace(invoked_function_arn=CHECK))
-    assert (answer["outcome"], answer["error"]) == ("refuse", "JobsFileInvalid")
+    assert (answer["running_flg"], answer["outcome"]) == (True, "refuse")
+    assert says in answer["reason"]
+    if stage is None:
+        assert answer["error"] == "JobsFileInvalid"
+    else:
+        assert (answer["error"], app._jobs().stage) == ("UnknownJob", stage)
 
 
-def test_a_batch_machine_that_asks_for_its_task_is_never_told_that_there_is_none_by_mistake() -> None:
-    checker = Checker(lambda: pytest.fail("not asked"), CHECK, None, None, None)  # type: ignore[arg-type]
-    with pytest.raises(BaseException, match="not asked"):
-        checker.answer({"job": "x", "task_of": "y"})
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize("cli", [True, False], ids=["by Chalice's command line", "in Lambda"])
+def test_a_faulty_jobs_file_ends_a_command_and_is_an_answer_in_lambda(tmp_path: Path, cli: bool) -> None:
+    shutil.copy(PROJECT / "app.py", tmp_path)
+    shutil.copytree(PROJECT / "chalicelib", tmp_path / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "chalicelib/jobs/prod.toml").write_text('[jobs.report]\noverlap = "wait"\n', encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1", "BATCH_GUARD_STAGE": "prod"}
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", ASK],
+        cwd=tmp_path,
+        env={**environment, **({"AWS_CHALICE_CLI_MODE": "true"} if cli else {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    fault = "chalicelib/jobs/prod.toml:jobs.report.overlap"
+    if cli:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "JobsFileInvalid" in done.stderr
+        assert fault in done.stderr
+    else:
+        answer = json.loads(done.stdout.splitlines()[-1])
+        assert (answer["outcome"], answer["error"]) == ("refuse", "JobsFileInvalid")
+        assert fault in answer["reason"]
+
+
+ASK = f"""
+import json
+from types import SimpleNamespace
+import app
+print(json.dumps(app.check({{"job": "report"}}, SimpleNamespace(invoked_function_arn="{CHECK}"))))
+"""
+
+
+def test_a_batch_machine_that_asks_for_its_task_is_never_told_that_there_is_none_by_mistake(
+    app: Any, lines: Any
+) -> None:
+    """A refusal to it is no answer, which its definition would read as "ECS shows no task": it raises."""
+    asks = {"task_of": "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev-report:run-000041"}
+    with pytest.raises(Refused, match="target must have cluster, family and container"):
+        app.check(asks, SimpleNamespace(invoked_function_arn=CHECK))
+    log, metrics = lines()
+    assert (log["level"], log["error"]) == ("ERROR", "InvalidInput")
+    assert set(metrics) == {"Error"}

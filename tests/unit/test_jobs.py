@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.config import jobs, task
-from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, JobsFileInvalid, load, parse
+from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, JobsFileInvalid, load, load_all, parse
 from chalicelib.decide.schedule import parse_schedule
 
 # The same examples each time: a failure is a change of the code, never luck.
@@ -124,6 +124,7 @@ def test_every_key_is_read() -> None:
         ("jobs", "report", "ecs", "pass_roles"): f'["{role}"]',
         ("alerts", "topic"): '"arn:aws:sns:ap-northeast-1:123456789012:alerts"',
         ("alerts", "skips_in_a_row"): "5",
+        ("stage", "history_days"): "30",
     }
     file = read(everything)
     job = file.jobs["report"]
@@ -147,6 +148,7 @@ def test_every_key_is_read() -> None:
         pass_roles=(role,),
     )
     assert file.alerts == Alerts(topic="arn:aws:sns:ap-northeast-1:123456789012:alerts", skips_in_a_row=5)
+    assert (file.history_days, read().history_days) == (30, 90)
 
 
 def test_a_jobs_environment_adds_to_the_defaults() -> None:
@@ -233,6 +235,7 @@ def test_every_field_has_a_key() -> None:
     assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - {"schedule"}
     assert {field.name for field in fields(Ecs)} == task.READERS.keys()
     assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
+    assert {field.name for field in fields(JobsFile)} - {"stage", "jobs", "alerts"} == jobs._STAGE.keys()
 
 
 # --- faults -----------------------------------------------------------------------------------------------
@@ -481,6 +484,10 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         ("stage", "history_days"),
         "20",
         "stage.history_days: 20 is out of range; write a whole number from 30 to 90",
+    "fewer days of history than an account can have": (
+        ("stage", "history_days"),
+        "29",
+        "stage.history_days: 29 is out of range; write a whole number from 30 to 90",
     ),
     "a table nobody knows": (
         ("job", "report"),
@@ -513,6 +520,7 @@ PLACES = [
     *[("jobs", "report", key) for key in jobs._JOB],
     *[("jobs", "report", "ecs", key) for key in task.READERS],
     *[("alerts", key) for key in jobs._ALERTS],
+    *[("stage", key) for key in jobs._STAGE],
     ("jobs", "import", "ecs"),
     ("jobs", '"Bad\\n\\u2028 name"'),
 ]
@@ -848,6 +856,17 @@ def test_a_missing_file_names_the_stages_that_exist(tmp_path: Path) -> None:
         (tmp_path / f"{stage}.toml").touch()
     with pytest.raises(JobsFileInvalid, match=r'"prod" has no jobs file; the stages that exist: dev, qa$'):
         load("prod", tmp_path)
+
+
+def test_the_faults_of_every_stage_are_told_at_once(tmp_path: Path) -> None:
+    for stage in ("dev", "qa", "prod"):
+        (tmp_path / f"{stage}.toml").write_text(toml(SOUND), encoding="utf-8")
+    assert [file.stage for file in load_all(tmp_path)] == ["dev", "prod", "qa"]
+    (tmp_path / "dev.toml").write_text("[stage]\nhistory_days = 7\n" + toml(SOUND), encoding="utf-8")
+    (tmp_path / "qa.toml").write_text("[jobs", encoding="utf-8")
+    with pytest.raises(JobsFileInvalid) as invalid:
+        load_all(tmp_path)
+    assert [line.partition(".toml:")[0].rpartition("/")[2] for line in lines_of(invalid.value)] == ["dev", "qa"]
 
 
 def test_a_file_in_another_encoding(tmp_path: Path) -> None:

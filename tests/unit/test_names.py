@@ -119,6 +119,7 @@ def test_different_starts_have_different_names(one: str, other: str, time: datet
         pytest.param("nightly-20261123T1800", id="without a zone"),
         pytest.param("nightly-20261123T1800Z-by-hand-0", id="no repetition"),
         pytest.param("nightly-by-hand-1", id="neither a repetition nor a token"),
+        pytest.param("nightly-renewal-202612", id="a renewal of a month"),
         pytest.param("Nightly-20261123T1800Z", id="upper case"),
         pytest.param("nightly--20261123T1800Z", id="a double hyphen"),
         pytest.param("-20261123T1800Z", id="no job"),

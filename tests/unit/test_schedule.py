@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.config.jobs import Ecs, Job
+from chalicelib.decide.availability import SURE_BEFORE_FORGOTTEN
 from chalicelib.decide.expressions import local_times
 from chalicelib.decide.schedule import (
     Due,
@@ -19,6 +21,7 @@ from chalicelib.decide.schedule import (
     ScheduleRefused,
     between,
     due,
+    is_renewal_day,
     latest,
     parse_schedule,
     renewals,
@@ -433,15 +436,39 @@ def test_due_says_by_when_and_how_late() -> None:
 @pytest.mark.parametrize(
     ("now", "names"),
     [
-        pytest.param("2026-12-01T00:06", [], id="not in the first minutes, which are busy"),
-        pytest.param("2026-12-01T00:07", ["nightly-report-renewal-202612"], id="from then on"),
-        pytest.param("2026-12-01T23:59", ["nightly-report-renewal-202612"], id="all day"),
-        pytest.param("2026-12-02T00:00", [], id="on no other day"),
+        pytest.param("2026-12-12T23:59", [], id="on no other day"),
+        pytest.param("2026-12-13T00:06", [], id="not in the first minutes, which are busy"),
+        pytest.param("2026-12-13T00:07", ["nightly-report-renewal-20261213"], id="from then on"),
+        pytest.param("2026-12-13T23:59", ["nightly-report-renewal-20261213"], id="all day"),
+        pytest.param("2026-12-14T00:00", [], id="until the day is over"),
+        pytest.param("2027-01-08T12:00", ["nightly-report-renewal-20270108"], id="and again after 26 days"),
     ],
 )
-def test_renewals_on_the_first_of_the_month(now: str, names: list[str]) -> None:
+def test_renewals_on_every_twenty_sixth_day(now: str, names: list[str]) -> None:
     job = replace(NIGHTLY, enabled=False, schedules=())
-    found = renewals([job], utc(now))
+    found = renewals([job], utc(now), 90)
     assert [each.name for each in found] == names
-    assert all(each.renewal and each.scheduled_at == utc("2026-12-01T00:07") for each in found)
-    assert renewals([job], utc(now).astimezone(ZoneInfo("Asia/Tokyo"))) == found
+    at = utc(now).replace(hour=0, minute=7)
+    assert all((each.renewal, each.scheduled_at, each.deadline) == (True, at, at + DAY) for each in found)
+    assert renewals([job], utc(now).astimezone(ZoneInfo("Asia/Tokyo")), 90) == found
+
+
+@pytest.mark.parametrize(("history", "every"), [(90, 26), (60, 16), (30, 6)])
+def test_the_numbers_are_renewed_three_times_before_a_rest_is_too_long(history: int, every: int) -> None:
+    days = [day for n in range(200) if is_renewal_day(day := TUESDAY + n * DAY, history)]
+    assert {later - day for day, later in pairwise(days)} == {every * DAY}
+    assert 3 * every * DAY <= timedelta(days=history) - SURE_BEFORE_FORGOTTEN
+
+
+@deterministic
+@given(st.integers(30, 90), st.integers(0, 40_000), st.integers(7 * 60, 24 * 3600 - 1))
+def test_a_renewal_comes_in_time_and_is_the_same_for_every_tick(history: int, day: int, second: int) -> None:
+    start = utc("1990-01-01T00:00") + day * DAY
+    longest = (history - 10) // 3
+    ticks = [start + n * DAY + timedelta(seconds=second) for n in range(longest)]
+    found = [due for tick in ticks for due in renewals([NIGHTLY], tick, history)]
+    assert len(found) == 1, "one in so many days, whenever one begins to count"
+    of_the_day = [renewals([NIGHTLY], found[0].scheduled_at + n * HOUR, history) for n in range(24)]
+    assert {(due.name, due.scheduled_at, due.deadline) for (due,) in of_the_day} == {
+        (found[0].name, found[0].scheduled_at, found[0].deadline)
+    }

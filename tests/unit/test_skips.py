@@ -7,10 +7,10 @@ import pytest
 
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Ecs, Job, JobsFile
-from chalicelib.decide.facts import Details, Evidence, Execution, Facts
+from chalicelib.decide.facts import Details, Evidence, Execution, Facts, stamp
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.decide.skips import MOST, skips_in_a_row
-from tests.world import MACHINE, NOW, FakeExecutions, execution, run
+from tests.world import GUARD, MACHINE, NOW, FakeExecutions, ago, execution, run
 
 DAY = 24 * 60
 FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-check"
@@ -43,18 +43,18 @@ NIGHTLY, QUARTERS = job("0 19 * * *"), job("rate(15 minutes)")
     ],
 )  # fmt: skip
 def test_skips_in_a_row(of: Job, page: tuple[Execution, ...], expected: int) -> None:
-    assert skips_in_a_row(of, Facts(NOW, executions=page)) == expected
+    assert skips_in_a_row(of.schedules, of.timezone, Facts(NOW, executions=page)) == expected
 
 
 def test_a_run_that_the_list_does_not_show_yet_ends_the_row_too() -> None:
     won = run(42, "RUNNING", began=0.5)
     facts = Facts(NOW, executions=(run(41, began=9 * DAY, ended=8 * DAY),), details={won.name: Details(won)})
-    assert skips_in_a_row(NIGHTLY, facts) == 0
+    assert skips_in_a_row(NIGHTLY.schedules, NIGHTLY.timezone, facts) == 0
 
 
 def test_a_job_that_has_never_run_counts_from_its_deployment() -> None:
     facts = Facts(NOW, executions=(), created_at=NOW - timedelta(days=4), evidence=Evidence((), None))
-    assert skips_in_a_row(NIGHTLY, facts) == 4
+    assert skips_in_a_row(NIGHTLY.schedules, NIGHTLY.timezone, facts) == 4
 
 
 @pytest.mark.parametrize(
@@ -71,5 +71,6 @@ def test_the_checker_tells(newest: Execution, expected: tuple[str, Any]) -> None
     executions.add(MACHINE, Details(newest))
     jobs = JobsFile(stage="dev", jobs={NIGHTLY.name: NIGHTLY})
     checker = Checker(lambda: jobs, FUNCTION, executions, lambda: pytest.fail("not asked"), lambda: NOW)
-    answer = checker.answer({"job": NIGHTLY.name, "guard": {"waited": True}})
+    guard = {"version": 1, "execution": GUARD, "started": stamp(ago(1)), "waited": True}
+    answer = checker.answer({"job": NIGHTLY.name, "guard": guard})
     assert (answer["outcome"], answer.get("skips_in_a_row")) == expected

@@ -28,11 +28,17 @@ def test_the_usual_duration_is_that_of_the_runs_that_succeeded() -> None:
 
 
 def test_a_renewal_does_not_count_as_a_run_of_a_second() -> None:
-    first = MAY.replace(day=1)
-    assert usual([took(1, began=first), took(600, began=first)]) == Usual(
+    renewed = MAY.replace(day=19)
+    assert usual([took(1, began=renewed), took(600, began=renewed)]) == Usual(
         timedelta(minutes=10), timedelta(minutes=10), 1
     )
     assert usual([took(1)]) is not None, "on another day it is a short run"
+
+
+def test_with_a_shorter_history_the_numbers_are_renewed_on_other_days() -> None:
+    renewed = MAY.replace(day=7)
+    assert usual([took(1, began=renewed)], history_days=30) is None
+    assert usual([took(1, began=renewed)], history_days=90) is not None
 
 
 def test_an_execution_that_is_no_run_does_not_count() -> None:

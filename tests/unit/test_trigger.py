@@ -177,11 +177,23 @@ def test_many_jobs_due_in_the_same_minute_are_started_side_by_side() -> None:
     assert len(tick(trigger(client, file=file), JUST_AFTER)) == SIDE_BY_SIDE
 
 
-def test_on_the_first_of_the_month_every_job_is_kept_alive_once() -> None:
+@pytest.mark.parametrize(
+    ("days", "day"), [pytest.param(90, "20261213", id="90 days"), pytest.param(30, "20261127", id="30 days")]
+)
+def test_on_a_renewal_day_every_job_has_one_renewal(days: int, day: str) -> None:
     client = FakeStepFunctions()
-    first = datetime(2026, 12, 1, 0, 30, tzinfo=UTC)
-    assert {n for n in tick(trigger(client), first) if "renewal" in n} == {
-        f"{job}-renewal-202612" for job in ("nightly-report", "hourly-import", "by-hand")
+    file = f"[stage]\nhistory_days = {days}\n{FILE}"
+    noon = datetime.strptime(day, "%Y%m%d").replace(hour=12, tzinfo=UTC)
+    names = {f"{job}-renewal-{day}" for job in ("nightly-report", "hourly-import", "by-hand")}
+    assert {n for n in tick(trigger(client, file=file), noon) if "renewal" in n} == names
+    of_by_hand = client.taken[f"by-hand-renewal-{day}"]
+    del of_by_hand["machine"]
+    assert of_by_hand == {
+        "job": "by-hand",
+        "renewal": True,
+        "scheduled_at": f"{noon:%Y-%m-%dT00:07:00Z}",
+        "deadline": f"{noon + timedelta(days=1):%Y-%m-%dT00:07:00Z}",
     }
-    assert client.taken["by-hand-renewal-202612"]["renewal"] is True
-    assert not any("renewal" in n for n in tick(trigger(client), datetime(2026, 12, 2, tzinfo=UTC)))
+    later = tick(trigger(client, file=file), noon + timedelta(hours=9))
+    assert {n: result for n, result in later.items() if "renewal" in n} == dict.fromkeys(names, "handled")
+    assert not any("renewal" in n for n in tick(trigger(client, file=file), noon + timedelta(days=1)))

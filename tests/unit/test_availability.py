@@ -1,0 +1,345 @@
+"""Whether a job is free: every rule, a row each. The ids are the rules. test_overlap.py goes on from there."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.decide.availability import Busy, Free, Mine, RestedTooLong, Unsure, Why
+from chalicelib.decide.facts import (
+    CantTell,
+    Claim,
+    Details,
+    Execution,
+    Missing,
+    Need,
+    NeedDetails,
+    NeedEvidence,
+    Request,
+    Target,
+)
+from chalicelib.names import run_name
+from tests.world import ASKS, COMMAND, GUARD, NOW, STAGE_RUNS, TARGET, History, ago, execution, run, task
+
+ELSEWHERE = Target("old-cluster", "old-report", "app")
+ANOTHER_STAGES = STAGE_RUNS.replace("-dev-", "-prod-") + "nightly-report:run-000001"
+ANOTHER_JOBS = STAGE_RUNS + "hourly-import:run-000007"
+
+
+def described(of: Execution, *seen_stopping: str, **more: object) -> dict[str, Details | None]:
+    """The details of one run of this job: it ran at the job's target, and saw these tasks (as `task` names them) stop."""
+    tasks = frozenset(task(identity).arn for identity in seen_stopping)
+    return {of.name: Details(of, target=TARGET, tasks=tasks, **more)}  # type: ignore[arg-type]  # a row names the fields
+
+
+def lost(run_name: str, *, losses: int = 1, taken: bool = True) -> Request:
+    """A second look after `run_name` was asked for."""
+    return replace(ASKS, claim=Claim(run_name, taken), losses=losses)
+
+
+FREE = [
+    pytest.param(ASKS, History(), "run-000001", id="a job that has never run gets its first run"),
+    pytest.param(ASKS, History((run(41),)), "run-000042", id="a job whose last run succeeded gets the next number"),
+    pytest.param(
+        ASKS,
+        History((run(9), run(12, ended=50), run(11, ended=70))),
+        "run-000013",
+        id="the highest number counts, wherever it is on the page",
+    ),
+    pytest.param(
+        ASKS,
+        History((execution("by-hand"), execution("run-42"), execution("run-0000043")), (run(7),)),
+        "run-000008",
+        id="other spellings are not run names, and the page behind is read until a run is found",
+    ),
+    pytest.param(
+        ASKS,
+        History(
+            (run(41, "FAILED", ended=1),),
+            details={"run-000041": Details(run(41, "FAILED", ended=1), "BatchGuard.TaskFailed")},
+        ),
+        "run-000042",
+        id="a run that failed cleanly a minute ago leaves the job free",
+    ),
+    pytest.param(
+        ASKS, History((run(41, "FAILED", ended=6),)), "run-000042", id="a failure six minutes ago and no task: free"
+    ),
+    pytest.param(
+        ASKS, History((run(41, "ABORTED", ended=6),)), "run-000042", id="an abort six minutes ago and no task: free"
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41, "ABORTED", ended=2),), tasks=(task(of="run-000041", status="STOPPED", stopped_at=ago(1)),)),
+        "run-000042",
+        id="an abort two minutes ago whose task was seen stopped since: free",
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41, ended=5.9),), tasks=(task(of="run-000041"),), details=described(run(41, ended=5.9), "t1")),
+        "run-000042",
+        id="a live task that its run saw stop less than six minutes ago: ECS lags, free",
+    ),
+    pytest.param(
+        ASKS,
+        History(
+            (run(41, "FAILED", ended=1),),
+            tasks=(task(of="run-000041"),),
+            details=described(run(41, "FAILED", ended=1), "t0", "t1", error="BatchGuard.TaskFailed"),
+        ),
+        "run-000042",
+        id="a live task that its run saw stop before it failed cleanly: ECS lags, free",
+    ),
+    pytest.param(
+        replace(ASKS, outsiders="family"),
+        History((run(41),), tasks=(task(of=ANOTHER_JOBS, command=COMMAND, job="hourly-import"),)),
+        "run-000042",
+        id="a task of another job of this stage is not ours, whatever it runs: that job has a lock",
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=("bin/migrate",)),)),
+        "run-000042",
+        id="a task of another stage's run is an outsider: with another command it is not this job",
+    ),
+    pytest.param(
+        replace(ASKS, outsiders="ignore"),
+        History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=COMMAND),)),
+        "run-000042",
+        id="outsiders = ignore: nor does a task of another stage's run count",
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41, "ABORTED", ended=1),), details=described(run(41, "ABORTED", ended=1), renewal=True)),
+        "run-000042",
+        id="a renewal that was aborted a minute ago has left no task",
+    ),
+    pytest.param(
+        lost("run-000042"),
+        History((run(42, "RUNNING", began=1), run(41)), details=described(run(42, ended=0.5))),
+        "run-000043",
+        id="a description shows that the run has closed, though the list says RUNNING: a closed one stays closed",
+    ),
+    pytest.param(
+        replace(ASKS, history=timedelta(days=30)),
+        History((run(41, began=21 * 1440, ended=19 * 1440),)),
+        "run-000042",
+        id="30 days of history and a rest of 19: the names are remembered",
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41),), tasks=(task(command=("bin/migrate",)),)),
+        "run-000042",
+        id="an outsider with another command is not this job",
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41),), tasks=(task(command=COMMAND, service=True),)),
+        "run-000042",
+        id="the task of a service is not a batch",
+    ),
+    pytest.param(
+        replace(ASKS, outsiders="ignore"),
+        History((run(41),), tasks=(task(command=COMMAND),)),
+        "run-000042",
+        id="outsiders = ignore: a task by hand does not count",
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41),), tasks=(task(command=COMMAND, status="STOPPED"),)),
+        "run-000042",
+        id="an outsider that has stopped is gone",
+    ),
+    pytest.param(
+        lost("run-000042"),
+        History((run(42, ended=1),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}),
+        "run-000043",
+        id="the list shows that the run that won has succeeded, though its details lag behind: free",
+    ),
+    pytest.param(
+        lost("run-000042"),
+        History((run(42, ended=1), run(41))),
+        "run-000043",
+        id="the run that won has ended since: the next number",
+    ),
+    pytest.param(
+        lost("run-000042"),
+        History((run(41),), details={"run-000042": Details(run(42, ended=1))}),
+        "run-000043",
+        id="the list is older than the run that won, and the run has ended: the next number all the same",
+    ),
+    pytest.param(
+        lost("run-000042", taken=False),
+        History((run(41),), details={"run-000042": None}),
+        "run-000042",
+        id="a start that got no answer and is not visible is asked for again under the same name",
+    ),
+    pytest.param(
+        lost("run-000042", taken=False),
+        History((run(40),), details={"run-000042": None}),
+        "run-000042",
+        id="a start that got no answer asks under the same name, also when the list has become older meanwhile",
+    ),
+    pytest.param(
+        ASKS,
+        History((run(41, began=80 * 1440, ended=79 * 1440),)),
+        "run-000042",
+        id="a rest of 79 days: the names are remembered",
+    ),
+    pytest.param(
+        replace(ASKS, first=True),
+        History((run(41, began=90 * 1440, ended=85 * 1440),)),
+        "run-000042",
+        id="a rest of 85 days, and an operator vouches for it",
+    ),
+    pytest.param(
+        replace(ASKS, first=True),
+        History(created_at=NOW - timedelta(days=200)),
+        "run-000001",
+        id="nothing is remembered, and an operator vouches for it",
+    ),
+    pytest.param(
+        ASKS,
+        History((execution("paused-000001", "RUNNING", began=3), run(41))),
+        "run-000042",
+        id="a pause is not a run: whether it counts is decided elsewhere",
+    ),
+    pytest.param(
+        ASKS,
+        History((execution("paused-000001", "ABORTED", ended=1), run(41))),
+        "run-000042",
+        id="a pause that was ended a minute ago has left no task",
+    ),
+    pytest.param(
+        ASKS,
+        History(
+            (run(41, "ABORTED", ended=1),),
+            tasks=(task(of="run-000041", status="STOPPED", stopped_at=ago(1) - timedelta(seconds=2)),),
+        ),
+        "run-000042",
+        id="its task stopped as the run was aborted, two seconds earlier by the other clock: free",
+    ),
+]
+
+BUSY = [
+    pytest.param(ASKS, History((run(41, "RUNNING", began=61),)), "run", "run-000041 has been running for 61 min, since 2026-11-23T18:00:00Z", id="a run is in progress"),
+    pytest.param(ASKS, History((run(41, "PENDING_REDRIVE"),)), "run", "run-000041 has been running for 2 h 0 min, since 2026-11-23T17:01:00Z (status PENDING_REDRIVE)", id="a status nobody knows counts as running"),
+    pytest.param(ASKS, History((run(41, "SUCCEEDED", ended=None),)), "run", "run-000041 has been running", id="a closed status without an end is not believed"),
+    pytest.param(ASKS, History((run(42), execution("5f0c", "RUNNING", began=1))), "run", "5f0c has been running for 60 s", id="an execution started past the guard is in progress"),
+    pytest.param(ASKS, History((run(40, "RUNNING"), run(41))), "run", "run-000040 has been running", id="an older run was redriven"),
+    pytest.param(ASKS, History((run(41, "ABORTED", ended=1),)), "unseen", "run-000041 ended as ABORTED 60 s ago and ECS has not shown its task stopped; if none appears, the job is free in 5 min", id="aborted a minute ago: its task may not be visible yet"),
+    pytest.param(ASKS, History((run(41, "TIMED_OUT", ended=4),)), "unseen", "run-000041 ended as TIMED_OUT", id="timed out four minutes ago: its task may be alive"),
+    pytest.param(ASKS, History((run(41, "FAILED", ended=4),), details={"run-000041": Details(run(41, "FAILED", ended=4), "Unclean.LostSight")}), "unseen", "run-000041 ended as FAILED", id="failed with an error that promises nothing"),
+    pytest.param(ASKS, History((run(41, "ABORTED", ended=2),), tasks=(task(of="run-000041", status="STOPPED", stopped_at=ago(3)),)), "unseen", "run-000041 ended as ABORTED", id="aborted after a task of it had stopped: a later attempt's task may not be visible yet"),
+    pytest.param(ASKS, History((run(41, "ABORTED", ended=59),), tasks=(task(of="run-000041"),)), "orphan", "run-000041 was closed, but its task lives on: arn:aws:ecs", id="an orphan: aborted an hour ago, its task lives on"),
+    pytest.param(ASKS, History((run(41, "FAILED"),), tasks=(task(of="run-000041", status="DEACTIVATING"),)), "orphan", "run-000041 was closed, but its task lives on", id="a task on its way down is alive"),
+    pytest.param(ASKS, History((run(241),), tasks=(task(of="run-000041"),), details={"run-000041": None}), "outsider", "a task of run-000041, whose end is not visible any more, lives: arn:aws:ecs", id="a task of a run so old that nobody knows how it ended"),
+    pytest.param(ASKS, History((run(41),), tasks=(task(command=COMMAND),)), "outsider", "a task that this guard did not start is alive: arn:aws:ecs", id="an outsider with the job's command"),
+    pytest.param(replace(ASKS, commands=("bin/report", "--day", "1")), History((run(41),), tasks=(task(command=("bin/report", "--day", "1")),)), "outsider", "a task that this guard did not start", id="an outsider with the command that this start would run"),
+    pytest.param(ASKS, History((run(41),), tasks=(task(),), command=None), "outsider", "a task that this guard did not start", id="neither names a command: both run the image's own"),
+    pytest.param(replace(ASKS, outsiders="family"), History((run(41),), tasks=(task(command=("bin/migrate",)),)), "outsider", "a task that this guard did not start", id="outsiders = family: any command counts"),
+    pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "claim", "run-000042 was started by another start a moment ago", id="the run that won is running"),
+    pytest.param(lost("run-000042", taken=False), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "claim", "run-000042 was started by another start", id="no answer, and it was somebody else who got the name: that run is running, though the list is too old to show it"),
+    pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": Details(run(42, "ABORTED", ended=1))}), "unseen", "run-000042 ended as ABORTED", id="the run that won was aborted a minute ago, and the list is too old to show it: its task may not be visible yet"),
+    pytest.param(lost("run-000042", losses=10), History((run(42, ended=1),)), "claim", "others start this job faster: 10 names lost in a row", id="ten names lost in a row: others run the job"),
+    pytest.param(replace(lost("run-000042"), may_wait=False, first=True), History((run(43, "RUNNING", began=1), run(42))), "run", "run-000043 has been running", id="the run that won has ended and another runs"),
+    pytest.param(ASKS, History((run(41, ended=6),), tasks=(task(of="run-000041"),), details=described(run(41, ended=6), "t1")), "outsider", "a task with the name of run-000041, which ended on 2026-11-23T18:55:00Z, is alive (a copy?): arn:aws:ecs", id="a task that its run saw stop lives six minutes later: it is another one"),
+    pytest.param(ASKS, History((run(41, ended=540, began=600),), tasks=(task(of="run-000041"),), details=described(run(41, ended=540, began=600), "t1")), "outsider", "a task with the name of run-000041", id="nine hours after a clean end a task has the run's name: a copy"),
+    pytest.param(ASKS, History((run(41, ended=1),), tasks=(task("t2", of="run-000041"),), details=described(run(41, ended=1), "t1")), "outsider", "a task with the name of run-000041", id="a task that the run did not see stop lives a minute after its clean end: a copy"),
+    pytest.param(ASKS, History((run(41, "FAILED", ended=1),), tasks=(task("t2", of="run-000041"),), details=described(run(41, "FAILED", ended=1), "t1", error="BatchGuard.TaskFailed")), "outsider", "a task with the name of run-000041", id="likewise after a clean failure"),
+    pytest.param(ASKS, History((run(42), run(41, ended=540, began=600)), tasks=(task(of="run-000041"),)), "outsider", "a task with the name of run-000041", id="a copy of an older run's task"),
+    pytest.param(ASKS, History((run(41, ended=1),), tasks=(task(of="run-000041"),), details={"run-000041": None}), "run", "run-000041 has ended, how is not visible yet, and its task is alive", id="a live task of a run whose details are not visible yet"),
+    pytest.param(ASKS, History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=COMMAND),)), "outsider", "a task that this guard did not start is alive", id="a task of another stage's run with the job's command is an outsider"),
+    pytest.param(replace(ASKS, outsiders="family"), History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=("bin/migrate",)),)), "outsider", "a task that this guard did not start is alive", id="outsiders = family: so is a task of another stage's run, whatever its command"),
+    pytest.param(ASKS, History((run(41),), tasks=(task(of=ANOTHER_JOBS, command=("bin/migrate",), job="nightly-report"),)), "outsider", "a task of batch-guard-dev-hourly-import:run-000007, from before nightly-report moved here, is alive", id="a task of another job's run that says it is this job"),
+    pytest.param(ASKS, History((run(41, "ABORTED", ended=59),), details={"run-000041": None}), "unseen", "run-000041 ended as ABORTED, and Step Functions does not show yet where its task ran", id="the newest run is not clean and can't be described: nobody knows where to look"),
+    pytest.param(ASKS, History((run(41, "ABORTED", ended=59),), tasks=(task(of="run-000041", cluster="old-cluster"),), details={"run-000041": Details(run(41, "ABORTED", ended=59), target=ELSEWHERE)}), "orphan", "run-000041 was closed, but its task lives on", id="an orphan on the cluster that the job had before"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "history", "next_run"), FREE)
+def test_free(request_: Request, history: History, next_run: str) -> None:
+    verdict = history.judge(request_)
+    assert isinstance(verdict, Free), verdict
+    assert run_name(verdict.latest + 1) == next_run
+
+
+@pytest.mark.parametrize(("request_", "history", "why", "expected"), BUSY)
+def test_busy(request_: Request, history: History, why: Why, expected: str) -> None:
+    verdict = history.judge(request_)
+    assert isinstance(verdict, Busy), verdict
+    assert verdict.why == why
+    assert verdict.reason.startswith(expected)
+    assert not verdict.unclear
+
+
+CANT_TELL = [
+    pytest.param(ASKS, History((run(41, began=90 * 1440, ended=80 * 1440),)), RestedTooLong, "guardctl run JOB --first", id="a rest of 80 days: names may be forgotten"),
+    pytest.param(ASKS, History(created_at=NOW - timedelta(days=80)), RestedTooLong, "no run is visible", id="nothing is visible of a machine that is 80 days old"),
+    pytest.param(replace(ASKS, history=timedelta(days=30)), History((run(41, began=21 * 1440, ended=20 * 1440),)), RestedTooLong, "Step Functions forgets a run after 30 days", id="30 days of history and a rest of 20: names may be forgotten"),
+    pytest.param(replace(ASKS, history=timedelta(days=30)), History(created_at=NOW - timedelta(days=20)), RestedTooLong, "runs older than 30 days are forgotten", id="30 days of history, and nothing is visible of a machine that is 20 days old"),
+    pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": None}), CantTell, "the name run-000042 is taken, but", id="a taken name that stays invisible"),
+    pytest.param(lost("run-000042", taken=False), History((run(42, ended=60),), details={"run-000042": None}), CantTell, "whose it is", id="no answer, and a run of that name has ended that may have been its own: it must not run twice"),
+    pytest.param(lost("run-000042", taken=False), History((run(43, ended=60),), details={"run-000042": None}), CantTell, "whose it is", id="no answer, and a later run has ended: the one asked for may have been its own"),
+    pytest.param(lost("run-000042"), History((run(42, ended=60),), details={"run-000042": None}), CantTell, "whose it is", id="a taken name may be the start's own: until it can be described, nobody can tell"),
+    pytest.param(lost("run-000042", taken=False), History((run(42, "RUNNING"),), details={"run-000042": None}), CantTell, "this start may have run", id="no answer, and the run of that name is running: it may be its own, so it is no skip"),
+    pytest.param(lost("run-000010", losses=10), History(details={"run-000010": Details(run(10))}), CantTell, "which the list does not show", id="name after name is taken, and the list shows none of them"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "history", "error", "expected"), CANT_TELL)
+def test_cant_tell(request_: Request, history: History, error: type[Exception], expected: str) -> None:
+    with pytest.raises(error, match=expected):
+        history.judge(request_)
+
+
+def test_a_taken_name_that_is_not_visible_yet_is_waited_for() -> None:
+    history = History((run(41),), details={"run-000042": None})
+    verdict = history.judge(replace(lost("run-000042"), may_wait=True))
+    assert isinstance(verdict, Busy)
+    assert verdict.unclear, "it may be its own"
+    assert verdict.holder.name == "run-000042"
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED", "FAILED"])
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_lost_reply_is_recognised_as_ours(status: str, taken: bool) -> None:
+    mine = Details(run(42, status), guard_execution=GUARD)
+    verdict = History((run(41),), details={"run-000042": mine}).judge(lost("run-000042", taken=taken))
+    assert isinstance(verdict, Mine)
+    assert verdict.holder.name == "run-000042"
+
+
+def test_a_rest_that_seems_too_long_is_looked_at_twice() -> None:
+    rested = History((run(41, began=90 * 1440, ended=80 * 1440),))
+    verdict = rested.judge(replace(ASKS, may_wait=True))
+    assert isinstance(verdict, Unsure), "the list may be old news"
+    assert "guardctl run JOB --first" in verdict.reason
+
+
+ABORTED = run(41, "ABORTED", ended=59)
+OWN = NeedEvidence((TARGET,))
+AN_ARN = replace(TARGET, cluster="arn:aws:ecs:ap-northeast-1:123456789012:cluster/batch", container="main")
+
+
+@pytest.mark.parametrize(
+    ("history", "needs"),
+    [
+        pytest.param(History((run(41, "RUNNING"),)), [Need.PAGE], id="a skip reads one page and never asks ECS"),
+        pytest.param(History((run(41),)), [Need.PAGE, OWN], id="a start reads one page and the tasks"),
+        pytest.param(History(), [Need.PAGE, Need.CREATED_AT, OWN], id="a first start also asks how old the machine is"),
+        pytest.param(History((run(41, "FAILED", ended=1),), details=described(run(41, "FAILED", ended=1), error="BatchGuard.X")), [Need.PAGE, NeedDetails("run-000041"), OWN], id="a fresh failure is looked at"),
+        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED, target=ELSEWHERE)}), [Need.PAGE, NeedDetails("run-000041"), NeedEvidence((TARGET, ELSEWHERE))], id="the newest run is not clean: its task is looked for where it was started, too"),
+        pytest.param(History((run(41, "FAILED"),), details={"run-000041": Details(run(41, "FAILED"), "BatchGuard.X", target=ELSEWHERE)}), [Need.PAGE, NeedDetails("run-000041"), OWN], id="a clean failure has left no task elsewhere"),
+        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED, target=AN_ARN)}), [Need.PAGE, NeedDetails("run-000041"), OWN], id="one place, though one cluster is an ARN"),
+        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED)}), [Need.PAGE, NeedDetails("run-000041"), OWN], id="a run that says no target is looked for at the job's own"),
+        pytest.param(History((run(42), ABORTED)), [Need.PAGE, OWN], id="only the newest run can have left a task"),
+        pytest.param(History((run(42), ABORTED), tasks=(task(of="run-000042"),), details=described(run(42))), [Need.PAGE, OWN, NeedDetails("run-000042")], id="a run is described when a live task has its name"),
+    ],
+)  # fmt: skip
+def test_what_is_read_and_in_what_order(history: History, needs: list[Missing]) -> None:
+    assert history.asked(ASKS) == needs
+
+
+def test_a_lost_claim_is_looked_at_before_the_page_is_read_again() -> None:
+    history = History((run(42, ended=1),))
+    assert history.asked(lost("run-000042"))[:2] == [NeedDetails("run-000042"), Need.PAGE]
