@@ -275,7 +275,7 @@ def test_so_may_one_of_ecs() -> None:
     def refuses() -> FakeEcs:
         return FakeEcs(refusal="ClusterNotFoundException")
 
-    with pytest.raises(CantTell, match="NotDeployed: family x on batch does not exist"):
+    with pytest.raises(CantTell, match="NotDeployed: family plain on batch does not exist"):
         answer(asks("plain", began=4.9), ENDED, ecs=refuses)
     assert answer(asks("plain", began=5), ENDED, ecs=refuses)["error"] == "NotDeployed"
 
