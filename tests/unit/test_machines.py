@@ -286,13 +286,13 @@ def stop_codes() -> list[str]:
     return ["", *model.shape_for("TaskStopCode").metadata["enum"]]
 
 
-def stands(seen: dict[str, Any], *, minutes: float = 1, since: float = 0, **variables: Any) -> str:
+def stands(found: dict[str, Any], *, minutes: float = 1, since: float = 0, **variables: Any) -> str:
     """Where a run goes that sees its task so, minutes after it began; and since when it tries."""
 
     def at(begun: float) -> int:
         return int((STARTED + timedelta(minutes=begun)).timestamp() * 1000)
 
-    state = {"task": None, "timed_out": False, "error": "States.TaskFailed", "cause": "", **seen}
+    state = {"task": None, "timed_out": False, "error": "States.TaskFailed", "cause": "", **found}
     numbers = {
         "looks": 0,
         "misses": 0,
