@@ -4,6 +4,7 @@ The lock is made of names: a Standard execution's name is unique per state machi
 closed (AWS, API reference of StartExecution). So whoever gets to create ``run-000042`` is the only one who ever does.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,12 +63,12 @@ def _number(name: str, kind: str) -> int | None:
 
 # --- guard executions -------------------------------------------------------------------------------------
 
-Kind = Literal["scheduled", "repetition", "by hand", "waiter", "renewal"]
+Kind = Literal["scheduled", "repetition", "by hand", "waiter", "pause", "renewal"]
 _TIME = "[0-9]{8}T[0-9]{4}Z"
 _GUARD = re.compile(
     rf"(?P<job>{JOB})-(?:(?P<time>{_TIME})(?:-by-hand-(?P<number>[1-9][0-9]?))?"
     rf"|by-hand-(?P<token>[0-9a-f]{{12}})|after-(?P<run>run-[0-9]{{6,}})-(?P<turn>[1-9][0-9]?)"
-    rf"|renewal-(?P<day>[0-9]{{8}}))"
+    rf"|renewal-(?P<day>[0-9]{{8}})(?:-(?P<slot>[2-9]))?|waits-(?P<waits>[0-9a-f]{{12}})|paused-(?P<paused>[0-9a-f]{{12}}))"
 )
 
 
@@ -80,9 +81,9 @@ class GuardName:
     scheduled_at: datetime | None = None
     """Of a scheduled start and of its repetitions by hand."""
     after: int | None = None
-    """Of a waiter: 41 if it waits to be run 42."""
+    """Of a waiter for a pool of one job: 41 if it waits to be run 42."""
     turn: int | None = None
-    """Of a waiter: 2 if the first gave up."""
+    """Of such a waiter: 2 if the first gave up."""
 
 
 def scheduled_name(job: str, scheduled_at: datetime) -> str:
@@ -108,9 +109,22 @@ def waiter_name(job: str, latest: int, turn: int) -> str:
     return f"{job}-after-{run_name(latest)}-{turn}"
 
 
-def renewal_name(job: str, day: datetime) -> str:
-    """``<job>-renewal-20261201``: a start without a task, so that the newest run's name is not forgotten."""
-    return f"{job}-renewal-{day:%Y%m%d}"
+def renewal_name(job: str, day: datetime, slot: int = 1) -> str:
+    """``<job>-renewal-20261201``: a start without a task, so that the newest run's name is not forgotten.
+
+    ``…-2`` renews the names of the pool's second slot.
+    """
+    return f"{job}-renewal-{day:%Y%m%d}" + (f"-{slot}" if slot > 1 else "")
+
+
+def pool_waiter_name(job: str, guard_execution: str) -> str:
+    """``<job>-waits-0123456789ab``: who waits for a pool of several jobs or slots, for this guard execution (its ARN)."""
+    return f"{job}-waits-{hashlib.sha256(guard_execution.encode()).hexdigest()[:12]}"
+
+
+def pool_pause_name(job: str, token: str) -> str:
+    """``<job>-paused-0123456789ab``: pauses a job of such a pool while it is open; `token` has twelve hex digits."""
+    return f"{job}-paused-{token}"
 
 
 def parse_guard_name(name: str) -> GuardName | None:
@@ -128,7 +142,8 @@ def parse_guard_name(name: str) -> GuardName | None:
     if match["run"]:
         after = 0 if match["run"] == run_name(0) else run_number(match["run"])
         return None if after is None else GuardName(job, "waiter", after=after, turn=int(match["turn"]))
-    return GuardName(job, "renewal" if match["day"] else "by hand")
+    kinds: dict[str, Kind] = {"waits": "waiter", "paused": "pause", "day": "renewal", "token": "by hand"}
+    return next(GuardName(job, kind) for group, kind in kinds.items() if match[group])
 
 
 def waits_after(name: str) -> tuple[int, int] | None:
@@ -147,9 +162,17 @@ def guard_machine(stage: str) -> str:
     return f"batch-guard-{stage}"
 
 
-def batch_machine(stage: str, job: str) -> str:
-    """The name of the job's batch machine; `*` for any job of the stage."""
-    return f"batch-guard-{stage}-{job}"
+def batch_machine(stage: str, pool: str, slot: int = 1) -> str:
+    """The name of the batch machine of a pool's slot; `*` for any pool of the stage.
+
+    A pool's name has no double hyphen, so no slot is another pool.
+    """
+    return f"batch-guard-{stage}-{pool}" + (f"--{slot}" if slot > 1 else "")
+
+
+def waiting_machine(stage: str) -> str:
+    """The name of the machine of those who wait for, or pause, a job whose pool has several jobs or slots."""
+    return f"batch-guard-{stage}--waiting"
 
 
 def function_name(stage: str, function: Function) -> str:

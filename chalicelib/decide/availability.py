@@ -13,12 +13,15 @@ is open, however stale the lists are. Only the newest run can have left a task b
 to be clean, its task is looked for where *it* was started, too. Where the promise ends: a task started past the
 guard after the tasks were listed, and a batch machine that somebody starts directly under the next free run name.
 
+A pool's further slots are machines of their own, each read in the same way, and the next only when the one before is
+held: the runs of one machine come one after the other, and that is what makes a stale page harmless.
+
 ``judge`` is asked again and again: it answers with what it lacks, until it can tell. What to do when the job is
 not free is another question, which `overlap` answers.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -27,14 +30,17 @@ from chalicelib.decide.facts import (
     CLOCKS,
     TASK_LAG,
     CantTell,
+    Claim,
     Details,
     Evidence,
     Execution,
     Facts,
+    Member,
     Missing,
-    Need,
+    NeedCreatedAt,
     NeedDetails,
     NeedEvidence,
+    NeedPage,
     Refused,
     Request,
     Task,
@@ -42,7 +48,7 @@ from chalicelib.decide.facts import (
     span,
     stamp,
 )
-from chalicelib.names import execution_arn, execution_name, run_name, run_number
+from chalicelib.names import execution_arn, execution_name, pause_number, run_name, run_number
 
 SURE_BEFORE_FORGOTTEN = timedelta(days=10)
 """So long before AWS forgets a closed execution (after 90 days, or fewer if an account asks for it), nobody is sure
@@ -58,9 +64,9 @@ class RestedTooLong(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What is in the way: a run, a task, or a pause. Times are UTC."""
+    """What is in the way: a run, a task, who waits longer, or a pause. Times are UTC."""
 
-    kind: Literal["run", "task", "pause"]
+    kind: Literal["run", "task", "waiter", "pause"]
     name: str
     arn: str
     started_at: datetime | None = None
@@ -68,8 +74,10 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """Nothing of the job is alive: ``run-(latest + 1)`` may be asked for."""
+    """Nothing is in the way in this slot: ``run-(latest + 1)`` may be asked for."""
 
+    machine: str
+    """The ARN of the slot's machine."""
     latest: int
     reason: str
 
@@ -88,7 +96,7 @@ class Unsure:
     reason: str
 
 
-Why = Literal["run", "claim", "outsider", "orphan", "unseen"]
+Why = Literal["run", "claim", "outsider", "copy", "orphan", "unseen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +104,8 @@ class Busy:
     """Something is in the way."""
 
     why: Why
-    """An open execution; the run that somebody else got; a task that no run of this job answers for; the task of a
-    run that was closed uncleanly; such a run, of which ECS has not shown the end."""
+    """An open execution; the run that somebody else got; a task that the guard did not start; one with the name of a
+    run that did not leave it; the task of a run that was closed uncleanly; such a run, whose end ECS has not shown."""
     holder: Holder
     reason: str
     latest: int
@@ -108,62 +116,90 @@ class Busy:
     """This guard execution may have a run, which is not visible: it must not ask for another, nor wait in a queue."""
     cluster: str = ""
     """Of a task in the way: where it runs."""
+    machine: str = ""
+    """The ARN of the slot's machine."""
+    others: tuple["Busy", ...] = ()
+    """What is in the way in the other slots."""
+
+    @property
+    def slots(self) -> tuple["Busy", ...]:
+        """What is in the way, slot by slot."""
+        return (replace(self, others=()), *self.others)
 
 
 Verdict = Free | Mine | Busy | Unsure
 
 
 def judge(request: Request, facts: Facts) -> Verdict | Missing:
-    """Tell whether the job is free, or what is missing to tell. Raises `CantTell` and `RestedTooLong`."""
-    lost = request.claim.run if request.claim else None
-    if lost is not None:
-        if lost not in facts.details:
-            return NeedDetails(lost)
-        mine = facts.details[lost]
+    """Tell whether a slot is free, or what is missing to tell. Raises `CantTell` and `RestedTooLong`."""
+    slots, claim = request.slots, request.claim
+    if claim is not None:
+        if claim.arn not in facts.details:
+            return NeedDetails(claim.arn)
+        mine = facts.details[claim.arn]
         if mine is not None and request.guard_execution and mine.guard_execution == request.guard_execution:
             return Mine(_run_holder(mine.execution))
-    if facts.executions is None:
-        return Need.PAGE
-    numbers = _numbers(request, facts)
-    blocked = _open_execution(facts) or _lost_claim(facts, request)
-    if blocked:
-        return _busy(request, facts, numbers, blocked)
+        if mine is None:  # it may be this start's own: it asks for that very name again, or for none
+            slots = (claim.machine,)
+    held: list[Busy] = []
+    floating = 0  # tasks that no run answers for: each fills the first slot that is seen free otherwise
+    for machine in slots:
+        verdict = _judge_slot(machine, request, facts, floating)
+        if not isinstance(verdict, Busy):
+            return verdict
+        floating += verdict.why == "outsider"
+        held.append(verdict)
+    return replace(held[0], others=tuple(held[1:]))
 
-    if not numbers and facts.more:
-        return Need.OLDER_PAGE
+
+def _judge_slot(machine: str, request: Request, facts: Facts, floating: int) -> Verdict | Missing:
+    known = facts.of(machine)
+    if known.executions is None:
+        return NeedPage(machine)
+    numbers = _numbers(machine, request, facts)
+    blocked = _open_execution(machine, facts) or _lost_claim(machine, facts, request)
+    if blocked:
+        return _busy(machine, request, facts, numbers, blocked)
+
+    if not numbers and known.more:
+        return NeedPage(machine, older=True)
     if not request.first:
-        if not numbers and facts.created_at is None:
-            return Need.CREATED_AT
-        if rested := _rested_too_long(numbers, request, facts):
+        if not numbers and known.created_at is None:
+            return NeedCreatedAt(machine)
+        if rested := _rested_too_long(machine, numbers, request, facts):
             if request.may_wait:
                 return Unsure(rested)
             raise RestedTooLong(rested)
-    return _look_at_tasks(request, facts, numbers)
+    return _look_at_tasks(machine, request, facts, numbers, floating)
 
 
-def _look_at_tasks(request: Request, facts: Facts, numbers: Mapping[int, Execution]) -> Verdict | Missing:
-    """No run is open: but is a task of the job alive?"""
+def _look_at_tasks(
+    machine: str, request: Request, facts: Facts, numbers: Mapping[int, Execution], floating: int
+) -> Verdict | Missing:
+    """No run of the slot is open: but is a task of it alive?"""
     last = numbers[max(numbers)] if numbers else None
-    targets = {request.target.place: request.target}
-    if last is not None and not _succeeded(last, facts):
-        if last.name not in facts.details:
-            return NeedDetails(last.name)
-        details = facts.details[last.name]
+    targets = [member.target for member in request.members]
+    if last is not None and not _succeeded(last, machine, facts):
+        if last.arn not in facts.details:
+            return NeedDetails(last.arn)
+        details = facts.details[last.arn]
         if details is None:
             reason = f"{last.name} ended as {last.status}, and Step Functions does not show yet where its task ran"
-            return _busy(request, facts, numbers, _Blocked("unseen", _run_holder(last), reason))
-        if details.target and not _is_clean(details, facts):
-            targets.setdefault(details.target.place, details.target)
-    if facts.evidence is None:
-        return NeedEvidence(tuple(targets.values()))
-    blocked = _live_task(facts, facts.evidence, request) or (last and _unseen_end(last, facts, facts.evidence))
+            return _busy(machine, request, facts, numbers, _Blocked("unseen", _run_holder(last), reason))
+        if details.target and not _is_clean(details, machine, facts):
+            targets.append(details.target)
+    looked_in = facts.evidence.places if facts.evidence else frozenset()
+    if facts.evidence is None or not {target.place for target in targets} <= looked_in:
+        return NeedEvidence(tuple({target.place: target for target in targets}.values()))
+    blocked = _live_task(machine, facts, facts.evidence, request, floating)
+    blocked = blocked or (last and _unseen_end(last, machine, facts, facts.evidence))
     if isinstance(blocked, NeedDetails):
         return blocked
     if blocked:
-        return _busy(request, facts, numbers, blocked)
-    latest = _latest(numbers, request, facts)
+        return _busy(machine, request, facts, numbers, blocked)
+    latest = _latest(machine, numbers, request, facts)
     seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
-    return Free(latest, f"free: {seen_free}, no task is alive")
+    return Free(machine, latest, f"free: {seen_free}, no task is alive")
 
 
 def older_is_running(asking: Execution, running: Iterable[Execution]) -> Execution | None:
@@ -185,23 +221,28 @@ class _Blocked:
     cluster: str = ""
 
 
-def _executions(facts: Facts) -> list[Execution]:
+def _executions(machine: str, facts: Facts) -> list[Execution]:
     """The page, where an end that a description has shown is believed: a closed execution stays closed."""
-    ended = {d.execution.name: d.execution for d in facts.details.values() if d and d.execution.closed}
-    return [e if e.closed else ended.get(e.name, e) for e in facts.executions or ()]
+    ended = {d.execution.arn: d.execution for d in facts.details.values() if d and d.execution.closed}
+    return [e if e.closed else ended.get(e.arn, e) for e in facts.of(machine).executions or ()]
 
 
-def _numbers(request: Request, facts: Facts) -> dict[int, Execution]:
+def _numbers(machine: str, request: Request, facts: Facts) -> dict[int, Execution]:
     """The runs that were seen, by number; among them the one that was lost, which may be too new for the page."""
-    numbers = {number: e for e in _executions(facts) if (number := run_number(e.name))}
-    claim = request.claim
-    if claim is not None and (seen := facts.details[claim.run]) is not None:
+    numbers = {number: e for e in _executions(machine, facts) if (number := run_number(e.name))}
+    claim = _claim_of(machine, request)
+    if claim is not None and (seen := facts.details[claim.arn]) is not None:
         numbers.setdefault(run_number(claim.run) or 0, seen.execution)
     return numbers
 
 
-def _open_execution(facts: Facts) -> _Blocked | None:
-    execution = open_run(_executions(facts))
+def _claim_of(machine: str, request: Request) -> Claim | None:
+    """The claim, if it is one of this slot."""
+    return request.claim if request.claim and request.claim.machine == machine else None
+
+
+def _open_execution(machine: str, facts: Facts) -> _Blocked | None:
+    execution = open_run(_executions(machine, facts))
     if execution is None:
         return None
     since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
@@ -209,13 +250,13 @@ def _open_execution(facts: Facts) -> _Blocked | None:
     return _Blocked("run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}")
 
 
-def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
+def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None:
     """The run this start asked for and somebody else got: in the way unless it has been seen closed."""
-    claim = request.claim
+    claim = _claim_of(machine, request)
     if claim is None:
         return None
-    on_page = [e for e in facts.executions or () if e.name == claim.run]
-    details = facts.details[claim.run]
+    on_page = [e for e in facts.of(machine).executions or () if e.name == claim.run]
+    details = facts.details[claim.arn]
     seen = [*on_page, *([details.execution] if details else [])]
     closed = [e for e in seen if e.closed]
     if seen and not closed:
@@ -223,7 +264,7 @@ def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
     if not claim.taken:
         return None
     if not seen:
-        holder = Holder("run", claim.run, execution_arn(request.machine, claim.run))
+        holder = Holder("run", claim.run, claim.arn)
         if not request.may_wait:
             raise CantTell(
                 f"the name {claim.run} is taken, but Step Functions does not show that run: "
@@ -239,21 +280,24 @@ def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
     return None
 
 
-def _latest(numbers: Iterable[int], request: Request, facts: Facts) -> int:
+def _latest(machine: str, numbers: Iterable[int], request: Request, facts: Facts) -> int:
     """The number of the last run. A start whose own run may be hidden asks for the same one again, or for none."""
     latest = max(numbers, default=0)
-    if request.claim is None or not claim_is_unclear(request, facts):
+    claim = _claim_of(machine, request)
+    if claim is None or not claim_is_unclear(request, facts):
         return latest
-    asked = run_number(request.claim.run) or 0
+    asked = run_number(claim.run) or 0
     if latest >= asked:
         raise CantTell(
-            f"{request.claim.run} was asked for, and Step Functions does not show whose it is: "
+            f"{claim.run} was asked for, and Step Functions does not show whose it is: "
             f"this start may have run. Besides, {run_name(latest)} has ended"
         )
     return asked - 1
 
 
-def _rested_too_long(numbers: Mapping[int, Execution], request: Request, facts: Facts) -> str | None:
+def _rested_too_long(
+    machine: str, numbers: Mapping[int, Execution], request: Request, facts: Facts
+) -> str | None:
     """Why the names may be about to be forgotten, so that two guards might see different ones; None if they are not."""
     remembered = request.history - SURE_BEFORE_FORGOTTEN
     days = request.history.days
@@ -265,83 +309,102 @@ def _rested_too_long(numbers: Mapping[int, Execution], request: Request, facts: 
                 f"{last.name} ended on {stamp(last.stopped_at)}, {(facts.now - last.stopped_at).days} days ago; "
                 f"Step Functions forgets a run after {days} days, so its name may soon be free again: {remedy}"
             )
-    elif facts.created_at is not None and facts.now - facts.created_at >= remembered:
+    elif (made := facts.of(machine).created_at) is not None and facts.now - made >= remembered:
         return (
-            f"no run is visible, and the batch machine exists since {stamp(facts.created_at)}: "
+            f"no run is visible, and the batch machine exists since {stamp(made)}: "
             f"runs older than {days} days are forgotten: {remedy}"
         )
     return None
 
 
-def _live_task(facts: Facts, evidence: Evidence, request: Request) -> _Blocked | NeedDetails | None:
-    own = execution_arn(request.machine, "")
-    for task in evidence.tasks:
-        if not task.alive:
-            continue
+def _live_task(
+    machine: str, facts: Facts, evidence: Evidence, request: Request, floating: int
+) -> _Blocked | NeedDetails | None:
+    own = execution_arn(machine, "")
+    alive = [task for task in evidence.tasks if task.alive]
+    for task in alive:
         if task.execution is not None and task.execution.startswith(own):
-            found = _task_of_a_run(task, execution_name(task.execution), facts)
-        else:
-            found = _foreign_task(task, evidence, request)
-        if found:
-            return found
-    return None
+            found = _task_of_a_run(task, machine, facts)
+            if found:
+                return found
+    foreign = (found for task in alive if (found := _foreign_task(task, evidence, request)))
+    return _after(foreign, floating)
 
 
-def _task_of_a_run(task: Task, name: str, facts: Facts) -> _Blocked | NeedDetails | None:
-    """A live task with the name of a run of this job: in the way whatever that run says.
+def _after(blocked: Iterator[_Blocked], first: int) -> _Blocked | None:
+    """Of what fills the first free slots, the one that fills the next."""
+    for _ in range(first):
+        next(blocked, None)
+    return next(blocked, None)
+
+
+def _task_of_a_run(task: Task, machine: str, facts: Facts) -> _Blocked | NeedDetails | None:
+    """A live task with the name of a run of this slot: in the way whatever that run says.
 
     The one exception: the run saw it stop, and so short a time ago that ECS may be late to show it.
     """
-    if name not in facts.details:
-        return NeedDetails(name)
-    details = facts.details[name]
-    ended = next((e for e in facts.seen if e.name == name and e.closed), None)
+    arn = task.execution or ""
+    name = execution_name(arn)
+    if arn not in facts.details:
+        return NeedDetails(arn)
+    details = facts.details[arn]
+    ended = next((e for e in facts.seen(machine) if e.arn == arn and e.closed), None)
     if ended is None:
-        if (run_number(name) or 0) < max((run_number(e.name) or 0 for e in facts.executions or ()), default=0):
-            return _on_task("outsider", task, f"a task of {name}, whose end is not visible any more, lives: {task.arn}")
-        holder = _run_holder(details.execution) if details else Holder("run", name, task.execution or "")
+        page = facts.of(machine).executions or ()
+        if (run_number(name) or 0) < max((run_number(e.name) or 0 for e in page), default=0):
+            return _on_task("copy", task, f"a task of {name}, whose end is not visible any more, lives: {task.arn}")
+        holder = _run_holder(details.execution) if details else Holder("run", name, arn)
         return _Blocked("run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}", task.cluster)
     told = details is not None and details.execution.closed
     if not told and ended.status in {"SUCCEEDED", "FAILED"}:
         reason = f"{name} has ended, how is not visible yet, and its task is alive: {task.arn}"
         return _Blocked("run", _run_holder(ended), reason, task.cluster)
-    if details is None or not _is_clean(details, facts):
+    if details is None or not _is_clean(details, machine, facts):
         return _on_task("orphan", task, f"{name} was closed, but its task lives on: {task.arn}")
     at = ended.stopped_at or facts.now
     if task.arn in details.tasks and facts.now - at < TASK_LAG:
         return None
     reason = f"a task with the name of {name}, which ended on {stamp(at)}, is alive (a copy?): {task.arn}"
-    return _on_task("outsider", task, reason)
+    return _on_task("copy", task, reason)
 
 
 def _foreign_task(task: Task, evidence: Evidence, request: Request) -> _Blocked | None:
-    """A live task that no run of this job's machine started."""
+    """A live task that no run of this pool's machines started."""
     if task.execution is not None and task.execution.startswith(request.stage_runs):
-        if task.job != request.job:  # another job's, which has a lock of its own
+        if any(task.execution.startswith(execution_arn(machine, "")) for machine in request.slots):
+            return None  # it holds its own run's slot
+        if task.job not in {member.job for member in request.members}:  # another pool's, which has a lock of its own
             return None
         run = task.execution.rpartition(":execution:")[2]
-        reason = f"a task of {run}, from before {request.job} moved here, is alive: {task.arn}"
+        reason = f"a task of {run}, from before {task.job} moved here, is alive: {task.arn}"
         return _on_task("outsider", task, reason)
     if task.service:
         return None
-    match request.outsiders:
+    for member in request.members:
+        if task.target and task.target.place == member.target.place and _counts(task, member, evidence, request):
+            return _on_task("outsider", task, f"a task that this guard did not start is alive: {task.arn}")
+    return None
+
+
+def _counts(task: Task, member: Member, evidence: Evidence, request: Request) -> bool:
+    """Whether a task that somebody else started counts as this job."""
+    match member.outsiders:
         case "ignore":
-            return None
+            return False
         case "family":
-            counts = True
+            return True
         case "command":
-            counts = task.command == evidence.command
-            counts = counts or (request.commands is not None and task.command == request.commands)
-    return _on_task("outsider", task, f"a task that this guard did not start is alive: {task.arn}") if counts else None
+            asked = request.commands if member.job == request.job else None
+            return task.command == evidence.commands.get(member.job) or (asked is not None and task.command == asked)
 
 
-def _unseen_end(last: Execution, facts: Facts, evidence: Evidence) -> _Blocked | None:
+def _unseen_end(last: Execution, machine: str, facts: Facts, evidence: Evidence) -> _Blocked | None:
     """The newest run ended uncleanly a moment ago, so that ECS may hide its task."""
     ended = last.stopped_at
-    if ended is None or facts.now - ended >= TASK_LAG or _succeeded(last, facts) or _outlived(last, evidence):
+    if ended is None or facts.now - ended >= TASK_LAG or _succeeded(last, machine, facts) or _outlived(last, evidence):
         return None
-    details = facts.details[last.name]
-    if details and _is_clean(details, facts):
+    details = facts.details[last.arn]
+    if details and _is_clean(details, machine, facts):
         return None
     left = TASK_LAG - (facts.now - ended)
     reason = (
@@ -363,41 +426,42 @@ def _outlived(execution: Execution, evidence: Evidence) -> bool:
     )
 
 
-def _succeeded(execution: Execution, facts: Facts) -> bool:
+def _succeeded(execution: Execution, machine: str, facts: Facts) -> bool:
     """Some read has shown that it succeeded: then it left no task."""
-    return any(e.name == execution.name and e.closed and e.status == "SUCCEEDED" for e in (execution, *facts.seen))
+    seen = (execution, *facts.seen(machine))
+    return any(e.arn == execution.arn and e.closed and e.status == "SUCCEEDED" for e in seen)
 
 
-def _is_clean(details: Details, facts: Facts) -> bool:
+def _is_clean(details: Details, machine: str, facts: Facts) -> bool:
     """The run is known to have left no task. FAILED does not tell: the error does. A renewal never has one."""
-    if details.renewal or _succeeded(details.execution, facts):
+    if details.renewal or _succeeded(details.execution, machine, facts):
         return True
     failed = details.execution.closed and details.execution.status == "FAILED"
     return failed and (details.error or "").startswith(CLEAN)
 
 
-def _busy(request: Request, facts: Facts, numbers: Iterable[int], blocked: _Blocked) -> Busy:
+def _busy(machine: str, request: Request, facts: Facts, numbers: Iterable[int], blocked: _Blocked) -> Busy:
     unclear = claim_is_unclear(request, facts)
     if unclear and request.claim and not request.may_wait:
         raise CantTell(
             f"{request.claim.run} was asked for, and Step Functions does not show whose it is: "
             f"this start may have run. Besides, {blocked.reason}"
         )
-    latest, began = max(numbers, default=0), _began_at(blocked, facts)
-    return Busy(blocked.why, blocked.holder, blocked.reason, latest, began, unclear, blocked.cluster)
+    latest, began = max(numbers, default=0), _began_at(machine, blocked, facts)
+    return Busy(blocked.why, blocked.holder, blocked.reason, latest, began, unclear, blocked.cluster, machine)
 
 
-def _began_at(blocked: _Blocked, facts: Facts) -> datetime | None:
+def _began_at(machine: str, blocked: _Blocked, facts: Facts) -> datetime | None:
     if blocked.why != "orphan":
-        return None if blocked.why == "outsider" else blocked.holder.started_at
+        return None if blocked.why in {"outsider", "copy"} else blocked.holder.started_at
     tasks = (facts.evidence or Evidence()).tasks
     (execution,) = {task.execution for task in tasks if task.arn == blocked.holder.arn}
-    return next((e.started_at for e in facts.seen if e.arn == execution), None)
+    return next((e.started_at for e in facts.seen(machine) if e.arn == execution), None)
 
 
 def claim_is_unclear(request: Request, facts: Facts) -> bool:
     """The run that was asked for can't be described (yet): it may be anybody's, also this guard execution's own."""
-    return request.claim is not None and facts.details[request.claim.run] is None
+    return request.claim is not None and facts.details[request.claim.arn] is None
 
 
 def _run_holder(execution: Execution) -> Holder:

@@ -6,10 +6,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 
 from chalicelib.decide.policy import Outsiders
-from chalicelib.names import pause_number, run_number
+from chalicelib.names import execution_arn, pause_number, run_number
 
 CLOSED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 """The statuses that end an execution (AWS, ListExecutions). Any other, also one AWS adds later, is open."""
@@ -77,6 +76,8 @@ class Details:
     """Of a run: where its task is to be found. None for what has no task, or was begun by a forged input."""
     renewal: bool = False
     """Of a run: it starts no task."""
+    job: str | None = None
+    """Of a run: the job that it is of."""
     retries: int = 0
     """Of a run: how many tasks it may start after one that failed."""
     tasks: frozenset[str] = frozenset()
@@ -98,6 +99,8 @@ class Task:
     stopped_at: datetime | None = None
     job: str | None = None
     """The task's BATCH_JOB."""
+    target: Target | None = None
+    """Where it was found; None for a task that was described by its ARN alone."""
     cluster: str = ""
     """The cluster in which it was found, as it was asked for."""
 
@@ -109,10 +112,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The tasks ECS shows, and the command that makes an outsider one of this job."""
+    """The tasks ECS shows, and by job the command that makes an outsider one of it."""
 
     tasks: tuple[Task, ...] = ()
-    command: tuple[str, ...] | None = None
+    places: frozenset[tuple[str, str]] = frozenset()
+    """Where they were looked for."""
+    commands: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,13 @@ class Claim:
 
     run: str
     taken: bool
+    machine: str
+    """The ARN of the slot's machine."""
+
+    @property
+    def arn(self) -> str:
+        """The run's ARN."""
+        return execution_arn(self.machine, self.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +145,26 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Who asks, and what counts as the job's being in use."""
+class Member:
+    """A job of a pool: what of it decides which tasks are in the way."""
 
-    machine: str
-    """The batch machine's ARN."""
-    target: Target
-    """Where the jobs file says that the job's task runs."""
     job: str
+    target: Target
+    """Where the jobs file says that its task runs."""
+    outsiders: Outsiders = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, and what counts as the pool's being in use."""
+
+    slots: tuple[str, ...]
+    """The ARNs of the pool's batch machines, one a slot."""
+    members: tuple[Member, ...]
+    """The pool's jobs; the one that asks comes first."""
     stage_runs: str
     """What the ARN of every run of this stage begins with."""
     guard_execution: str | None = None
-    outsiders: Outsiders = "command"
     commands: tuple[str, ...] | None = None
     may_wait: bool = False
     """True on a first look; the second look is final."""
@@ -155,65 +175,99 @@ class Request:
     history: timedelta = timedelta(days=90)
     """How long the account keeps closed executions, and so their names."""
 
+    @property
+    def job(self) -> str:
+        """The job that asks."""
+        return self.members[0].job
+
+    @property
+    def shared(self) -> bool:
+        """The pool has several jobs or slots: who waits and who pauses is no execution of its batch machine."""
+        return len(self.members) > 1 or len(self.slots) > 1
+
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What has been read so far. A field that is None has not been read."""
+class SlotFacts:
+    """What has been read of one slot's machine."""
 
-    now: datetime
     executions: tuple[Execution, ...] | None = None
     """The newest page, unfiltered, read in one call; older pages behind it while it shows no run."""
     more: bool = False
     """There is an older page."""
     created_at: datetime | None = None
     """When the batch machine was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What has been read so far. A field that is None has not been read."""
+
+    now: datetime
+    slots: Mapping[str, SlotFacts] = field(default_factory=dict)
+    """By the ARN of the slot's machine."""
     evidence: Evidence | None = None
     details: Mapping[str, Details | None] = field(default_factory=dict)
-    """By execution name; None means that Step Functions does not show it."""
-    waiters: Mapping[str, Details | None] = field(default_factory=dict)
-    """Guard executions that wait in a queue, by name; None likewise."""
+    """By execution ARN; None means that Step Functions does not show it."""
     stopped: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
-    """By run name: the tasks of an open run that ECS shows; empty also when ECS could not be asked."""
+    """By run ARN: the tasks of an open run that ECS shows; empty also when ECS could not be asked."""
+    waiting: tuple[Execution, ...] | None = None
+    """The open executions of the machine of those who wait or pause, a few seconds old at most."""
 
-    @property
-    def seen(self) -> Iterator[Execution]:
-        """Every execution that a read has shown: those on the page, then those that were described."""
-        yield from self.executions or ()
-        yield from (details.execution for details in self.details.values() if details)
+    def of(self, machine: str) -> SlotFacts:
+        """What is known of this slot."""
+        return self.slots.get(machine, SlotFacts())
+
+    def seen(self, machine: str) -> Iterator[Execution]:
+        """Every execution of a machine that a read has shown: those on the page, then those that were described."""
+        yield from self.of(machine).executions or ()
+        prefix = execution_arn(machine, "")
+        described = (details.execution for details in self.details.values() if details)
+        yield from (execution for execution in described if execution.arn.startswith(prefix))
 
 
-class Need(Enum):
-    """A fact that is lacking, other than the details of one execution."""
+@dataclass(frozen=True, slots=True)
+class NeedPage:
+    """A page of a machine's executions is lacking: the newest, or the one behind those that are known."""
 
-    PAGE = "the newest page of executions"
-    OLDER_PAGE = "the page behind"
-    CREATED_AT = "the batch machine's creation date"
+    machine: str
+    older: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NeedCreatedAt:
+    """The creation date of a batch machine is lacking."""
+
+    machine: str
 
 
 @dataclass(frozen=True, slots=True)
 class NeedDetails:
-    """The details of this execution are lacking: one of the batch machine, or a waiter of the guard machine."""
+    """The details of the execution with this ARN are lacking."""
 
-    name: str
-    waiter: bool = False
+    arn: str
 
 
 @dataclass(frozen=True, slots=True)
 class NeedEvidence:
-    """The tasks that ECS shows at these targets are lacking. A target may be gone with its cluster, but the first."""
+    """The tasks that ECS shows at these targets are lacking. All but the first may be gone with their clusters."""
 
     targets: tuple[Target, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NeedTasksOf:
-    """Whether an open run still has a task: asked only to say so, so no answer is an answer."""
+    """Whether an open run (its ARN) still has a task: asked only to say so, so no answer is an answer."""
 
     run: str
     target: Target
 
 
-Missing = Need | NeedDetails | NeedEvidence | NeedTasksOf
+@dataclass(frozen=True, slots=True)
+class NeedWaiting:
+    """Who waits for, or pauses, a job of a pool of several jobs or slots."""
+
+
+Missing = NeedPage | NeedCreatedAt | NeedDetails | NeedEvidence | NeedTasksOf | NeedWaiting
 
 
 def open_run(executions: Iterable[Execution]) -> Execution | None:
