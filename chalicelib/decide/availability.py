@@ -48,7 +48,7 @@ from chalicelib.decide.facts import (
     span,
     stamp,
 )
-from chalicelib.names import execution_arn, execution_name, pause_number, run_name, run_number
+from chalicelib.names import execution_arn, execution_name, run_name, run_number
 
 SURE_BEFORE_FORGOTTEN = timedelta(days=10)
 """So long before AWS forgets a closed execution (after 90 days, or fewer if an account asks for it), nobody is sure
@@ -192,7 +192,8 @@ def _look_at_tasks(
     if facts.evidence is None or not {target.place for target in targets} <= looked_in:
         return NeedEvidence(tuple({target.place: target for target in targets}.values()))
     blocked = _live_task(machine, facts, facts.evidence, request, floating)
-    blocked = blocked or (last and _unseen_end(last, machine, facts, facts.evidence))
+    if last is not None and blocked is None:
+        blocked = _unseen_end(last, machine, facts, facts.evidence)
     if isinstance(blocked, NeedDetails):
         return blocked
     if blocked:
@@ -295,9 +296,7 @@ def _latest(machine: str, numbers: Iterable[int], request: Request, facts: Facts
     return asked - 1
 
 
-def _rested_too_long(
-    machine: str, numbers: Mapping[int, Execution], request: Request, facts: Facts
-) -> str | None:
+def _rested_too_long(machine: str, numbers: Mapping[int, Execution], request: Request, facts: Facts) -> str | None:
     """Why the names may be about to be forgotten, so that two guards might see different ones; None if they are not."""
     remembered = request.history - SURE_BEFORE_FORGOTTEN
     days = request.history.days

@@ -1,16 +1,21 @@
 """Decides what a start does about what is in its way. Pure, like `availability`, by whose verdict it goes.
 
-    free                       start
+    free                       start; but who has waited longer goes first
     paused                     skip
     busy, overlap = skip       wait the grace, look once more, skip
-    busy, overlap = queue      let one start wait, and the others skip
-    busy, overlap = replace    stop the run, wait until its task is seen STOPPED, and then it is free
+    busy, overlap = queue      let one start of the job wait, and the others skip
+    busy, overlap = replace    stop the job's own run, wait until its task is seen STOPPED, and then it is free
     a renewal is in the way    it is over in a moment: look again
 
-*One waits* by the same means by which one runs: the one that waits to be run 42 is a guard execution by the name of
-``<job>-after-run-000041-1``, and Step Functions hands out a name once. ``-2`` is asked for only by someone who saw
-``-1`` closed while run 41 was still in the way. A waiter that finds itself behind a later run, because another start
-was faster, has to get the place behind that one, or step back.
+*One waits* in a pool of one job and one slot by the same means by which one runs: the one that waits to be run 42 is a
+guard execution by the name of ``<job>-after-run-000041-1``, and Step Functions hands out a name once. ``-2`` is asked
+for only by someone who saw ``-1`` closed while run 41 was still in the way. A waiter that finds itself behind a later
+run, because another start was faster, has to get the place behind that one, or step back.
+
+In any other pool a page is full of neighbours' runs, so who waits, and who pauses, is an open execution of a machine of
+their own, found in one call. That list may be stale: it only ever holds a start back, and never proposes a number. Of
+two that wait for one job the younger steps back. Who finds the pool free while an older one waits *yields*: it looks
+every `YIELD_SECONDS`, and goes ahead after `YIELDS_FOR`, so that a waiter that can't go on holds nobody up for ever.
 
 *Replacements never stop each other in turn*: a start stops only what began before its own scheduled time and before
 itself, and the run of the one that wins began after that.
@@ -26,12 +31,12 @@ from chalicelib.decide.facts import (
     TASK_LAG,
     CantTell,
     Details,
+    Execution,
     Facts,
     Missing,
-    Need,
     NeedDetails,
-    NeedEvidence,
     NeedTasksOf,
+    NeedWaiting,
     Request,
     Stopping,
     Task,
@@ -39,7 +44,24 @@ from chalicelib.decide.facts import (
     stamp,
 )
 from chalicelib.decide.policy import Policy
-from chalicelib.names import LAST_WAITER, execution_name, pause_number, run_name, run_number, waiter_name, waits_after
+from chalicelib.names import (
+    LAST_WAITER,
+    execution_arn,
+    execution_name,
+    parse_guard_name,
+    pause_number,
+    pool_waiter_name,
+    run_name,
+    run_number,
+    waiter_name,
+    waits_after,
+)
+
+YIELD_SECONDS = 15
+"""How often a start that yields looks."""
+
+YIELDS_FOR = timedelta(minutes=2)
+"""A start yields no longer: what it yields to may be a stale look, or a waiter that can't go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +77,26 @@ class Start:
     scheduled_at: datetime | None = None
     anyway: bool = False
     """Also when the job is paused."""
+    renewal: bool = False
+    """It starts no task, and is over in a moment."""
     queued_since: datetime | None = None
     """When the start that waits began, which may have been another guard execution."""
     place_taken: str | None = None
     """The waiter's name that this start asked for and did not get."""
     stopping: Stopping | None = None
     """A task that this start told to stop."""
+    yields_since: datetime | None = None
+    """When it first found the pool free while another one waited longer."""
+    guard_machine: str = ""
+    """The ARN of the guard machine, whose executions wait for a pool of one job and one slot."""
+    waiting_machine: str = ""
+    """The ARN of the machine of those who wait for any other pool."""
+
+    @property
+    def waits(self) -> bool:
+        """It is a waiter, in either form."""
+        asking = self.request.guard_execution or ""
+        return self.place is not None or asking.startswith(execution_arn(self.waiting_machine, "") or "?")
 
     @property
     def place(self) -> int | None:
@@ -84,6 +120,8 @@ class Run:
     outcome: ClassVar[Literal["start"]] = "start"
     reason: str
     number: int
+    machine: str
+    """The ARN of the slot's machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +141,20 @@ class Wait:
     reason: str
     holder: Holder | None
     seconds: int
+    yields: bool = False
+    """It is free, and another one has waited longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Let another guard execution of this name wait for the job."""
+    """Let another execution of this name wait for the job, of the guard machine or of the one of those who wait."""
 
     outcome: ClassVar[Literal["queue"]] = "queue"
     reason: str
     holder: Holder
     waiter: str
+    machine: str
+    """Its ARN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +165,7 @@ class Queued:
     reason: str
     holder: Holder
     waiter: str
+    machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,33 +212,88 @@ def decide(start: Start, facts: Facts) -> Decision | Missing:
     verdict = judge(start.request, facts)
     if isinstance(verdict, Mine):
         return Started(f"{verdict.holder.name} is this guard execution's own", verdict.holder)
-    if facts.executions is not None and not start.anyway and (paused := _pause(start, facts)):
+    if start.request.shared and facts.waiting is None:
+        return NeedWaiting()
+    if not start.anyway and (paused := _pause(start, facts)):
         return paused
     match verdict:
-        case Free(latest, reason):
-            return Run(reason, latest + 1)
+        case Free(machine, latest, reason):
+            return _yield(start, facts, latest) or Run(reason, latest + 1, machine)
         case Unsure(reason):
             return Wait(reason, None, start.policy.grace)
         case Busy():
             return _in_the_way(start, facts, verdict)
-        case Need() | NeedDetails() | NeedEvidence() | NeedTasksOf():
-            return verdict
         case _:
-            assert_never(verdict)
+            return verdict
 
 
 def _pause(start: Start, facts: Facts) -> Skip | NeedDetails | None:
-    for execution in facts.executions or ():
-        if execution.closed or pause_number(execution.name) is None:
+    """The pause in force: an execution of the batch machine, or in a pool of several jobs or slots, of its own."""
+    if start.request.shared:
+        open_ones = [e for e in facts.waiting or () if _is(e, start.request.job, "pause")]
+    else:
+        page = facts.of(start.request.slots[0]).executions or ()
+        open_ones = [e for e in page if not e.closed and pause_number(e.name) is not None]
+    for execution in open_ones:
+        if execution.arn not in facts.details:
+            return NeedDetails(execution.arn)
+        details = facts.details[execution.arn]
+        if details and details.execution.closed:
             continue
-        if execution.name not in facts.details:
-            return NeedDetails(execution.name)
-        details = facts.details[execution.name]
         why = details.reason if details and details.reason else "no reason is visible"
         reason = f"paused since {stamp(execution.started_at)}: {why}"
         if start.request.claim and claim_is_unclear(start.request, facts):
             raise CantTell(f"{start.request.claim.run} was asked for and is not visible; by now the job is {reason}")
         return Skip(reason, Holder("pause", execution.name, execution.arn, execution.started_at), "Paused")
+    return None
+
+
+def _is(execution: Execution, job: str, kind: str) -> bool:
+    named = parse_guard_name(execution.name)
+    return named is not None and (named.job, named.kind) == (job, kind)
+
+
+def _yield(start: Start, facts: Facts, latest: int) -> Wait | NeedDetails | None:
+    """Let who has waited longer go first; None if there is nobody, or it has been let for long enough."""
+    since = start.yields_since
+    if start.renewal or (since is not None and facts.now - since >= YIELDS_FOR):
+        return None
+    if start.request.claim and claim_is_unclear(start.request, facts):
+        return None
+    older = _older_waiter(start, facts) if start.request.shared else _waiter_behind(start, facts, latest)
+    if older is None or isinstance(older, NeedDetails):
+        return older
+    holder = Holder("waiter", older.name, older.arn, older.started_at)
+    reason = f"free, but {older.name} has waited since {stamp(older.started_at)} and goes first"
+    return Wait(reason, holder, YIELD_SECONDS, yields=True)
+
+
+def _older_waiter(start: Start, facts: Facts) -> Execution | None:
+    """Of those who wait for the pool the oldest, by date and then by name, unless this start is older."""
+    jobs = {member.job for member in start.request.members}
+    waiters = [
+        e for e in facts.waiting or () if (n := parse_guard_name(e.name)) and n.kind == "waiter" and n.job in jobs
+    ]
+    oldest = min(waiters, key=lambda e: (e.started_at, e.name), default=None)
+    if oldest is None or oldest.arn == start.request.guard_execution:
+        return None
+    mine = (start.began_at, execution_name(start.request.guard_execution or ""))
+    return None if start.waits and mine < (oldest.started_at, oldest.name) else oldest
+
+
+def _waiter_behind(start: Start, facts: Facts, latest: int) -> Execution | NeedDetails | None:
+    """In a pool of one job: who waits to be the next run. Looked for by name, by a start that would queue."""
+    if start.policy.overlap != "queue" or start.waits or start.request.guard_execution is None:
+        return None
+    for turn in range(1, LAST_WAITER + 1):
+        arn = execution_arn(start.guard_machine, waiter_name(start.policy.job, latest, turn))
+        if arn not in facts.details:
+            return NeedDetails(arn)
+        waiter = facts.details[arn]
+        if waiter is None:
+            return None
+        if not waiter.execution.closed:
+            return waiter.execution
     return None
 
 
@@ -212,52 +310,97 @@ def _in_the_way(start: Start, facts: Facts, busy: Busy) -> Decision | Missing:
         return Wait(busy.reason, busy.holder, grace)  # busy may be old news
     if renewed := _is_a_renewal(start, facts, busy):
         return renewed
-    replaces = busy.began_at is not None and busy.began_at < start.may_replace_before
     in_time = facts.now < start.deadline
-    seconds = _pace(facts.now - start.began_at)
-    if in_time and busy.why == "orphan" and start.policy.orphans == "stop":
-        return StopTask(busy.reason, busy.holder, seconds, busy.cluster)
-    if start.place is not None:
+    seconds = _pace(start, facts.now - start.began_at)
+    for held in busy.slots:
+        if in_time and held.why == "orphan" and start.policy.orphans == "stop":
+            return StopTask(held.reason, held.holder, seconds, held.cluster)
+    if start.waits:
         return _queue(start, facts, busy)  # also when the jobs file has meanwhile changed to another policy
     match start.policy.overlap:
         case "queue":
             return _queue(start, facts, busy)
-        case "replace" if in_time and replaces and busy.why == "orphan":
-            return StopTask(busy.reason, busy.holder, seconds, busy.cluster)
-        case "replace" if in_time and replaces and busy.why == "run" and run_number(busy.holder.name):
-            return StopRun(busy.reason, busy.holder, seconds)
-        case "replace" if in_time and replaces and busy.why == "unseen":
-            return Wait(busy.reason, busy.holder, seconds)
-        case "skip" | "replace":
-            if start.request.may_wait:
-                return Wait(busy.reason, busy.holder, grace)
-            return _skip(facts, busy)
+        case "replace":
+            if in_time and (replaced := _replace(start, facts, busy, seconds)):
+                return replaced
+        case "skip":
+            pass
         case _:
             assert_never(start.policy.overlap)
+    if start.request.may_wait:
+        return Wait(busy.reason, busy.holder, grace)
+    return _skip(facts, busy)
 
 
 def _is_a_renewal(start: Start, facts: Facts, busy: Busy) -> Wait | NeedDetails | None:
     """A renewal of the run numbers is over in a moment, and it runs nothing: it costs no start."""
-    if busy.why not in {"run", "claim"} or not run_number(busy.holder.name) or facts.now >= start.deadline:
+    if facts.now >= start.deadline:
         return None
-    if busy.holder.name not in facts.details:
-        return NeedDetails(busy.holder.name)
-    details = facts.details[busy.holder.name]
-    if details is None or not details.renewal:
-        return None
-    return Wait(f"{busy.holder.name} renews the run numbers and runs nothing", busy.holder, max(1, start.policy.grace))
+    grace = max(1, start.policy.grace)
+    for held in busy.slots:
+        if held.why not in {"run", "claim"} or not run_number(held.holder.name):
+            continue
+        if held.holder.arn not in facts.details:
+            return NeedDetails(held.holder.arn)
+        details = facts.details[held.holder.arn]
+        if details is None:
+            # A run that began a moment ago may be a renewal's, and is asked about once more.
+            if start.request.may_wait:
+                return Wait(f"{held.holder.name} is not visible yet", held.holder, grace)
+            continue
+        if details.renewal:
+            return Wait(f"{held.holder.name} renews the run numbers and runs nothing", held.holder, grace)
+    return None
+
+
+def _replace(start: Start, facts: Facts, busy: Busy, seconds: int) -> Decision | None:
+    """Stop a run, or what one left behind, that is of this very job and began before this start."""
+    for held in busy.slots:
+        if held.began_at is None or held.began_at >= start.may_replace_before:
+            continue
+        if not _is_of(start.request, held, facts):
+            continue
+        if held.why == "orphan":
+            return StopTask(held.reason, held.holder, seconds, held.cluster)
+        if held.why == "run" and run_number(held.holder.name):
+            return StopRun(held.reason, held.holder, seconds)
+        if held.why == "unseen":
+            return Wait(held.reason, held.holder, seconds)
+    return None
+
+
+def _is_of(request: Request, held: Busy, facts: Facts) -> bool:
+    """Whether what holds this slot is of the job that asks. In a pool of one job it is, whatever its input says."""
+    if not request.shared:
+        return True
+    if held.why == "orphan":
+        tasks = facts.evidence.tasks if facts.evidence else ()
+        return any(task.arn == held.holder.arn and task.job == request.job for task in tasks)
+    details = facts.details.get(held.holder.arn)
+    return details is not None and details.job == request.job
 
 
 def _skip(facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
     """Step back, and say if the run in the way has no task any more: then somebody has to end it."""
-    name, details = busy.holder.name, facts.details.get(busy.holder.name)
+    reason = _told(facts, busy)
+    arn, details = busy.holder.arn, facts.details.get(busy.holder.arn)
     if busy.why != "run" or not details or not details.target or facts.now - details.execution.started_at < TASK_LAG:
-        return Skip(busy.reason, busy.holder, "AlreadyRunning")
-    if name not in facts.stopped:
-        return NeedTasksOf(name, details.target)
-    stuck = without_a_task(facts.stopped[name], details, facts.now)
-    remedy = f"; but {stuck}: end the run with: guardctl stop JOB" if stuck else ""
-    return Skip(busy.reason + remedy, busy.holder, "AlreadyRunning", stuck=stuck is not None)
+        return Skip(reason, busy.holder, "AlreadyRunning")
+    if arn not in facts.stopped:
+        return NeedTasksOf(arn, details.target)
+    stuck = without_a_task(facts.stopped[arn], details, facts.now)
+    remedy = f"; but {stuck}: end the run with: guardctl stop {details.job or 'JOB'}" if stuck else ""
+    return Skip(reason + remedy, busy.holder, "AlreadyRunning", stuck=stuck is not None)
+
+
+def _told(facts: Facts, busy: Busy) -> str:
+    """What is in the way; of a pool's run, whose it is; of several slots, all of them."""
+    said = []
+    for held in busy.slots:
+        details = facts.details.get(held.holder.arn)
+        neighbour = f"{details.job}: " if details and details.job and details.job not in held.machine else ""
+        said.append(f"{neighbour}{held.reason}")
+    return said[0] if len(said) == 1 else f"all {len(said)} slots are held: {'; '.join(said)}"
 
 
 def without_a_task(tasks: Iterable[Task], run: Details, now: datetime) -> str | None:
@@ -275,27 +418,51 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
     since = start.queued_since or start.began_at
     waited = facts.now - since
     if waited >= timedelta(seconds=start.policy.queue_timeout):
-        return Skip(f"waited for {span(waited)}, and {busy.reason}", busy.holder, "WaitedTooLong")
+        return Skip(f"waited for {span(waited)}, and {_told(facts, busy)}", busy.holder, "WaitedTooLong")
+    if start.request.shared:
+        return _wait_for_the_pool(start, facts, busy, waited)
     if start.place is not None and busy.latest <= start.place:
-        return Wait(busy.reason, busy.holder, _pace(waited))
+        return Wait(busy.reason, busy.holder, _pace(start, waited))
     turn = 1
     if (name := start.place_taken) and (after := waits_after(name)) and after[0] == busy.latest:
-        if name not in facts.waiters:
-            return NeedDetails(name, waiter=True)
-        waiter = facts.waiters[name]
+        arn = execution_arn(start.guard_machine, name)
+        if arn not in facts.details:
+            return NeedDetails(arn)
+        waiter = facts.details[arn]
         if waiter and waiter.guard_execution == start.request.guard_execution:
-            return Queued(f"{name} waits for this start; {busy.reason}", busy.holder, name)
+            return Queued(f"{name} waits for this start; {busy.reason}", busy.holder, name, start.guard_machine)
         if waiter is None or not waiter.execution.closed:
             return Skip(f"{name} already waits; {busy.reason}", busy.holder, "AlreadyQueued")
         turn = after[1] + 1
         if turn > LAST_WAITER:
             raise CantTell(f"{LAST_WAITER} starts have given up waiting behind {run_name(busy.latest)}; {busy.reason}")
-    return Queue(busy.reason, busy.holder, waiter_name(start.policy.job, busy.latest, turn))
+    name = waiter_name(start.policy.job, busy.latest, turn)
+    return Queue(busy.reason, busy.holder, name, start.guard_machine)
 
 
-def _pace(spent: timedelta) -> int:
+def _wait_for_the_pool(start: Start, facts: Facts, busy: Busy, waited: timedelta) -> Decision:
+    """One start of each job waits: of two the younger steps back, by date and then by name."""
+    reason = _told(facts, busy)
+    mine = pool_waiter_name(start.request.job, start.request.guard_execution or "")
+    others = [e for e in facts.waiting or () if _is(e, start.request.job, "waiter")]
+    others = [e for e in others if e.arn != start.request.guard_execution and e.name != mine]
+    oldest = min(others, key=lambda e: (e.started_at, e.name), default=None)
+    age = (start.began_at, execution_name(start.request.guard_execution or ""))
+    if oldest is not None and (not start.waits or (oldest.started_at, oldest.name) < age):
+        since = f"has waited since {stamp(oldest.started_at)}"
+        return Skip(f"{oldest.name} {since}; {reason}", busy.holder, "AlreadyQueued")
+    if start.waits:
+        return Wait(reason, busy.holder, _pace(start, waited))
+    if start.place_taken == mine:  # only this guard execution asks for that name
+        return Queued(f"{mine} waits for this start; {reason}", busy.holder, mine, start.waiting_machine)
+    return Queue(reason, busy.holder, mine, start.waiting_machine)
+
+
+def _pace(start: Start, spent: timedelta) -> int:
     """Seconds until the next look: a twentieth of the time spent, from 5 seconds to 10 minutes.
 
-    A look is nine events of a history, which may have 25,000 (AWS, quotas); a week of this is about 1,100 looks.
+    Who waits for a pool looks at least once a minute on its first day. A look is nine events of a history, which may
+    have 25,000 (AWS, quotas); a week of this is about 1,100 looks, and 2,300 for a pool.
     """
-    return int(min(600, max(5, spent.total_seconds() // 20)))
+    longest = 60 if start.request.shared and spent < timedelta(days=1) else 600
+    return int(min(longest, max(5, spent.total_seconds() // 20)))

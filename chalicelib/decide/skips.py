@@ -19,15 +19,15 @@ MOST = 1000
 """It counts no further; `skips_in_a_row` takes no more."""
 
 
-def skips_in_a_row(schedules: Sequence[Schedule], timezone: str, facts: Facts) -> int:
+def skips_in_a_row(schedules: Sequence[Schedule], timezone: str, facts: Facts, machine: str) -> int:
     """The job's scheduled times up to now since its last run began, or since its last pause ended.
 
     They are those of the schedule as it is now, missed ones among them, whoever's start met what was in the way.
     """
-    known = [*facts.seen]
+    known = [*facts.seen(machine)]
     since = [execution.started_at for execution in known if run_number(execution.name)]
     since += [e.stopped_at for e in known if pause_number(e.name) and e.stopped_at]
-    if facts.created_at:  # asked for when the job has never run
-        since.append(facts.created_at)
+    if made := facts.of(machine).created_at:  # asked for when the job has never run
+        since.append(made)
     # Not a time more: a nightly job's next thousand would take longer to find than all else the checker does.
     return len(between(schedules, timezone, max(since, default=facts.now), facts.now, limit=MOST))
