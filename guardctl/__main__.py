@@ -7,7 +7,7 @@ import typer
 
 from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
-from guardctl.commands import deploying, ledger, logs, pausing, starting, status
+from guardctl.commands import acceptance, deploying, ledger, logs, pausing, starting, status
 from guardctl.commands.console import err
 from guardctl.errors import AWS, INTERRUPTED, Stop
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (deploying, starting, pausing, status, ledger, logs):
+for commands in (deploying, starting, pausing, status, ledger, logs, acceptance):
     for command in commands.app.registered_commands:
         if "Exit codes:" not in (command.epilog or ""):  # a command may have words of its own for them
             command.epilog = f"{command.epilog}\n\n{EXIT_CODES}"

@@ -1,0 +1,147 @@
+"""The command that tries on AWS what no emulator can show."""
+
+import re
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chalicelib.config.tables import seconds_of
+from chalicelib.names import STAGE
+from guardctl.commands.console import confirmed, group, out
+from guardctl.errors import NOT_RUN, Stop, explained
+from guardctl.stage import Stage
+
+app = group()
+
+_LONGEST_STAGE = 16
+"""Characters, so that with four of its own a role's name stays under IAM's 64."""
+
+_PLAN = """\
+This tries on AWS what only AWS can show, for about fifteen minutes, in account {account}, {region}.
+
+It makes, under names that begin with {prefix}:
+  a CloudFormation stack: an ECS cluster, two task definitions of a public image, two IAM roles, a log group,
+    an SNS topic with a queue and an alarm, seven state machines; ten more state machines by the API
+  a stage of batch-guard, from a copy of this project: two functions with their roles and log groups, a rule that
+    ticks every minute, two state machines with their roles
+  about a dozen Fargate tasks (0.25 vCPU, 0.5 GB, with a public IP address) in {subnet}
+It costs about {cost}, and all of it is removed at the end, also after Ctrl-C.
+"""
+
+
+@app.command(
+    epilog="Example: python -m guardctl acceptance --stage trial\n\n"
+    "Exit codes: 0 all that could be tried is as assumed · 1 something differs · 2 a mistake in the command"
+    " · 3 AWS could not be asked, or refused, or something could not be removed · 130 interrupted."
+)
+def acceptance(
+    stage: Annotated[str, typer.Option("--stage", help="What the throwaway stage's name begins with.")] = "trial",
+    subnet: Annotated[
+        str | None, typer.Option("--subnet", help="Where the tasks run; a subnet of the default VPC unless said.")
+    ] = None,
+    report: Annotated[Path, typer.Option("--report", help="Where the report goes: PATH.md and PATH.json.")] = Path(
+        "acceptance"
+    ),
+    patience: Annotated[str, typer.Option("--patience", help="How long one wait may last.")] = "5m",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Only remove what earlier trials of this --stage have left.")
+    ] = False,
+) -> None:
+    """Try on AWS what only AWS can show, then remove it.
+
+    Deploys a throwaway stage, tries what batch-guard assumes of AWS, writes a report, and removes the stage.
+    """
+    if not re.fullmatch(STAGE, stage) or len(stage) > _LONGEST_STAGE:
+        raise Stop(
+            f'"{stage}" is not a stage name: it has lower case letters and digits, a letter first, and for a trial '
+            f"at most {_LONGEST_STAGE} characters"
+        )
+    seconds = seconds_of(patience)
+    if not seconds:
+        raise Stop(f'--patience "{patience}" is not a duration; write "90s" or "5m"')
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal removes what was made, like Ctrl-C
+        signal.signal(ending, signal.default_int_handler)
+    with explained():
+        (_clean if clean else _try)(stage, subnet, report, seconds, yes)
+
+
+def _try(of: str, subnet: str | None, path: Path, patience: float, yes: bool) -> None:
+    import botocore  # noqa: PLC0415 (`--help` needs no botocore)
+
+    from guardctl.acceptance import course, probes, runner  # noqa: PLC0415
+    from guardctl.acceptance import report as reports  # noqa: PLC0415
+    from guardctl.acceptance.findings import Line  # noqa: PLC0415
+    from guardctl.acceptance.trial import Names  # noqa: PLC0415
+
+    names = Names(f"{of}{secrets.token_hex(2)}")
+    target = Stage(names.stage)
+    arns, _, _ = target.guard.rpartition(":")
+    _, _, _, region, account, _ = arns.split(":")
+    client = _clients(target)
+    subnet = subnet or course.default_subnet(client)
+    out.print(
+        _PLAN.format(account=account, region=region, prefix=names.prefix, subnet=subnet, cost=course.COST), markup=False
+    )
+    if not yes and not confirmed("Make it, try, and remove it?"):
+        raise Stop("nothing was made", NOT_RUN)
+
+    began, made_at = time.monotonic(), datetime.now(UTC)
+    lines: list[Line] = []
+
+    def found(line: Line) -> None:
+        lines.append(line)
+        _say(f"{line.finding.verdict:<18} {line.name}: {line.finding.seen}")
+
+    try:
+        course.take(client, names, of=of, arns=f"{arns}:", subnet=subnet, patience=patience, say=_say, found=found)
+    finally:
+        if lines:
+            known = {line.name for line in lines}
+            missing = [
+                line
+                for probe in (probes.FIRST, *probes.PROBES)
+                for line in runner.without(probe, "the trial ended before")
+                if line.name not in known
+            ]
+            made = reports.Report(
+                of, region, botocore.__version__, made_at, time.monotonic() - began, [*lines, *missing, *probes.BEYOND]
+            )
+            for suffix, text in ((".md", reports.as_markdown(made)), (".json", reports.as_json(made))):
+                path.with_suffix(suffix).write_text(text, encoding="utf-8")
+            _say(f"{made.summary}: {path.with_suffix('.md')}, {path.with_suffix('.json')}")
+    if made.differs:
+        raise Stop("AWS does something else than batch-guard assumes: the report says what", NOT_RUN)
+
+
+def _clean(of: str, _subnet: str | None, _path: Path, _patience: float, yes: bool) -> None:
+    from guardctl.acceptance import course, removal  # noqa: PLC0415 (needs botocore)
+
+    client = _clients(Stage(of))
+    found = removal.leftovers(client, of)
+    if not found:
+        out.print(f"no trial of {of} has left anything")
+        return
+    for leftover in found:
+        out.print(f"{leftover.names.prefix}*, made at {leftover.made_at:%Y-%m-%d %H:%M} UTC ({leftover.status})")
+    if not yes and not confirmed("Remove it? A trial that is still going on would fail."):
+        raise Stop("nothing was removed", NOT_RUN)
+    with course.undisturbed(_say):
+        for leftover in found:
+            removal.remove(client, leftover.names, _say)
+
+
+def _clients(stage: Stage) -> Callable[[str], Any]:
+    """A service's name → its client, made once: they are shared by threads."""
+    return cache(stage.client)
+
+
+def _say(line: str) -> None:
+    out.print(line, markup=False)
