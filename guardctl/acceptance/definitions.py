@@ -109,7 +109,7 @@ def refusals(partition: str, names: Names, subnet: str) -> dict[str, Json]:
     """Name → a RunTask that ECS refuses: it never starts a task."""
     network = {"AwsvpcConfiguration": {"Subnets": ["subnet-00000000000000000"], "AssignPublicIp": "ENABLED"}}
     more: dict[str, Json] = {
-        "no-cluster": {"Cluster": f"{names.prefix}missing"},
+        "no-cluster": {"Cluster": names.no_cluster},
         "no-subnet": {"NetworkConfiguration": network},
         "denied": {"TaskDefinition": "batch-guard-of-somebody-else"},
     }

@@ -27,6 +27,7 @@ class Deleting:
 
     status: str | None
     """Its status while the execution waited; None if it was gone."""
+    watched: float
     again: str | None
     """What making it again said meanwhile; None if that was done."""
     after: float | None
@@ -52,15 +53,16 @@ def deleting(trial: Trial) -> Deleting:
     machine = trial.make("deleting", waiting(3600))
     execution = trial.start(machine, {})
     trial.stepfunctions.delete_state_machine(stateMachineArn=machine)
-    trial.timed(lambda: _status(trial, machine) is None, "the machine is gone", within=WATCHED, every=2)
+    watched = trial.at_most(WATCHED)
+    trial.timed(lambda: _status(trial, machine) is None, "the machine is gone", within=watched, every=2)
     status = _status(trial, machine)
     # Another definition: the same one would be answered with the machine that is there (AWS, CreateStateMachine).
     again = refused(lambda: trial.make("deleting", waiting(3601)))
     if status is None or again is None:
-        return Deleting(status, again, None)
+        return Deleting(status, watched, again, None)
     trial.stepfunctions.stop_execution(executionArn=execution)
     after = trial.timed(lambda: _made(trial, "deleting"), "the machine's name is free", within=trial.patience, every=2)
-    return Deleting(status, again, after)
+    return Deleting(status, watched, again, after)
 
 
 def _made(trial: Trial, name: str) -> bool:
@@ -96,7 +98,7 @@ def _judge_deleting(seen: Deleting) -> Finding:
     if seen.again is None:
         return differs(f"{seen.status}, and yet it could be made again")
     after = "not in time" if seen.after is None else f"{seen.after:.0f} s after the execution was stopped"
-    told = f"{seen.status} for {WATCHED:.0f} s, made again meanwhile: {seen.again}; it could be made again {after}"
+    told = f"{seen.status} for {seen.watched:.0f} s, made again meanwhile: {seen.again}; it could be made again {after}"
     return judged(seen.status == "DELETING" and seen.again == "StateMachineDeleting", told)
 
 

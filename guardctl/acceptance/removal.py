@@ -49,16 +49,17 @@ def remove(client: Client, names: Names, say: Say) -> None:
     _rules(client("events"), names)
     _functions(client("lambda"), names)
     _executions(client("stepfunctions"), names)
-    _tasks(client("ecs"), names)
+    _tasks(client("ecs"), names.cluster)
     for stack in _stacks(client):
         if stack["StackName"].startswith(names.prefix) and stack["StackName"] != names.stack:
             _delete_stack(client, stack["StackName"])
     _roles(client("iam"), names)
     _log_groups(client("logs"), names)
     # What came late: a task of a step that was about to start one, and machines that probes made themselves.
-    _tasks(client("ecs"), names)
+    _tasks(client("ecs"), names.cluster)
     for machine in _machines(client("stepfunctions"), names):
         client("stepfunctions").delete_state_machine(stateMachineArn=machine)
+    _other_cluster(client("ecs"), names)
     _delete_stack(client, names.stack)
     _definitions(client("ecs"), names)
     say(f"removed {names.prefix}*")
@@ -136,14 +137,21 @@ def _executions(stepfunctions: Any, names: Names) -> None:
                     stepfunctions.stop_execution(executionArn=execution)
 
 
-def _tasks(ecs: Any, names: Names) -> None:
+def _tasks(ecs: Any, cluster: str) -> None:
     """A cluster can't go while it has tasks."""
     with _ignoring_what_is_gone():
-        tasks = ecs.list_tasks(cluster=names.cluster)["taskArns"]
+        tasks = ecs.list_tasks(cluster=cluster)["taskArns"]
         for task in tasks:
-            ecs.stop_task(cluster=names.cluster, task=task, reason="guardctl acceptance is over")
+            ecs.stop_task(cluster=cluster, task=task, reason="guardctl acceptance is over")
         if tasks:
-            ecs.get_waiter("tasks_stopped").wait(cluster=names.cluster, tasks=tasks, WaiterConfig=_STOPS)
+            ecs.get_waiter("tasks_stopped").wait(cluster=cluster, tasks=tasks, WaiterConfig=_STOPS)
+
+
+def _other_cluster(ecs: Any, names: Names) -> None:
+    """AWS makes none: the probe that names a cluster that does not exist is there to see that."""
+    with _ignoring_what_is_gone():
+        _tasks(ecs, names.no_cluster)
+        ecs.delete_cluster(cluster=names.no_cluster)
 
 
 def _definitions(ecs: Any, names: Names) -> None:

@@ -15,8 +15,7 @@ AT_ONCE = 4
 def tried(trial: Trial, first: AnyProbe, probes: Sequence[AnyProbe], say: Callable[[Line], None]) -> None:
     """Try the first probe, then all others; `say` gets each line as soon as it is known, in this thread.
 
-    A probe that raises what it may is a line that says so; anything else is a bug, and ends the trial. On
-    KeyboardInterrupt the others are ended at their next wait.
+    On KeyboardInterrupt the others are ended at their next wait.
     """
     for line in lines(trial, first):
         say(line)
@@ -36,9 +35,12 @@ def lines(trial: Trial, probe: AnyProbe) -> tuple[Line, ...]:
     """Try one probe: a line for each of its assumptions."""
     try:
         seen = probe.look(trial)
+        findings = [assumption.judge(seen) for assumption in probe.assumptions]
     except (Untried, NotInTime, Cancelled, ClientError, BotoCoreError) as error:
         return without(probe, _why(error))
-    return tuple(_of(probe, [assumption.judge(seen) for assumption in probe.assumptions]))
+    except Exception as error:  # an answer of a form nobody thought of: it must not cost the other probes' findings
+        return without(probe, f"the probe itself failed: {error!r}")
+    return tuple(_of(probe, findings))
 
 
 def without(probe: AnyProbe, why: str) -> tuple[Line, ...]:

@@ -9,9 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardctl.acceptance import definitions
-from guardctl.acceptance.findings import Assumption, Finding, Probe, Untried, differs, holds, judged, untried
+from guardctl.acceptance.findings import Assumption, Finding, Probe, differs, holds, judged, untried
 from guardctl.acceptance.stack import exiting, working
-from guardctl.acceptance.trial import Ended, NotInTime, Task, Trial, code, shortened
+from guardctl.acceptance.trial import MARK, Ended, NotInTime, Task, Trial, code, shortened
 
 LIMIT = 15
 """Seconds of the timeout that a probe gives its step: less than Fargate needs to start a container."""
@@ -34,6 +34,8 @@ class Answers:
     well: Ended
     badly: Ended
     task: Task | None
+    stopped: bool = False
+    """They did not end by themselves in time, and were stopped."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,16 @@ class Timed:
     task: Task | None = None
     gone: float | None = None
     """Seconds after the step's end until its task was STOPPED; None: it was not, as long as anybody looked."""
+    watched: float = LOOKED
 
 
 @dataclass(frozen=True)
 class Aborted:
-    """The task of an aborted execution; `stopped` is after how many seconds it was seen STOPPED."""
+    """The task of an aborted execution; `stopped` is after how many seconds it was seen STOPPED, if it was."""
 
     stopped: float | None
     reason: str
+    watched: float = LOOKED
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,17 @@ class Unknown:
 
     made: str | None
     ended: Ended | None = None
+    """None if it went on for as long as anybody waited, with so many tasks."""
+    tasks: int = 0
 
 
 @dataclass(frozen=True)
 class Token:
-    """Two steps with one ClientToken: how they ended, and the tasks that they started."""
+    """Two steps with one ClientToken: how they ended (None: they went on), and the tasks that they started."""
 
     made: str | None
-    ended: tuple[Ended, ...] = ()
-    tasks: tuple[str, ...] = ()
+    ended: tuple[Ended | None, ...] = ()
+    tasks: int = 0
 
 
 def answers(trial: Trial) -> Answers:
@@ -97,7 +103,7 @@ def answers(trial: Trial) -> Answers:
         # So that what the step says of a stopped task is seen all the same.
         for left in [*trial.tasks_of(well), *trial.tasks_of(badly)]:
             trial.stop_task(left.arn)
-        return Answers(trial.ended(well), trial.ended(badly), task)
+        return Answers(trial.ended(well), trial.ended(badly), task, stopped=True)
 
 
 def timed(trial: Trial) -> Timed:
@@ -118,7 +124,7 @@ def timed(trial: Trial) -> Timed:
     if not tasks:
         return Timed(None, ended, seconds)
     gone = _watched(trial, tasks[0])
-    return Timed(None, ended, seconds, tasks[0], gone)
+    return Timed(None, ended, seconds, tasks[0], gone, trial.at_most(LOOKED))
 
 
 def aborted(trial: Trial) -> Aborted:
@@ -131,7 +137,7 @@ def aborted(trial: Trial) -> Aborted:
     trial.stepfunctions.stop_execution(executionArn=execution)
     stopped = _watched(trial, task)
     described = trial.describe([task.arn])
-    return Aborted(stopped, described[0].stopped_reason if described else "")
+    return Aborted(stopped, described[0].stopped_reason if described else "", trial.at_most(LOOKED))
 
 
 def refusals(trial: Trial) -> Refusals:
@@ -149,31 +155,35 @@ def unknown(trial: Trial) -> Unknown:
     except ClientError as error:
         return Unknown(code(error))
     execution = trial.start(machine, {"command": exiting(0)})
-    try:
-        return Unknown(None, trial.ended(execution))
-    except NotInTime as late:
-        raise Untried(f"the step was not refused at once, and its task did not end ({late})") from late
+    ended = _in_time(trial, execution)
+    return Unknown(None, ended, len(trial.tasks_of(execution)))
 
 
 def token(trial: Trial) -> Token:
     """Two executions, one token: with the same token and parameters RunTask starts one task (AWS, ECS_Idempotency)."""
     plain = definitions.run_task(_partition(trial), trial.names, trial.subnet, ClientToken="{% $states.input.token %}")
-    # The executions have different ARNs, and parameters that differ are a ConflictException: no variable names them.
-    overrides = {"ContainerOverrides": [{"Name": "app", "Command": "{% $states.input.command %}"}]}
-    plain["States"]["Try"]["Arguments"]["Overrides"] = overrides
+    # The executions have different ARNs, and parameters that differ are a ConflictException.
+    mark = f"{trial.names.stage}-one-token"
+    [override] = plain["States"]["Try"]["Arguments"]["Overrides"]["ContainerOverrides"]
+    override["Environment"] = [{"Name": MARK, "Value": mark}]
     try:
         machine = trial.make("token", plain)
     except ClientError as error:
         return Token(code(error))
-    event = {"command": working(5), "token": f"{trial.names.stage}-one-token"}
-    ended = []
-    for execution in [trial.start(machine, event) for _ in range(2)]:
-        try:
-            ended.append(trial.ended(execution))
-        except NotInTime as late:
-            raise Untried(f"taken, but the tasks did not end ({late})") from late
-    tasks = {arn for each in ended if (arn := _task_arn(each))}
-    return Token(None, tuple(ended), tuple(sorted(tasks)))
+    event = {"command": working(5), "token": mark}
+    first = trial.start(machine, event)
+    with suppress(NotInTime):  # one after the other: two at the same moment are another question
+        trial.a_task_of(mark)
+    executions = (first, trial.start(machine, event))
+    ended = tuple(_in_time(trial, execution) for execution in executions)
+    return Token(None, ended, len(trial.tasks_of(mark)))
+
+
+def _in_time(trial: Trial, execution: str) -> Ended | None:
+    try:
+        return trial.ended(execution)
+    except NotInTime:
+        return None
 
 
 def _watched(trial: Trial, task: Task) -> float | None:
@@ -204,10 +214,7 @@ def _answer(ended: Ended) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _task_arn(ended: Ended) -> str | None:
-    answer = _answer(ended)
-    one = answer.get("TaskArn") or next((t.get("TaskArn") or t.get("taskArn") for t in answer.get("tasks", [])), None)
-    return str(one) if one else None
+_STOPPED = "its task did not end by itself in time, and was stopped"
 
 
 def _judge_well(seen: Answers) -> Finding:
@@ -215,6 +222,8 @@ def _judge_well(seen: Answers) -> Finding:
     if not answer:
         return differs(f"no answer: {seen.well.told()} {shortened(str(_caught(seen.well)))}")
     codes = [container.get("ExitCode") for container in answer.get("Containers", [])]
+    if seen.stopped and answer.get("TaskArn"):
+        return untried(_STOPPED)
     right = answer.get("LastStatus") == "STOPPED" and bool(answer.get("TaskArn")) and codes == [0]
     told = f"LastStatus {answer.get('LastStatus')}, StopCode {answer.get('StopCode')}, exit codes {codes}"
     return judged(right, f"{told}, keys {', '.join(sorted(answer))}")
@@ -223,12 +232,14 @@ def _judge_well(seen: Answers) -> Finding:
 def _judge_badly(seen: Answers) -> Finding:
     error, cause = _caught(seen.badly)
     if error is None:
-        return differs(f"nothing was caught: {seen.badly.told()}")
+        return untried(_STOPPED) if seen.stopped else differs(f"nothing was caught: {seen.badly.told()}")
     try:
         task = json.loads(cause)
         codes = [container.get("ExitCode") for container in task["Containers"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         return differs(f"{error}, and its cause is no task: {shortened(cause)}")
+    if seen.stopped:
+        return untried(_STOPPED)
     right = error == "States.TaskFailed" and codes == [3] and task.get("StopCode") == "EssentialContainerExited"
     return judged(right, f"{error}, StopCode {task.get('StopCode')}, exit codes {codes}")
 
@@ -257,13 +268,17 @@ def _judge_left(seen: Timed) -> Finding:
     if seen.task is None:
         return differs("ECS shows no task of the step")
     if seen.gone is None:
-        return holds(f"its task was {seen.task.status} at the timeout and had not stopped {LOOKED:.0f} s later")
+        told = f"its task was {seen.task.status} at the timeout, and not STOPPED {seen.watched:.0f} s later"
+        return holds(told) if seen.watched >= LOOKED else untried(f"{told}; nobody watched longer")
     return differs(f"its task was STOPPED {seen.gone:.0f} s after the timeout")
 
 
 def _judge_aborted(seen: Aborted) -> Finding:
     if seen.stopped is None:
-        return differs("its task was not STOPPED as long as it was watched, a minute at most: it is an orphan")
+        told = f"its task was not STOPPED {seen.watched:.0f} s later"
+        return (
+            differs(f"{told}: it is an orphan") if seen.watched >= LOOKED else untried(f"{told}; nobody watched longer")
+        )
     reason = f' ("{shortened(seen.reason)}")' if seen.reason else ""
     return holds(f"its task was STOPPED after {seen.stopped:.0f} s{reason}")
 
@@ -281,34 +296,32 @@ def _judge_refused(name: str) -> Any:
 def _judge_unknown(seen: Unknown) -> Finding:
     if seen.made:
         return differs(f"the definition itself was refused, as {seen.made}")
+    if seen.tasks:
+        return differs("it was not refused, and started a task: the field was taken, or ignored")
     if seen.ended is None:
-        return untried("it did not end")
+        return untried("the step did not end")
     error, cause = _caught(seen.ended)
     if error:
         return holds(f"caught as {error}: {shortened(cause)}")
-    if seen.ended.status == "SUCCEEDED":
-        return differs("it was not refused: the field was taken, or ignored")
     return differs(f"nothing was caught: {seen.ended.told()}")
 
 
 def _judge_token(seen: Token) -> Finding:
     if seen.made:
         return differs(f"the definition was refused as {seen.made}")
-    for ended in seen.ended:
+    for ended in filter(None, seen.ended):
         error, cause = _caught(ended)
         if error:
             return differs(f"the step was refused, and that was caught: {error}: {shortened(cause)}")
         if ended.status != "SUCCEEDED":
             return differs(f"the step was refused, and nothing was caught: {ended.told()}")
-    return holds("both steps succeeded")
+    return holds("no step was refused") if seen.tasks else untried("no step was refused, but ECS shows no task")
 
 
 def _judge_one_task(seen: Token) -> Finding:
     if _judge_token(seen).verdict != "holds":
         return untried("the field was not taken")
-    if not seen.tasks:
-        return untried("the steps' answers name no task")
-    return judged(len(seen.tasks) == 1, f"{len(seen.tasks)} task{'s' if len(seen.tasks) > 1 else ''} for two steps")
+    return judged(seen.tasks == 1, f"{seen.tasks} task{'' if seen.tasks == 1 else 's'} for two steps")
 
 
 PROBES = (

@@ -8,7 +8,7 @@ IMAGE = "public.ecr.aws/docker/library/busybox:stable"
 CPU, MEMORY = 256, 512
 """Fargate's smallest: a quarter of a vCPU, in CPU units, and half a GB, in MiB."""
 
-SECONDS = 30
+SECONDS = 60
 """How long a task of the job works."""
 
 

@@ -17,7 +17,7 @@ STEPPED_BACK = "BatchGuard.AlreadyRunning"
 
 @dataclass(frozen=True)
 class Met:
-    """How two starts ended that came at once, and how many live tasks there were then."""
+    """How two starts ended that came at once, and how many tasks there were then, alive or not."""
 
     verdicts: tuple[Ended, ...]
     tasks: int
@@ -71,7 +71,10 @@ def tell(trial: Trial) -> Story:
     if second is None:
         nothing = Untried(f"there was no second run: {run_ended.next_start.told()}")
         return Story(met, run_ended, nothing, nothing)
-    orphan = _orphan(trial, second)
+    try:
+        orphan = _orphan(trial, second)
+    except NotInTime as late:  # what was seen so far is seen
+        return Story(met, run_ended, Untried(str(late)), Untried(str(late)))
     return Story(met, run_ended, orphan, _redriven(trial, second))
 
 
@@ -89,7 +92,7 @@ def _two_starts(trial: Trial) -> Met:
     run = next((run for verdict in verdicts if (run := run_of(verdict))), None)
     if run:
         trial.a_task_of(trial.run(run), "story")
-    return Met(verdicts, len([task for task in trial.tasks("story") if task.alive]))
+    return Met(verdicts, len(trial.tasks("story")))
 
 
 def _end(trial: Trial, run: str) -> RunEnded:
@@ -141,7 +144,7 @@ def _judge_met(seen: Story) -> Finding:
     runs = [run for verdict in verdicts if (run := run_of(verdict))]
     back = [v for v in verdicts if v.error == STEPPED_BACK and runs and runs[0] in (v.cause or "")]
     right = len(runs) == 1 and len(back) == len(verdicts) - 1 and seen.met.tasks == 1
-    return judged(right, f"{_told(verdicts)}; tasks alive: {seen.met.tasks}")
+    return judged(right, f"{_told(verdicts)}; tasks: {seen.met.tasks}")
 
 
 def _judge_ended(seen: Story) -> Finding:
@@ -158,9 +161,8 @@ def _judge_orphan(seen: Story) -> Finding:
     if run_of(verdict):
         told = f"the start got {run_of(verdict)}, the task of {seen.orphan.run} was {task.status}"
         return judged(not task.alive, told)
-    name = task.arn.rpartition("/")[2]
-    right = verdict.error == STEPPED_BACK and name in (verdict.cause or "")
-    return judged(right or (verdict.error == STEPPED_BACK and not task.alive), f"{verdict.told()}")
+    named = any(name in (verdict.cause or "") for name in (task.arn, seen.orphan.run))
+    return judged(verdict.error == STEPPED_BACK and named, verdict.told())
 
 
 def _judge_redriven(seen: Story) -> Finding:
@@ -184,7 +186,7 @@ PROBES = (
         (
             Assumption(
                 "two-starts",
-                "Of two starts that meet, one runs and the other steps back, naming that run; one task is alive.",
+                "Of two starts that meet, one runs and the other steps back, naming that run; there is one task.",
                 "our promise",
                 _judge_met,
             ),

@@ -82,6 +82,11 @@ class Names:
         return f"{self.prefix}cluster"
 
     @property
+    def no_cluster(self) -> str:
+        """A cluster that does not exist."""
+        return f"{self.prefix}missing"
+
+    @property
     def alarm(self) -> str:
         """The alarm on failed executions of the probe machine ``fail``."""
         return f"{self.prefix}probe-alarm"
@@ -117,8 +122,8 @@ class Task:
 
     arn: str
     status: str
-    execution: str | None
-    """The ARN of the execution that it was started by: of a run, or of a probe."""
+    mark: str | None
+    """The ARN of the execution that it was started by, a run's or a probe's, as its environment says."""
     started_by: str = ""
     group: str = ""
     stopped_reason: str = ""
@@ -218,13 +223,13 @@ class Trial:
         answer = self.ecs.describe_tasks(cluster=self.names.cluster, tasks=[*tasks])
         return [_task(task) for task in answer["tasks"]]
 
-    def tasks_of(self, execution: str, family: str = "probe") -> list[Task]:
-        """The tasks that an execution has started."""
-        return [task for task in self.tasks(family) if task.execution == execution]
+    def tasks_of(self, mark: str, family: str = "probe") -> list[Task]:
+        """The tasks that an execution has started: `mark` is its ARN."""
+        return [task for task in self.tasks(family) if task.mark == mark]
 
-    def a_task_of(self, execution: str, family: str = "probe") -> Task:
+    def a_task_of(self, mark: str, family: str = "probe") -> Task:
         """The first task of an execution, once ECS shows one. Raises `NotInTime`."""
-        return self.until(lambda: self.tasks_of(execution, family), f"a task of {execution}")[0]
+        return self.until(lambda: self.tasks_of(mark, family), f"a task of {mark}")[0]
 
     def stop_task(self, task: str) -> None:
         """Ask ECS to stop a task. Raises ClientError."""
@@ -239,7 +244,7 @@ class Trial:
         every: float = 0.5,
     ) -> Answer:
         """The first true answer of `look`; `within` seconds, or `patience`, whichever is less. Raises `NotInTime`."""
-        limit = self.patience if within is None else min(within, self.patience)
+        limit = self.patience if within is None else self.at_most(within)
         began = self.clock.now()
         while True:
             answer = look()
@@ -248,6 +253,10 @@ class Trial:
             if self.clock.now() - began >= limit:
                 raise NotInTime(f"not within {limit:.0f} s: {what}")
             self.clock.sleep(every)
+
+    def at_most(self, within: float) -> float:
+        """The seconds that a wait of `within` lasts, given the patience."""
+        return min(within, self.patience)
 
     def timed(self, look: Callable[[], Any], what: str, *, within: float, every: float = 0.25) -> float | None:
         """Seconds until `look` answers something true; None if it does not in time."""

@@ -67,6 +67,8 @@ def acceptance(
     seconds = seconds_of(patience)
     if not seconds:
         raise Stop(f'--patience "{patience}" is not a duration; write "90s" or "5m"')
+    if not report.parent.is_dir():
+        raise Stop(f"--report {report}: there is no directory {report.parent}")
     for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal removes what was made, like Ctrl-C
         signal.signal(ending, signal.default_int_handler)
     with explained():
@@ -115,8 +117,8 @@ def _try(of: str, subnet: str | None, path: Path, patience: float, yes: bool) ->
                 of, region, botocore.__version__, made_at, time.monotonic() - began, [*lines, *missing, *probes.BEYOND]
             )
             for suffix, text in ((".md", reports.as_markdown(made)), (".json", reports.as_json(made))):
-                path.with_suffix(suffix).write_text(text, encoding="utf-8")
-            _say(f"{made.summary}: {path.with_suffix('.md')}, {path.with_suffix('.json')}")
+                path.with_name(path.name + suffix).write_text(text, encoding="utf-8")
+            _say(f"{made.summary}: see {path}.md and {path}.json")
     if made.differs:
         raise Stop("AWS does something else than batch-guard assumes: the report says what", NOT_RUN)
 
