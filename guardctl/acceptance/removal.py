@@ -46,16 +46,14 @@ def leftovers(client: Client, of: str) -> list[Leftover]:
 def remove(client: Client, names: Names, say: Say) -> None:
     """Remove everything of the stage; what is gone already is no fault. Raises `Stop` naming a stack that stays."""
     say(f"removing {names.prefix}*")
-    _rules(client("events"), names)
-    _functions(client("lambda"), names)
+    _chalice(client, names)
     _executions(client("stepfunctions"), names)
     _tasks(client("ecs"), names.cluster)
     for stack in _stacks(client):
         if stack["StackName"].startswith(names.prefix) and stack["StackName"] != names.stack:
             _delete_stack(client, stack["StackName"])
-    _roles(client("iam"), names)
-    _log_groups(client("logs"), names)
-    # What came late: a task of a step that was about to start one, and machines that probes made themselves.
+    # What came late: of a deployment that outlived its trial's kill, or a task of a step that was about to start one.
+    _chalice(client, names)
     _tasks(client("ecs"), names.cluster)
     for machine in _machines(client("stepfunctions"), names):
         client("stepfunctions").delete_state_machine(stateMachineArn=machine)
@@ -63,6 +61,14 @@ def remove(client: Client, names: Names, say: Say) -> None:
     _delete_stack(client, names.stack)
     _definitions(client("ecs"), names)
     say(f"removed {names.prefix}*")
+
+
+def _chalice(client: Client, names: Names) -> None:
+    """What Chalice has made. The log groups last: a function that runs makes its own again."""
+    _rules(client("events"), names)
+    _functions(client("lambda"), names)
+    _roles(client("iam"), names)
+    _log_groups(client("logs"), names)
 
 
 def _stacks(client: Client) -> Iterator[Any]:
