@@ -50,10 +50,10 @@ def take(
     with ExitStack() as removals:
         removals.callback(_remove, client, names, say)
         say(f"making the stack {names.stack}")
-        made = _make(client, names, tags)
+        made = _make(client, names, arns.split(":")[1], tags)
         copy = removals.enter_context(project.copied(names.stage, jobs(names, subnet, made["ExecutionRole"]), tags))
         say(f"deploying the stage {names.stage}, from a copy of the project")
-        project.deploy(copy, names.stage, say)
+        project.deploy(copy, names.stage)
         trial = Trial(
             names,
             arns,
@@ -71,12 +71,12 @@ def take(
         runner.tried(trial, FIRST, PROBES, found)
 
 
-def _make(client: Client, names: Names, tags: dict[str, str]) -> dict[str, str]:
+def _make(client: Client, names: Names, partition: str, tags: dict[str, str]) -> dict[str, str]:
     """Make the probes' stack, and return its outputs. Raises `Stop` with the reasons if it fails."""
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
         StackName=names.stack,
-        TemplateBody=json.dumps(template(names)),
+        TemplateBody=json.dumps(template(names, partition)),
         Capabilities=["CAPABILITY_NAMED_IAM"],
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )

@@ -44,7 +44,7 @@ def waiting(seconds: object) -> Json:
 
 
 def settled(partition: str) -> dict[str, Json]:
-    """Name → definition of what AWS takes for sure; `partition` is text of an ARN, or a substitution."""
+    """Name → definition of what AWS takes for sure."""
     arn = f"arn:{partition}:states:::"
     name = "{% $states.input.name %}"
     target = "{% $states.input.machine %}"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def copied(stage: str, jobs: str, tags: Mapping[str, str]) -> Iterator[Path]:
         yield directory
 
 
-def deploy(directory: Path, stage: str, say: Callable[[str], None]) -> None:
+def deploy(directory: Path, stage: str) -> None:
     """``guardctl deploy`` in the copy. Raises `Stop` with what it printed if it fails.
 
     It has a process group of its own: Ctrl-C is for us, and it is ended, with the chalice that it started, before
@@ -61,10 +61,8 @@ def deploy(directory: Path, stage: str, say: Callable[[str], None]) -> None:
         except BaseException:
             _end(process)
             raise
-    for line in stdout.splitlines():
-        say(f"  {line}")
     if process.returncode:
-        raise Stop(f"the stage could not be deployed:\n{stderr.strip() or stdout.strip()}", AWS)
+        raise Stop(f"the stage could not be deployed:\n{stdout}{stderr.strip()}", AWS)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -25,7 +25,7 @@ def exiting(with_code: int) -> list[str]:
     return ["sh", "-c", f"exit {with_code}"]
 
 
-def template(names: Names) -> Json:
+def template(names: Names, partition: str) -> Json:
     """A cluster, two task definitions, two roles, a log group, a topic with a queue and an alarm, and machines."""
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -36,7 +36,7 @@ def template(names: Names) -> Json:
             "ProbeRole": _probe_role(names),
             **{
                 f"Machine{name.title().replace('-', '')}": _machine(names.machine(name), asl)
-                for name, asl in definitions.settled("${Partition}").items()
+                for name, asl in definitions.settled(partition).items()
             },
         },
         "Outputs": {
@@ -191,7 +191,6 @@ def _machine(name: str, asl: Json) -> Json:
             "StateMachineName": name,
             "RoleArn": {"Fn::GetAtt": ["ProbeRole", "Arn"]},
             "Definition": asl,
-            "DefinitionSubstitutions": {"Partition": {"Ref": "AWS::Partition"}},
         },
     }
 

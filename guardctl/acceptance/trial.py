@@ -229,7 +229,7 @@ class Trial:
 
     def a_task_of(self, mark: str, family: str = "probe") -> Task:
         """The first task of an execution, once ECS shows one. Raises `NotInTime`."""
-        return self.until(lambda: self.tasks_of(mark, family), f"a task of {mark}")[0]
+        return self.until(lambda: self.tasks_of(mark, family), f"a task of {mark}", every=1)[0]
 
     def stop_task(self, task: str) -> None:
         """Ask ECS to stop a task. Raises ClientError."""
@@ -258,7 +258,7 @@ class Trial:
         """The seconds that a wait of `within` lasts, given the patience."""
         return min(within, self.patience)
 
-    def timed(self, look: Callable[[], Any], what: str, *, within: float, every: float = 0.25) -> float | None:
+    def timed(self, look: Callable[[], Any], what: str, *, within: float, every: float = 0.5) -> float | None:
         """Seconds until `look` answers something true; None if it does not in time."""
         began = self.clock.now()
         try:

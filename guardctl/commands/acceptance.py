@@ -24,15 +24,17 @@ _LONGEST_STAGE = 16
 """Characters, so that with four of its own a role's name stays under IAM's 64."""
 
 _PLAN = """\
-This tries on AWS what only AWS can show, for about fifteen minutes, in account {account}, {region}.
+This tries on AWS what only AWS can show, for about fifteen minutes,
+in account {account}, {region}.
 
 It makes, under names that begin with {prefix}:
-  a CloudFormation stack: an ECS cluster, two task definitions of a public image, two IAM roles, a log group,
-    an SNS topic with a queue and an alarm, seven state machines; ten more state machines by the API
-  a stage of batch-guard, from a copy of this project: two functions with their roles and log groups, a rule that
-    ticks every minute, two state machines with their roles
-  about a dozen Fargate tasks (0.25 vCPU, 0.5 GB, with a public IP address) in {subnet}
-It costs about {cost}, and all of it is removed at the end, also after Ctrl-C.
+  a stack with an ECS cluster, two task definitions of a public image, a log
+    group, two roles, seven state machines, an alarm, its topic and a queue
+  a stage of batch-guard, from a copy of this project: functions, a rule that
+    ticks every minute, state machines, with their roles and log groups
+  ten more state machines, and about ten Fargate tasks of 0.25 vCPU and 0.5 GB
+    with a public IP address, in {subnet}
+It costs about {cost}. All of it is removed at the end, also after Ctrl-C.
 """
 
 
@@ -103,7 +105,8 @@ def _try(of: str, subnet: str | None, path: Path, patience: float, yes: bool) ->
         _say(f"{line.finding.verdict:<18} {line.name}: {line.finding.seen}")
 
     try:
-        course.take(client, names, of=of, arns=f"{arns}:", subnet=subnet, patience=patience, say=_say, found=found)
+        with out.status("Ctrl-C ends it, and removes everything"):
+            course.take(client, names, of=of, arns=f"{arns}:", subnet=subnet, patience=patience, say=_say, found=found)
     finally:
         if lines:
             known = {line.name for line in lines}

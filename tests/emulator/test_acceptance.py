@@ -126,7 +126,9 @@ def what_a_kill_leaves(aws: Emulator, names: Names, of: str) -> None:
     session = aws.session()
     every: Any = session.client
     tags = [{"Key": TAG, "Value": of}]
-    every("cloudformation").create_stack(StackName=names.stack, TemplateBody=json.dumps(template(names)), Tags=tags)
+    every("cloudformation").create_stack(
+        StackName=names.stack, TemplateBody=json.dumps(template(names, "aws")), Tags=tags
+    )
     role = every("iam").create_role(RoleName=f"{names.prefix}check", AssumeRolePolicyDocument=POLICY)["Role"]["Arn"]
     every("iam").put_role_policy(RoleName=f"{names.prefix}check", PolicyName="p", PolicyDocument=POLICY)
     code = io.BytesIO()

@@ -4,10 +4,14 @@ against answers that break it. AWS's clients are small fakes; no test waits."""
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +19,17 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import load
 from guardctl.acceptance import report, runner, stack
+from guardctl.acceptance.course import COST
 from guardctl.acceptance.findings import AnyProbe, Assumption, Finding, Line, Probe, Untried, Verdict, holds
 from guardctl.acceptance.probes import BEYOND, FIRST, PROBES
+from guardctl.acceptance.project import copied
 from guardctl.acceptance.removal import leftovers, remove
 from guardctl.acceptance.running import LOOKED
 from guardctl.acceptance.trial import TAG, Cancelled, Clock, Names, Trial
+from tests.documents import ROOT
 
 NAMES = Names("trial0000")
+NAME = re.compile("`([^`]+)`")
 ARNS = "arn:aws:states:eu-west-1:123456789012:stateMachine:"
 NOW = datetime(2026, 11, 25, 20, tzinfo=UTC)
 Operation = Callable[..., Any]
@@ -414,13 +422,13 @@ TABLE: list[Row] = [
     ("refused-no-subnet", D, "SUCCEEDED", lambda: refusals(no_subnet=succeeded({"answer": {}}))),
     ("refused-denied", H, "AccessDenied", refusals),
     ("refused-denied", D, "States.TaskFailed", lambda: refusals(denied=caught("States.TaskFailed"))),
-    ("unknown-field", H, "caught as States.Runtime", lambda: trial(stepfunctions({"unknown-field": caught("States.Runtime")}))),
+    ("unknown-field", H, "caught as ECS.ClientException", lambda: trial(stepfunctions({"unknown-field": caught("ECS.ClientException")}))),
     ("unknown-field", D, "definition itself was refused", lambda: trial(stepfunctions({}, create_state_machine=made(error("InvalidDefinition"))))),
     ("unknown-field", D, "nothing was caught", lambda: trial(stepfunctions({"unknown-field": failed("States.Runtime")}))),
     ("unknown-field", D, "taken, or ignored", lambda: trial(stepfunctions({"unknown-field": succeeded()}), ecs(a_task("unknown-field:1")))),
     ("client-token", H, "no step was refused", lambda: trial(stepfunctions({"token": succeeded()}), ecs(a_task("trial0000-one-token")))),
     ("client-token", D, "refused as InvalidDefinition", lambda: trial(stepfunctions({}, create_state_machine=made(error("InvalidDefinition"))))),
-    ("client-token", D, "that was caught: States.Runtime", lambda: trial(stepfunctions({"token": caught("States.Runtime")}))),
+    ("client-token", D, "that was caught: ECS.ClientException", lambda: trial(stepfunctions({"token": caught("ECS.ClientException")}))),
     ("client-token", D, "nothing was caught: FAILED", lambda: trial(stepfunctions({"token": failed("States.Runtime")}))),
     ("client-token-once", H, "1 task for", lambda: trial(stepfunctions({"token": succeeded()}), ecs(a_task("trial0000-one-token")))),
     ("client-token-once", D, "2 tasks for", lambda: trial(stepfunctions({"token": succeeded()}), ecs(a_task("trial0000-one-token"), a_task("trial0000-one-token") | {"taskArn": "another"}))),
@@ -571,7 +579,7 @@ def test_no_name_stands_for_two_assumptions() -> None:
 # What is made
 
 
-def test_the_jobs_file_of_a_trial_has_no_fault(tmp_path: Any) -> None:
+def test_the_jobs_file_of_a_trial_has_no_fault(tmp_path: Path) -> None:
     (tmp_path / "trial0000.toml").write_text(
         stack.jobs(NAMES, "subnet-0123456789abcdef0", "arn:aws:iam::123456789012:role/x")
     )
@@ -579,7 +587,7 @@ def test_the_jobs_file_of_a_trial_has_no_fault(tmp_path: Any) -> None:
 
 
 def test_the_stack_can_be_sent_inline_and_all_its_names_have_the_prefix() -> None:
-    template = stack.template(NAMES)
+    template = stack.template(NAMES, "aws")
     assert len(json.dumps(template)) < 51_200
     named = {
         key: value
@@ -589,6 +597,27 @@ def test_the_stack_can_be_sent_inline_and_all_its_names_have_the_prefix() -> Non
     }
     assert named
     assert all(value.lstrip("/").startswith(NAMES.prefix) for value in named.values()), named
+
+
+def test_cloudformation_would_take_the_stack(tmp_path: Path) -> None:
+    """As far as cfn-lint knows, which reads the machines' definitions too."""
+    file = tmp_path / "stack.json"
+    file.write_text(json.dumps(stack.template(NAMES, "aws")), encoding="utf-8")
+    linter = "import sys; from cfnlint.runner import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", linter, file], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_the_copy_of_the_project_knows_the_trial_only_and_is_gone_afterwards() -> None:
+    with copied(NAMES.stage, "a jobs file", {TAG: "trial"}) as directory:
+        config = json.loads((directory / ".chalice" / "config.json").read_text(encoding="utf-8"))
+        assert (config["app_name"], config["tags"], [*config["stages"]]) == (
+            "batch-guard",
+            {TAG: "trial"},
+            ["trial0000"],
+        )
+        assert [file.name for file in (directory / "chalicelib" / "jobs").glob("*.toml")] == ["trial0000.toml"]
+    assert not directory.exists()
 
 
 # What is removed
@@ -654,6 +683,29 @@ def test_the_stack_that_carries_the_tag_goes_last_and_no_other_stage_is_touched(
     clients: dict[str, Client] = {"cloudformation": stacks, "stepfunctions": Steps()}
     remove(lambda service: clients.get(service, nothing), NAMES, lambda _: None)
     assert stacks.deleted == [f"{NAMES.prefix}machines", NAMES.stack]
+
+
+# docs/acceptance.md
+
+GUIDE = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_says_of_every_assumption_what_rests_on_it() -> None:
+    told = [
+        name
+        for line in GUIDE.partition("| if it differs |")[2].splitlines()[2:]
+        for name in NAME.findall(line.split("|")[1] if "|" in line else "")
+    ]
+    every = [a.name for probe in (FIRST, *PROBES) for a in probe.assumptions] + [line.name for line in BEYOND]
+    assert sorted(told) == sorted(every)
+
+
+def test_the_guide_has_what_the_command_says_it_costs() -> None:
+    rows = re.findall(r"\| [^|]+ \| ([\d.]+[^|]*) \| (0\.\d{4}) \|", GUIDE)
+    assert len(rows) == 4
+    for sum_, dollars in rows:
+        assert eval(sum_.replace("×", "*").replace(" h", "")) == pytest.approx(float(dollars), abs=0.0001)
+    assert sum(float(dollars) for _, dollars in rows) + 0.001 < float(COST.split()[0]) / 100
 
 
 def test_probes_may_say_that_they_could_not_be_tried() -> None:
