@@ -4,7 +4,7 @@ The probes' stack goes last. Its tag is how a stage is found, so whatever a remo
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,19 @@ Say = Callable[[str], None]
 Client = Callable[[str], Any]
 """A service's name → its client."""
 
-_GONE = ("ResourceNotFoundException", "NoSuchEntity", "ClusterNotFoundException", "StateMachineDoesNotExist")
+_GONE = (
+    "ClusterNotFoundException",
+    "ExecutionDoesNotExist",
+    "NoSuchEntity",
+    "ResourceNotFoundException",
+    "StateMachineDoesNotExist",
+)
+    "ResourceNotFoundException",
+    "NoSuchEntity",
+    "ClusterNotFoundException",
+    "StateMachineDoesNotExist",
+    "ExecutionDoesNotExist",
+)
 _STOPS = {"Delay": 3, "MaxAttempts": 60}
 _DELETES = {"Delay": 3, "MaxAttempts": 200}
 
@@ -44,20 +56,35 @@ def leftovers(client: Client, of: str) -> list[Leftover]:
 
 
 def remove(client: Client, names: Names, say: Say) -> None:
-    """Remove everything of the stage; what is gone already is no fault. Raises `Stop` naming a stack that stays."""
+    """Remove everything of the stage; what is gone already is no fault.
+
+    What can't be removed does not keep the rest. Raises `Stop` with all that AWS refused; then the probes' stack stays,
+    so that ``--clean`` finds the stage.
+    """
     say(f"removing {names.prefix}*")
-    _chalice(client, names)
-    _executions(client("stepfunctions"), names)
-    _tasks(client("ecs"), names.cluster)
-    for stack in _stacks(client):
-        if stack["StackName"].startswith(names.prefix) and stack["StackName"] != names.stack:
-            _delete_stack(client, stack["StackName"])
-    # What came late: of a deployment that outlived its trial's kill, or a task of a step that was about to start one.
-    _chalice(client, names)
-    _tasks(client("ecs"), names.cluster)
-    for machine in _machines(client("stepfunctions"), names):
-        client("stepfunctions").delete_state_machine(stateMachineArn=machine)
-    _other_cluster(client("ecs"), names)
+    faults: list[str] = []
+    for step in (
+        _chalice,
+        _executions,
+        _tasks,
+        _other_stacks,
+        # What came late: of a deployment that outlived its trial's kill, or of a step that was about to start a task.
+        _chalice,
+        _tasks,
+        _probes_machines,
+        _other_cluster,
+    ):
+        try:
+            step(client, names)
+        except (ClientError, WaiterError, Stop) as error:
+            if str(error) not in faults:
+                faults.append(str(error))
+    if faults:
+        raise Stop(
+            f"not all of {names.prefix}* could be removed; mend it, then: guardctl acceptance --clean\n"
+            + "\n".join(faults),
+            AWS,
+        )
     _delete_stack(client, names.stack)
     _definitions(client("ecs"), names)
     say(f"removed {names.prefix}*")
@@ -69,6 +96,17 @@ def _chalice(client: Client, names: Names) -> None:
     _functions(client("lambda"), names)
     _roles(client("iam"), names)
     _log_groups(client("logs"), names)
+
+
+def _other_stacks(client: Client, names: Names) -> None:
+    for stack in _stacks(client):
+        if stack["StackName"].startswith(names.prefix) and stack["StackName"] != names.stack:
+            _delete_stack(client, stack["StackName"])
+
+
+def _probes_machines(client: Client, names: Names) -> None:
+    for machine in _machines(client("stepfunctions"), names):
+        client("stepfunctions").delete_state_machine(stateMachineArn=machine)
 
 
 def _stacks(client: Client) -> Iterator[Any]:
@@ -83,7 +121,7 @@ def _delete_stack(client: Client, name: str) -> None:
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=_DELETES)
     except WaiterError as error:
         raise Stop(
-            f"the stack {name} could not be removed, its events say why; then: guardctl acceptance --clean ({error})",
+            f"the stack {name} could not be removed: its events say why. Then: guardctl acceptance --clean ({error})",
             AWS,
         ) from error
 
@@ -131,33 +169,39 @@ def _machines(stepfunctions: Any, names: Names) -> list[str]:
     ]
 
 
-def _executions(stepfunctions: Any, names: Names) -> None:
+def _executions(client: Client, names: Names) -> None:
     """A machine can't go while its executions wait, and would start tasks until it does."""
+    stepfunctions = client("stepfunctions")
     for machine in _machines(stepfunctions, names):
         with _ignoring_what_is_gone():
             pages = stepfunctions.get_paginator("list_executions").paginate(
                 stateMachineArn=machine, statusFilter="RUNNING"
             )
             for execution in [item["executionArn"] for page in pages for item in page["executions"]]:
-                with suppress(ClientError):  # it ended meanwhile
+                with _ignoring_what_is_gone():
                     stepfunctions.stop_execution(executionArn=execution)
 
 
-def _tasks(ecs: Any, cluster: str) -> None:
-    """A cluster can't go while it has tasks."""
-    with _ignoring_what_is_gone():
-        tasks = ecs.list_tasks(cluster=cluster)["taskArns"]
-        for task in tasks:
-            ecs.stop_task(cluster=cluster, task=task, reason="guardctl acceptance is over")
-        if tasks:
-            ecs.get_waiter("tasks_stopped").wait(cluster=cluster, tasks=tasks, WaiterConfig=_STOPS)
+def _tasks(client: Client, names: Names) -> None:
+    _stop_tasks(client("ecs"), names.cluster)
 
 
-def _other_cluster(ecs: Any, names: Names) -> None:
+def _other_cluster(client: Client, names: Names) -> None:
     """AWS makes none: the probe that names a cluster that does not exist is there to see that."""
+    _stop_tasks(client("ecs"), names.no_cluster)
     with _ignoring_what_is_gone():
-        _tasks(ecs, names.no_cluster)
-        ecs.delete_cluster(cluster=names.no_cluster)
+        client("ecs").delete_cluster(cluster=names.no_cluster)
+
+
+def _stop_tasks(ecs: Any, cluster: str) -> None:
+    """A cluster can't go while it has tasks, those that are on their way down included."""
+    with _ignoring_what_is_gone():
+        alive = ecs.list_tasks(cluster=cluster)["taskArns"]
+        for task in alive:
+            ecs.stop_task(cluster=cluster, task=task, reason="guardctl acceptance is over")
+        all_of_them = [*alive, *ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]][:100]
+        if all_of_them:
+            ecs.get_waiter("tasks_stopped").wait(cluster=cluster, tasks=all_of_them, WaiterConfig=_STOPS)
 
 
 def _definitions(ecs: Any, names: Names) -> None:

@@ -183,8 +183,8 @@ class Trial:
             "executionArn"
         ]
 
-    def ended(self, execution: str) -> Ended:
-        """How the execution ended, once it has. Raises `NotInTime`."""
+    def ended(self, execution: str, *, within: float | None = None) -> Ended:
+        """How the execution ended, once it has; `within` as of `until`. Raises `NotInTime`."""
 
         def look() -> Ended | None:
             try:
@@ -198,7 +198,7 @@ class Trial:
             output = json.loads(answer["output"]) if answer.get("output") else None
             return Ended(answer["status"], answer.get("error"), answer.get("cause"), output)
 
-        return self.until(look, f"the end of {execution}", every=1)
+        return self.until(look, f"the end of {execution}", within=within, every=1)
 
     def outcome(self, name: str, event: Mapping[str, Any]) -> Ended:
         """Start a probe's machine, and wait for the end. Raises `NotInTime` and ClientError."""

@@ -23,7 +23,7 @@ from lab.emulator import Emulator
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage, local_stage
 
-PATIENCE = "5s"
+PATIENCE = "12s"
 """Longer than the emulator needs for anything but what it never does."""
 
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
@@ -56,7 +56,7 @@ def acceptance(project: LocalStage, *options: str) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     return process.returncode, output
 
 

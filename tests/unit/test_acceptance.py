@@ -26,6 +26,7 @@ from guardctl.acceptance.project import copied
 from guardctl.acceptance.removal import leftovers, remove
 from guardctl.acceptance.running import LOOKED
 from guardctl.acceptance.trial import TAG, Cancelled, Clock, Names, Trial
+from guardctl.errors import AWS, Stop
 from tests.documents import ROOT
 
 NAMES = Names("trial0000")
@@ -658,31 +659,48 @@ def test_leftovers_are_found_by_their_tag_and_nothing_else_is() -> None:
     assert [found.names for found in leftovers(lambda _: stacks, "trial")] == [NAMES]
 
 
-def test_the_stack_that_carries_the_tag_goes_last_and_no_other_stage_is_touched() -> None:
+class Steps(Client):
+    """Step Functions without a machine."""
+
+    def get_paginator(self, _: str) -> Any:
+        return Client(paginate=lambda: iter([{"stateMachines": []}]))
+
+
+def a_removal(**answers: Any) -> tuple[Stacks, Callable[[], None]]:
+    """The stacks that are there, and the removal of the stage, of which nothing else is."""
     stacks = Stacks(
         a_stack(NAMES.stack, "trial"),
         a_stack(f"{NAMES.prefix}machines"),
         a_stack("batch-guard-trial-machines"),
         a_stack("batch-guard-trial00001-machines"),
     )
-    gone = error("ResourceNotFoundException")
-    nothing = Client(
-        list_rules={"Rules": []},
-        delete_function=gone,
-        list_role_policies=error("NoSuchEntity"),
-        describe_log_groups={"logGroups": []},
-        list_tasks=error("ClusterNotFoundException"),
-        delete_cluster=error("ClusterNotFoundException"),
-        list_task_definitions={"taskDefinitionArns": []},
-    )
-
-    class Steps(Client):
-        def get_paginator(self, _: str) -> Any:
-            return Client(paginate=lambda: iter([{"stateMachines": []}]))
-
+    nothing: dict[str, Any] = {
+        "list_rules": {"Rules": []},
+        "delete_function": error("ResourceNotFoundException"),
+        "list_role_policies": error("NoSuchEntity"),
+        "describe_log_groups": {"logGroups": []},
+        "list_tasks": error("ClusterNotFoundException"),
+        "delete_cluster": error("ClusterNotFoundException"),
+        "list_task_definitions": {"taskDefinitionArns": []},
+    }
+    others = Client(**(nothing | answers))
     clients: dict[str, Client] = {"cloudformation": stacks, "stepfunctions": Steps()}
-    remove(lambda service: clients.get(service, nothing), NAMES, lambda _: None)
+    return stacks, lambda: remove(lambda service: clients.get(service, others), NAMES, lambda _: None)
+
+
+def test_the_stack_that_carries_the_tag_goes_last_and_no_other_stage_is_touched() -> None:
+    stacks, removal = a_removal()
+    removal()
     assert stacks.deleted == [f"{NAMES.prefix}machines", NAMES.stack]
+
+
+def test_what_can_not_be_removed_keeps_the_stack_with_the_tag_and_nothing_else() -> None:
+    stacks, removal = a_removal(list_rules=error("AccessDeniedException", "not you"))
+    with pytest.raises(Stop, match="guardctl acceptance --clean") as stop:
+        removal()
+    assert stacks.deleted == [f"{NAMES.prefix}machines"]
+    assert str(stop.value).count("not you") == 1
+    assert stop.value.code == AWS
 
 
 # docs/acceptance.md
