@@ -26,12 +26,6 @@ _GONE = (
     "ResourceNotFoundException",
     "StateMachineDoesNotExist",
 )
-    "ResourceNotFoundException",
-    "NoSuchEntity",
-    "ClusterNotFoundException",
-    "StateMachineDoesNotExist",
-    "ExecutionDoesNotExist",
-)
 _STOPS = {"Delay": 3, "MaxAttempts": 60}
 _DELETES = {"Delay": 3, "MaxAttempts": 200}
 
