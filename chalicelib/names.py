@@ -67,7 +67,7 @@ _TIME = "[0-9]{8}T[0-9]{4}Z"
 _GUARD = re.compile(
     rf"(?P<job>{JOB})-(?:(?P<time>{_TIME})(?:-by-hand-(?P<number>[1-9][0-9]?))?"
     rf"|by-hand-(?P<token>[0-9a-f]{{12}})|after-(?P<run>run-[0-9]{{6,}})-(?P<turn>[1-9][0-9]?)"
-    rf"|renewal-(?P<month>[0-9]{{6}}))"
+    rf"|renewal-(?P<day>[0-9]{{8}}))"
 )
 
 
@@ -108,9 +108,9 @@ def waiter_name(job: str, latest: int, turn: int) -> str:
     return f"{job}-after-{run_name(latest)}-{turn}"
 
 
-def renewal_name(job: str, month: datetime) -> str:
-    """``<job>-renewal-202612``: a start without a task, so that the newest run's name is not forgotten."""
-    return f"{job}-renewal-{month:%Y%m}"
+def renewal_name(job: str, day: datetime) -> str:
+    """``<job>-renewal-20261201``: a start without a task, so that the newest run's name is not forgotten."""
+    return f"{job}-renewal-{day:%Y%m%d}"
 
 
 def parse_guard_name(name: str) -> GuardName | None:
@@ -128,7 +128,7 @@ def parse_guard_name(name: str) -> GuardName | None:
     if match["run"]:
         after = 0 if match["run"] == run_name(0) else run_number(match["run"])
         return None if after is None else GuardName(job, "waiter", after=after, turn=int(match["turn"]))
-    return GuardName(job, "renewal" if match["month"] else "by hand")
+    return GuardName(job, "renewal" if match["day"] else "by hand")
 
 
 def waits_after(name: str) -> tuple[int, int] | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from chalicelib.decide.facts import stamp
+from chalicelib import contract
+from chalicelib.contract import StartInput
 from chalicelib.decide.schedule import Due, due, renewals
 from chalicelib.names import guard_machine, machine_arn
 from chalicelib.read.record import Record, recorded_as
@@ -52,7 +53,11 @@ class Trigger:
         Raises `SomeStartsFailed` after all have been tried.
         """
         jobs = self.jobs.jobs.values()
-        starts = [start for start in (*due(jobs, now), *renewals(jobs, now)) if start.name not in self.handled]
+        starts = [
+            start
+            for start in (*due(jobs, now), *renewals(jobs, now, self.jobs.history_days))
+            if start.name not in self.handled
+        ]
         if not starts:
             return
         with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(starts))) as pool:
@@ -90,9 +95,8 @@ class Trigger:
 
 def guard_input(start: Due) -> str:
     """The guard machine's input, the same for the same scheduled time."""
-    times = {"scheduled_at": stamp(start.scheduled_at), "deadline": stamp(start.deadline)}
-    renewal = {"renewal": True} if start.renewal else {}
-    return json.dumps({"job": start.job, **times, **renewal}, sort_keys=True)
+    asked = StartInput(job=start.job, scheduled_at=start.scheduled_at, deadline=start.deadline, renewal=start.renewal)
+    return json.dumps(contract.guard_input(asked), sort_keys=True)
 
 
 def _list(failures: Iterable[tuple[Due, BaseException]], of: int) -> str:

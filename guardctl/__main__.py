@@ -7,14 +7,42 @@ import typer
 
 from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
-from guardctl.commands import acceptance, deploying, ledger, logs, pausing, starting, status
-from guardctl.commands.console import err
-from guardctl.errors import AWS, INTERRUPTED, Stop
+from guardctl.commands.acceptance import acceptance
+from guardctl.commands.deploy import deploy
+from guardctl.commands.destroy import destroy
+from guardctl.commands.history import history
+from guardctl.commands.logs import logs
+from guardctl.commands.package import package
+from guardctl.commands.pause import pause
+from guardctl.commands.resume import resume
+from guardctl.commands.run import run
+from guardctl.commands.status import status
+from guardctl.commands.stop import stop
+from guardctl.commands.template import template
+from guardctl.commands.timeline import timeline
+from guardctl.commands.validate import validate
+from guardctl.commands.why import why
+from guardctl.console import err
+from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, Stop
 
-EXIT_CODES = (
-    "Exit codes: 0 done · 1 the job was not started, or its run failed · 2 a mistake in the command or the jobs file"
-    " · 3 AWS could not be asked, or refused · 130 interrupted."
+COMMANDS = (
+    validate,
+    template,
+    package,
+    deploy,
+    destroy,
+    run,
+    stop,
+    pause,
+    resume,
+    status,
+    why,
+    history,
+    timeline,
+    logs,
+    acceptance,
 )
+"""In the order of the help."""
 
 app = typer.Typer(
     name="guardctl",
@@ -25,20 +53,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (deploying, starting, pausing, status, ledger, logs, acceptance):
-    for command in commands.app.registered_commands:
-        if "Exit codes:" not in (command.epilog or ""):  # a command may have words of its own for them
-            command.epilog = f"{command.epilog}\n\n{EXIT_CODES}"
-    app.add_typer(commands.app)
+for command in COMMANDS:
+    app.command(epilog=command.epilog)(command.function)
 
 
 def main() -> None:
     """Run a command; every known failure is a sentence and an exit code."""
     try:
         app()
-    except Stop as stop:
-        err.print(str(stop), markup=False)
-        sys.exit(stop.code)
+    except Stop as stopped:
+        err.print(str(stopped), markup=False)
+        sys.exit(stopped.code)
     except (CantTell, NotDeployed, PermissionDenied, Misconfigured) as error:
         err.print(str(error), markup=False)
         sys.exit(AWS)

@@ -5,9 +5,9 @@ guide, "Using CloudWatch alarms"; PutMetricAlarm, API reference):
 
 - Most of these metrics have data only when something happens. So each alarm says what silence means: nothing wrong
   (``notBreaching``), the very thing it waits for (``breaching``), or nothing new (``ignore``).
-- An alarm looks back a day at most, or seven days in periods of an hour. What needs a longer memory must be in the
-  metric itself: SkipsInARow is.
-- A point that comes late is still seen, for CloudWatch looks back a little further than it was told. So silence is
+- An alarm looks back a day at most, or seven days in periods of an hour. What has to be remembered for longer must be
+  in the metric itself, as in SkipsInARow.
+- A point that comes late is still seen, because CloudWatch looks back a little further than it was told. So silence is
   noticed a few periods late, and a single point keeps an alarm ringing for some periods.
 
 A run that was ABORTED rings nothing: somebody stopped it, a replacement did, or a pause was ended.
@@ -19,7 +19,8 @@ from typing import Literal
 
 from chalicelib.config.jobs import Alerts, Job, JobsFile
 from chalicelib.decide.facts import span
-from chalicelib.names import batch_machine, function_name
+from chalicelib.metrics import ERROR, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
+from chalicelib.names import batch_machine, function_name, guard_machine, log_group
 from guardctl.cloudformation import Json, arn, logical_id
 
 Line = list[object]
@@ -54,7 +55,7 @@ def resources(jobs: JobsFile) -> Json:
             jobs.alerts,
             f"batch-guard-{stage}-trigger-fails",
             "The trigger has failed in three of the last five minutes: some scheduled starts do not happen. "
-            f"Its log says which and why: /aws/lambda/batch-guard-{stage}-trigger",
+            f"Its log says which and why: {log_group(stage, 'trigger')}",
             ("AWS/Lambda", "Errors", {"FunctionName": function_name(stage, "trigger")}),
             at_least=1,
             points=3,
@@ -64,7 +65,7 @@ def resources(jobs: JobsFile) -> Json:
             jobs.alerts,
             f"batch-guard-{stage}-check-fails",
             "The checker failed through a whole round of retries: nobody can tell whether a job is running, so it does "
-            f"not run. Its log says why: /aws/lambda/batch-guard-{stage}-check",
+            f"not run. Its log says why: {log_group(stage, 'check')}",
             ("AWS/Lambda", "Errors", {"FunctionName": function_name(stage, "check")}),
             at_least=ROUND_OF_RETRIES,
             period=300,
@@ -74,8 +75,18 @@ def resources(jobs: JobsFile) -> Json:
             jobs.alerts,
             f"batch-guard-{stage}-start-refused",
             "A start was refused, and asking again would not help. "
-            f"The guard execution's cause says what to do: state machine batch-guard-{stage}, status Failed",
-            ("BatchGuard", "Refuse", {"stage": stage}),
+            f"The guard execution's cause says what to do: state machine {guard_machine(stage)}, status Failed",
+            _ours(REFUSE, stage),
+            at_least=1,
+            period=300,
+            tell_ok=False,
+        ),
+        "RunStuck": _alarm(
+            jobs.alerts,
+            f"batch-guard-{stage}-run-stuck",
+            "A run goes on although its task stopped minutes ago, so its job's starts step back. "
+            f"Which one: guardctl status --stage {stage}. End it: guardctl stop JOB --stage {stage}",
+            _ours(STUCK, stage),
             at_least=1,
             period=300,
             tell_ok=False,
@@ -110,9 +121,9 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Json:
         found[logical_id(name, "Skips")] = _alarm(
             alerts,
             f"{machine}-skips",
-            f"At {alerts.skips_in_a_row} or more scheduled times in a row {name} was skipped, for something was in the "
-            f"way. What it is: guardctl status {name} --stage {stage}",
-            ("BatchGuard", "SkipsInARow", {"stage": stage, "job": name}),
+            f"At {alerts.skips_in_a_row} or more scheduled times in a row {name} was skipped, because something was in "
+            f"the way. What it is: guardctl status {name} --stage {stage}",
+            _ours(SKIPS_IN_A_ROW, stage, name),
             at_least=alerts.skips_in_a_row,
             # The least of five minutes: a start that got through is 0 and ends the row, also right after the last skip.
             statistic="Minimum",
@@ -177,6 +188,15 @@ def _alarm(
     }
 
 
+def _ours(metric: Metric, stage: str, job: str | None = None) -> tuple[str, str, Json]:
+    return NAMESPACE, metric.name, metric.of(stage, job)
+
+
+def _line(metric: Metric, stage: str, job: str | None = None, *, label: str) -> Line:
+    namespace, name, dimensions = _ours(metric, stage, job)
+    return [namespace, name, *(part for pair in dimensions.items() for part in pair), {"label": label}]
+
+
 def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     """One dashboard a stage: the alarms, then a graph for each question, a line a job. The last seven days."""
     stage, names = jobs.stage, list(jobs.jobs)
@@ -186,25 +206,26 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
             ["AWS/States", metric, "StateMachineArn", f"${{Machine}}{name}", {"label": name + what}] for name in names
         ]
 
-    def of_starts(metric: str) -> list[Line]:
-        return [["BatchGuard", metric, "stage", stage, "job", name, {"label": name}] for name in names]
+    def of_starts(metric: Metric) -> list[Line]:
+        return [_line(metric, stage, name, label=name) for name in names]
 
     def of_functions(metric: str) -> list[Line]:
-        labels = {
-            f"batch-guard-{stage}-{function}": f"{function}: {metric.lower()}" for function in ("trigger", "check")
-        }
-        return [["AWS/Lambda", metric, "FunctionName", name, {"label": label}] for name, label in labels.items()]
+        return [
+            ["AWS/Lambda", metric, "FunctionName", function_name(stage, each), {"label": f"{each}: {metric.lower()}"}]
+            for each in ("trigger", "check")
+        ]
 
-    refused: Line = ["BatchGuard", "Refuse", "stage", stage, {"label": "refused"}]
     failed = [*of_runs("ExecutionsFailed", ": failed"), *of_runs("ExecutionsAborted", ": stopped")]
     graphs = [
         _graph("Runs that succeeded", of_runs("ExecutionsSucceeded")),
         _graph("Runs that failed, or were stopped", failed),
-        _graph("Starts that were skipped", of_starts("Skip")),
-        _graph("Scheduled times skipped in a row", of_starts("SkipsInARow"), "Maximum"),
+        _graph("Starts that were skipped", of_starts(SKIP)),
+        _graph("Scheduled times skipped in a row", of_starts(SKIPS_IN_A_ROW), "Maximum"),
         _graph("Duration, on average", of_runs("ExecutionTime"), "Average"),
         _graph("Duration, the longest", of_runs("ExecutionTime"), "Maximum"),
-        _graph("Nobody could tell, or the start was refused", [*of_starts("Error"), refused]),
+        _graph(
+            "Nobody could tell, or the start was refused", [*of_starts(ERROR), _line(REFUSE, stage, label="refused")]
+        ),
         _graph("The trigger and the checker", [*of_functions("Invocations"), *of_functions("Errors")]),
     ]
     widgets: list[Json] = []

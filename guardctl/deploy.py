@@ -1,7 +1,8 @@
-"""Deployment: plan → change set → done. First the state machines, then Chalice's functions.
+"""Deployment: plan → change set → done. First Chalice's functions, then the batch machines, then the guard.
 
-The functions' ARNs are known beforehand, so the machines can be there first: a trigger never meets a stage
-without machines. What would be done is a `Plan`, a value: a dry run shows it, a deployment carries it out.
+The functions are the newest part of a stage at any moment: they still serve the definitions of the last release, and a
+definition never meets a checker that is older than itself. Only a new stage gets its machines first, so that its
+trigger finds them. What would be done is a `Plan`, a value: a dry run shows it, a deployment carries it out.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from chalicelib.config.jobs import JobsFile
-from chalicelib.names import FUNCTIONS, function_name, machines_stack, run_number
+from chalicelib.names import FUNCTIONS, function_name, machines_stack
 from guardctl import template
 from guardctl.errors import AWS, Stop
 from guardctl.stage import PROJECT, Stage
@@ -138,29 +139,6 @@ def refuse_to_end_runs(stage: Stage, found: Plan) -> None:
                     f"nothing was changed: this would end {', '.join(running)} of {change.physical_id}; "
                     "wait for it, or stop it (a pause: resume the job) while the jobs file still has the job, "
                     "and deploy again"
-                )
-
-
-def refuse_to_move_runs(stage: Stage, found: Plan) -> None:
-    """Raise `Stop` when a job with a run in progress would move to another cluster or family.
-
-    Its tasks are looked for where the jobs file says: a run that lost sight of its task would not find it again.
-    """
-    changed = {change.physical_id for change in found.changes}
-    for job in stage.file.jobs.values():
-        machine = stage.machine(job.name)
-        if machine not in changed:
-            continue
-        with suppress(stage.stepfunctions.exceptions.StateMachineDoesNotExist):
-            deployed = stage.stepfunctions.describe_state_machine(stateMachineArn=machine)["definition"]
-            was, will_be = template.place(json.loads(deployed)), template.place(template.batch_definition(job))
-            running = [name for name in running_executions(stage, machine) if run_number(name)]
-            if was != will_be and running:
-                discard(stage, found)
-                (cluster, family), (new_cluster, new_family) = was, will_be
-                raise Stop(
-                    f"nothing was changed: {running[0]} of {job.name} runs as {family} on {cluster}, and its task "
-                    f"would be looked for as {new_family} on {new_cluster}; wait for it, or stop it, and deploy again"
                 )
 
 

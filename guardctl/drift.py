@@ -69,7 +69,7 @@ def guard_machine(stage: Stage) -> tuple[str, ...]:
 
 def job(stage: Stage, job: Job, deployed: Functions) -> tuple[str, ...]:
     """Compare what is deployed of one job with the jobs file here."""
-    differences = [*_machine(stage, stage.machine(job.name), template.batch_definition(job), "its state machine")]
+    differences = [*_machine(stage, stage.machine(job.name), template.definition("batch"), "its state machine")]
     if deployed.jobs is not None:
         known = deployed.jobs.jobs.get(job.name)
         differences += _settings(job, known) if known else ["the functions don't know it"]
@@ -91,7 +91,8 @@ def _machine(stage: Stage, arn: str, here: Mapping[str, Any], what: str) -> tupl
     except NotDeployed:
         return (f"{what} is not deployed",)
     check = stage.function("check")
-    substituted = json.loads(json.dumps(here).replace("${CheckFunctionArn}", check))
+    text_here = json.dumps(here).replace("${CheckFunctionArn}", check).replace("${Partition}", check.split(":")[1])
+    substituted = json.loads(text_here)
     return () if json.loads(text) == substituted else (f"{what} is defined differently",)
 
 

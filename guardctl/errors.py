@@ -3,6 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+)
+
 OK = 0
 NOT_RUN = 1
 """The job was not started, or its run failed."""
@@ -11,6 +20,11 @@ USAGE = 2
 AWS = 3
 """AWS could not be asked, or refused."""
 INTERRUPTED = 130
+
+EXIT_CODES = (
+    "Exit codes: 0 done · 1 the job was not started, or its run failed · 2 a mistake in the command or the jobs file"
+    " · 3 AWS could not be asked, or refused · 130 interrupted."
+)
 
 
 class Stop(Exception):
@@ -24,15 +38,6 @@ class Stop(Exception):
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what AWS and the network say into one readable line."""
-    from botocore.exceptions import (  # noqa: PLC0415 (`--help` and `validate` need no botocore)
-        BotoCoreError,
-        ClientError,
-        EndpointConnectionError,
-        NoCredentialsError,
-        NoRegionError,
-        ProfileNotFound,
-    )
-
     try:
         yield
     except NoCredentialsError as error:

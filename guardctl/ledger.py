@@ -1,6 +1,6 @@
 """What became of each scheduled time. Pure: facts in, entries out; no AWS, no clock.
 
-Three things are laid beside each other: the times that the schedule asked for, the guard execution that each of
+Three things are compared: the times that the schedule asked for, the guard execution that each of
 them has (by its name), and the job's runs. What a guard execution says leads to its run; runs that no scheduled
 time asked for were started by hand. ``why``, ``history`` and ``timeline`` are views of the same entries.
 """
@@ -17,7 +17,7 @@ from chalicelib.names import execution_name, parse_guard_name, run_number, sched
 from chalicelib.trigger import LATE
 
 KEPT = timedelta(days=90)
-"""Step Functions forgets an execution so long after it closed (AWS, Step Functions quotas)."""
+"""Step Functions keeps an execution for so long after it closed (AWS, Step Functions quotas)."""
 
 Outcome = Literal[
     "ran",
@@ -82,7 +82,7 @@ class Record:
 
     @property
     def renewal(self) -> bool:
-        """A run without a task, once a month."""
+        """A run without a task, once a month, which keeps the run numbers valid."""
         return self.input.get("renewal") is True
 
 
@@ -92,7 +92,7 @@ class Facts:
 
     now: datetime
     since: datetime
-    """When it got the schedule it has: what it should have done before that, nobody knows."""
+    """When it got the schedule it has; what it should have done before that is not known."""
     guards: Mapping[str, Record] = field(default_factory=dict)
     """Guard executions by name; a name that is not here was looked up, and Step Functions does not show it."""
     runs: tuple[Record, ...] = ()
@@ -128,7 +128,7 @@ class Entry:
 
 
 def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
-    """An entry for each scheduled time and each of its known repetitions, and for each run nobody's time asked for."""
+    """An entry for each scheduled time and each of its known repetitions, and for each run without one."""
     runs = {run.name: run for run in facts.runs if run_number(run.name)}
     times = sorted(set(times))
     entries = [_scheduled(job, time, facts, runs) for time in times]
@@ -168,14 +168,14 @@ def _scheduled(job: Job, time: datetime, facts: Facts, runs: Mapping[str, Record
 
 
 def _told(job: Job, time: datetime, name: str, facts: Facts, runs: Mapping[str, Record]) -> Entry:
-    """What the guard execution `name` leads to: its own run, the start that waits in its stead, or its reason."""
+    """What the guard execution `name` leads to: its own run, the start that waits for it, or its reason."""
     guard = facts.guards[name]
     entry = Entry(job=job.name, scheduled=time, outcome="waiting", guard_execution=name)
     waiter, run = guard.output.get("waiter"), guard.output.get("run")
     if guard.output.get("outcome") == "queued" and isinstance(waiter, str) and waiter != name:
         if waiter in facts.guards:
             return _told(job, time, waiter, facts, runs)
-        return replace(entry, reason=f"{waiter} waits in its stead")
+        return replace(entry, reason=f"{waiter} waits for it")
     if guard.output.get("outcome") == "started" and isinstance(run, str):
         if run in runs:
             return _of_run(job, time, runs[run], guard=name)
@@ -189,7 +189,7 @@ def _verdict(guard: Record) -> tuple[Outcome, str]:
     """What a guard execution that started nothing says."""
     if guard.status == "RUNNING":
         waits = waits_after(guard.name)
-        return ("waiting" if waits else "deciding"), f"{guard.name} is at it since {stamp(guard.started_at)}"
+        return ("waiting" if waits else "deciding"), f"{guard.name} has been open since {stamp(guard.started_at)}"
     if guard.output.get("outcome") == "skip":
         error = guard.output.get("error") or "BatchGuard.AlreadyRunning"
         return _SAID.get(error, "skipped"), str(guard.output.get("reason", ""))
@@ -198,7 +198,7 @@ def _verdict(guard: Record) -> tuple[Outcome, str]:
     said = ": ".join(part for part in (guard.error, guard.cause) if part)
     if guard.status == "ABORTED":
         return "not started", f"its guard execution was stopped{f': {said}' if said else ''}"
-    return "not started", said or f"its guard execution ended as {guard.status}, without a word"
+    return "not started", said or f"its guard execution ended as {guard.status}, without a reason"
 
 
 def _absence(job: Job, time: datetime, facts: Facts) -> tuple[Outcome, str]:
@@ -208,7 +208,7 @@ def _absence(job: Job, time: datetime, facts: Facts) -> tuple[Outcome, str]:
     if facts.since > time:
         return "no schedule", f"it has had it since {stamp(facts.since)}"
     if not job.enabled:
-        return "disabled", "the schedule rests: enabled = false in the jobs file"
+        return "disabled", "the schedule is off: enabled = false in the jobs file"
     deadline = time + timedelta(seconds=job.start_deadline)
     newest = schedule.latest(job.schedules, job.timezone, facts.now, within=facts.now - time)
     if facts.now <= deadline and newest == time:
@@ -239,7 +239,7 @@ def _how_it_ended(run: Record) -> tuple[Outcome, str]:
         case "FAILED" if run.error == "BatchGuard.TimedOut":
             return "timed out", run.cause or ""
         case "FAILED":
-            return "failed", (run.cause if run.error == "BatchGuard.TaskFailed" else said) or "without a word"
+            return "failed", (run.cause if run.error == "BatchGuard.TaskFailed" else said) or "no reason was given"
         case "TIMED_OUT":
             return "timed out", "Step Functions ended the run; its task may live on"
         case "ABORTED" if run.error == "BatchGuard.Replaced" or (run.cause or "").startswith("replaced by"):

@@ -1,4 +1,4 @@
-"""Links into AWS's console, for people who would rather look there."""
+"""Links into AWS's console."""
 
 _CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 

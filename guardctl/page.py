@@ -1,4 +1,4 @@
-"""The timeline as one HTML page: no script, no network, light and dark, for the eye, the keyboard and the ear.
+"""The timeline as one HTML page: no script, no network, light and dark, for keyboard and screen reader too.
 
 The picture is a table of lists. Every bar and mark is a link to its line in the table of details, and says in words
 what it is: to a screen reader by its name, to everybody else on hover and focus.
@@ -9,10 +9,11 @@ from html import escape
 from importlib import resources
 from zoneinfo import ZoneInfo
 
+from chalicelib.decide.facts import span
 from guardctl import links
+from guardctl.chart import GLYPHS, HandTask, Row, Timeline, counts
 from guardctl.ledger import Entry, Outcome
-from guardctl.timeline import GLYPHS, HandTask, Row, Timeline, counts
-from guardctl.wording import length, local, sentence
+from guardctl.wording import local, sentence
 
 _STYLE = "timeline.css"
 _COLUMNS = ("Scheduled", "Job", "Outcome", "Started", "Took", "Run", "Reason")
@@ -24,8 +25,8 @@ RunArn = Callable[[str, str], str]
 
 def html(timeline: Timeline, run_arn: RunArn) -> str:
     """The whole page; `run_arn` gives the ARN of a job's run."""
-    span = f"{local(timeline.start, timeline.zone)} to {local(timeline.end, timeline.zone)}"
-    title = f"batch-guard {timeline.stage}: {span}"
+    period = f"{local(timeline.start, timeline.zone)} to {local(timeline.end, timeline.zone)}"
+    title = f"batch-guard {timeline.stage}: {period}"
     style = resources.files("guardctl").joinpath(_STYLE).read_text(encoding="utf-8")
     return "\n".join(
         (
@@ -117,18 +118,18 @@ def _details(timeline: Timeline, run_arn: RunArn) -> Iterator[str]:
     for row in timeline.rows:
         for number, entry in enumerate(row.entries):
             hand = " by hand" if entry.by_hand else ""
-            late = f" ({length(entry.late)} late)" if entry.late else ""
+            late = f" ({span(entry.late)} late)" if entry.late else ""
             cells = (
                 escape(row.job),
                 f"{_glyph(entry.outcome)} {entry.outcome}{hand}",
                 f"{local(entry.started, zone)}{late}" if entry.started else "",
-                length(entry.duration) if entry.duration is not None else "",
+                span(entry.duration) if entry.duration is not None else "",
                 _console(links.execution(run_arn(row.job, entry.run)), entry.run) if entry.run else "",
                 escape(entry.reason),
             )
             yield _detail(_anchor(row, number), local(entry.scheduled, zone), cells)
         for task in row.tasks:
-            took = length(task.ended - task.started) if task.ended else ""
+            took = span(task.ended - task.started) if task.ended else ""
             link = _console(links.task(task.arn), task.arn.rpartition("/")[2])
             by_hand = (escape(row.job), "task by hand", local(task.started, zone), took, link, "")
             yield _detail(_task_anchor(row, task), "not scheduled", by_hand)

@@ -1,6 +1,6 @@
 """Reads what the ledger needs from Step Functions, and no more than it needs. Nothing here writes.
 
-DescribeExecution has a quota that the guard lives on, too (AWS: a burst of 250, then 10 a second in most Regions).
+DescribeExecution has a quota that the guard needs, too (AWS: a burst of 250, then 10 a second in most Regions).
 So a long history is read at a pace that leaves it most of that.
 """
 
@@ -13,15 +13,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.config.jobs import Job
+from chalicelib.contract import parse_object
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution
 from chalicelib.names import LAST_REPETITION, repetition_name, run_number, schedule_parameter, scheduled_name
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import StepFunctions
+from guardctl.chart import HandTask, Row
 from guardctl.ledger import Entry, Facts, Record, ledger
 from guardctl.stage import Stage
-from guardctl.timeline import HandTask, Row
 
 Progress = Callable[[str], None]
 
@@ -85,7 +86,7 @@ class Reader:
         except NotDeployed:
             return Row(job=job.name, entries=(), deployed=False)
         self.progress(f"{job.name}: tasks")
-        evidence = tasks.evidence(self.stage.ecs, job.ecs)
+        evidence = tasks.evidence(self.stage.tasks, job)
         by_hand = [
             HandTask(arn=task.arn, started=task.created_at, ended=task.stopped_at)
             for task in evidence.tasks
@@ -173,8 +174,8 @@ def described(answer: Mapping[str, Any]) -> Record:
         status=answer["status"],
         started_at=answer["startDate"].astimezone(UTC),
         stopped_at=stopped.astimezone(UTC) if stopped else None,
-        input=_object(answer.get("input")),
-        output=_object(answer.get("output")),
+        input=parse_object(answer.get("input")),
+        output=parse_object(answer.get("output")),
         error=answer.get("error"),
         cause=answer.get("cause"),
     )
@@ -187,11 +188,3 @@ def _plain(execution: Execution) -> Record:
         started_at=execution.started_at,
         stopped_at=execution.stopped_at,
     )
-
-
-def _object(text: str | None) -> Mapping[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -1,15 +1,17 @@
 """One stage, as a command sees it: its jobs, its machines' ARNs and AWS's clients. Made at the first use of each."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, load
+from chalicelib.config.jobs import DIRECTORY, Job, JobsFile, JobsFileInvalid, load, place_of
 from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine
+from chalicelib.read import tasks
 from guardctl.errors import AWS, Stop
 
 if TYPE_CHECKING:
@@ -37,6 +39,18 @@ class Stage:
         except JobsFileInvalid as error:
             raise Stop(str(error)) from error
 
+    @property
+    def place(self) -> str:
+        """What faults of the jobs file call it."""
+        return place_of(self.name, self.jobs_directory)
+
+    def other_files(self) -> Iterator[JobsFile]:
+        """The jobs files of the project's other stages; one that can't be read is no concern of this stage's."""
+        for file in sorted((self.jobs_directory or DIRECTORY).glob("*.toml")):
+            if file.stem != self.name:
+                with suppress(JobsFileInvalid):
+                    yield load(file.stem, self.jobs_directory)
+
     def job(self, name: str) -> Job:
         """The job ``name``. Raises `Stop` naming the known ones."""
         if name not in self.file.jobs:
@@ -49,12 +63,12 @@ class Stage:
     @cached_property
     def session(self) -> "boto3.Session":
         """boto3's session, with the Region and credentials that it finds where the AWS CLI does."""
-        import boto3  # noqa: PLC0415 (`validate` and `template` ask nothing of AWS)
+        import boto3  # noqa: PLC0415 (with botocore.config 150 ms, beside the 280 of all that `--help` imports)
 
         return boto3.Session()
 
     def client(self, service: Any, region: str | None = None) -> Any:
-        """A client that tries again on its own, for commands a person waits for; made anew by each call."""
+        """A client that retries, as a person waits for the answer; made anew by each call."""
         from botocore.config import Config  # noqa: PLC0415 (see session)
 
         return self.session.client(
@@ -74,6 +88,11 @@ class Stage:
         """ECS."""
         client: ECSClient = self.client("ecs")
         return client
+
+    @cached_property
+    def tasks(self) -> "tasks.Ecs":
+        """ECS, for `chalicelib.read.tasks`."""
+        return tasks.Ecs(self.ecs)
 
     @cached_property
     def ssm(self) -> "SSMClient":
@@ -99,7 +118,7 @@ class Stage:
 
     @property
     def who(self) -> str:
-        """Whoever runs the command, as short as it gets: the user's or the session's name."""
+        """The user's or the session's name of whoever runs the command."""
         return re.split("[:/]", self.caller)[-1]
 
     @cached_property
@@ -115,6 +134,10 @@ class Stage:
     def _states(self) -> str:
         partition, region, account = self._place
         return f"arn:{partition}:states:{region}:{account}:stateMachine:"
+
+    def command(self, *words: str) -> str:
+        """What a person types to go on: ``python -m guardctl status nightly-report --stage dev``."""
+        return f"python -m guardctl {' '.join(words)} --stage {self.name}"
 
     def function(self, name: Function) -> str:
         """The ARN of a function of the stage, ``check`` or ``trigger``."""

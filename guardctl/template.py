@@ -3,13 +3,14 @@
 Roles are least privilege. Where a statement has ``"Resource": "*"``, its Sid says why AWS takes no name there.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
 from chalicelib.config.jobs import Ecs, Job, JobsFile
-from chalicelib.names import batch_machine, function_name, guard_machine, schedule_parameter
+from chalicelib.names import FUNCTIONS, batch_machine, function_name, guard_machine, log_group, schedule_parameter
 from chalicelib.read.record import recorded_as
 from guardctl import alarms
 from guardctl.cloudformation import Json, arn, logical_id
@@ -20,14 +21,18 @@ INLINE_LIMIT = 51_200
 S3_LIMIT = 1_000_000
 """Bytes that CloudFormation takes from S3: 1 MB (AWS, CloudFormation quotas)."""
 
-_RUN_TASK = "Run an ECS task and wait for it to complete"
+FAMILIES_OF_A_ROLE = 60
+"""Task definition families that one role may run: a role's policies take 10,240 characters (AWS, IAM quotas)."""
+
+_BATCH_DEFINITION = {"Fn::FindInMap": ["Definitions", "Batch", "Text"]}
 
 
 def template(jobs: JobsFile) -> Json:
-    """The stack of one stage: the guard machine, a batch machine per job, a role for each, schedules and alarms."""
+    """The stack of one stage: the guard machine, a batch machine per job, their roles, schedules and alarms."""
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"batch-guard, stage {jobs.stage}: the guard machine and the batch machines",
+        "Mappings": _mappings(),
         "Resources": {**machines(jobs), **alarms.resources(jobs)},
     }
 
@@ -35,36 +40,46 @@ def template(jobs: JobsFile) -> Json:
 def sam_extension(jobs: JobsFile) -> Json:
     """What `chalice package --merge-template` adds to Chalice's own template: the same resources, and names.
 
-    Chalice sets no FunctionName there, and the machines know the checker by its name.
+    Chalice sets no FunctionName there, and the machines know the checker by its name. The functions come first: they
+    still serve the definitions of the last release.
     """
     named = {
-        logical: {"Properties": {"FunctionName": f"batch-guard-{jobs.stage}-{logical.lower()}"}}
-        for logical in ("Check", "Trigger")
+        function.title(): {"Properties": {"FunctionName": function_name(jobs.stage, function)}}
+        for function in FUNCTIONS
     }
-    return {"Resources": {**named, **machines(jobs), **alarms.resources(jobs)}}
+    found = machines(jobs)
+    for resource in found.values():
+        if resource["Type"] == "AWS::StepFunctions::StateMachine":
+            resource["DependsOn"] = [*named, *resource.get("DependsOn", [])]
+    return {"Mappings": _mappings(), "Resources": {**named, **found, **alarms.resources(jobs)}}
 
 
 def machines(jobs: JobsFile) -> Json:
-    """Logical ID → resource."""
-    found = {
-        "GuardMachine": _machine(guard_machine(jobs.stage), "GuardMachineRole", definition("guard"), jobs.stage),
-        "GuardMachineRole": _role(_guard_statements(jobs)),
+    """Logical ID → resource. The guard comes after the batch machines: it starts only what they understand."""
+    batches: Json = {}
+    for logical_role, sharing in _roles(jobs).items():
+        batches[logical_role] = _role(_batch_statements(jobs.stage, sharing))
+        for job in sharing:
+            batches[logical_id(job.name, "Batch")] = _machine(
+                batch_machine(jobs.stage, job.name), logical_role, _BATCH_DEFINITION, jobs.stage
+            )
+    guard = _machine(
+        guard_machine(jobs.stage), "GuardMachineRole", render(definition("guard"), indent=None), jobs.stage
+    )
+    guard["DependsOn"] = [logical_id(job, "Batch") for job in jobs.jobs]
+    schedules = {
+        logical_id(job.name, "BatchSchedule"): {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {
+                "Name": schedule_parameter(jobs.stage, job.name),
+                "Type": "String",
+                "Value": recorded_as(job),
+            },
+        }
+        for job in jobs.jobs.values()
+        if job.schedules
     }
-    for job in jobs.jobs.values():
-        logical = logical_id(job.name, "Batch")
-        asl = batch_definition(job)
-        found[logical] = _machine(batch_machine(jobs.stage, job.name), f"{logical}Role", asl, jobs.stage)
-        found[f"{logical}Role"] = _role(_batch_statements(jobs.stage, job))
-        if job.schedules:
-            found[f"{logical}Schedule"] = {
-                "Type": "AWS::SSM::Parameter",
-                "Properties": {
-                    "Name": schedule_parameter(jobs.stage, job.name),
-                    "Type": "String",
-                    "Value": recorded_as(job),
-                },
-            }
-    return found
+    return {"GuardMachine": guard, "GuardMachineRole": _role(_guard_statements(jobs)), **batches, **schedules}
 
 
 def definition(machine: str) -> Json:
@@ -74,33 +89,30 @@ def definition(machine: str) -> Json:
     return parsed
 
 
-def batch_definition(job: Job) -> Json:
-    """The batch machine of one job: the ASL file with the job's container, limits and RunTask arguments put in."""
-    asl = definition("batch")
-    states = asl["States"]
-    states["Is it a run?"]["Choices"][1]["Assign"].update(
-        container=_container(job.ecs), timeout=job.timeout, retries=job.retries
-    )
-    run_task = states[_RUN_TASK]
-    overrides = {**run_task["Arguments"]["Overrides"], **_task_overrides(job.ecs)}
-    run_task["Arguments"] = {**_run_task(job.ecs), "Overrides": overrides}
-    run_task["TimeoutSeconds"] = job.timeout
-    states["Stop the task"]["Arguments"]["Cluster"] = job.ecs.cluster
-    return asl
+def _mappings() -> Json:
+    """All batch machines have the very same definition, so it stands in the template once."""
+    return {"Definitions": {"Batch": {"Text": render(definition("batch"), indent=None)}}}
 
 
-def place(batch: Json) -> tuple[str, str]:
-    """The cluster and the family of a batch machine's definition: where its tasks are looked for."""
-    arguments = batch["States"][_RUN_TASK]["Arguments"]
-    family = arguments["TaskDefinition"].rpartition("/")[2].partition(":")[0]
-    return arguments["Cluster"].rpartition("/")[2], family
+def _roles(jobs: JobsFile) -> dict[str, list[Job]]:
+    """Logical ID → the jobs that share the role: those with one cluster and the same passed roles.
+
+    More would let a run be started on a cluster where nobody looks for it.
+    """
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs.jobs.values():
+        groups.setdefault((job.ecs.cluster_name, *_passed(job.ecs)), []).append(job)
+    found = {}
+    for key, sharing in groups.items():
+        digest = hashlib.sha256("\n".join(key).encode()).hexdigest()[:8]
+        for start in range(0, len(sharing), FAMILIES_OF_A_ROLE):
+            part = start // FAMILIES_OF_A_ROLE
+            found[f"BatchRole{digest}{f'Part{part + 1}' if part else ''}"] = sharing[start : start + FAMILIES_OF_A_ROLE]
+    return found
 
 
 def check_policy(jobs: JobsFile) -> Json:
-    """The checker's policy: it only reads, and only this stage's machines and clusters."""
-    clusters = sorted({job.ecs.cluster_name for job in jobs.jobs.values()})
-    described = [f"arn:*:ecs:*:*:task/{cluster}/*" for cluster in clusters]
-    listed = {"ArnLike": {"ecs:cluster": [f"arn:*:ecs:*:*:cluster/{cluster}" for cluster in clusters]}}
+    """The checker's policy: it only reads. ECS anywhere: a permission that goes with a cluster would block a job."""
     machine = batch_machine(jobs.stage, "*")
     described_of = [machine]
     if any(job.overlap == "queue" for job in jobs.jobs.values()):
@@ -111,16 +123,12 @@ def check_policy(jobs: JobsFile) -> Json:
             [f"arn:*:states:*:*:stateMachine:{machine}"],
         ),
         _allow(["states:DescribeExecution"], [f"arn:*:states:*:*:execution:{name}:*" for name in described_of]),
-        *(
-            [
-                _allow(["ecs:ListTasks"], ["*"], Sid="ListTasksTakesNoTaskButACluster", Condition=listed),
-                _allow(["ecs:DescribeTasks"], described),
-                _allow(["ecs:DescribeTaskDefinition"], ["*"], Sid="DescribeTaskDefinitionTakesNoResource"),
-            ]
-            if clusters
-            else []
+        _allow(
+            ["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"],
+            ["*"],
+            Sid="ReadsTasksWhereverARunMayHaveLeftOne",
         ),
-        *_logs(function_name(jobs.stage, "check")),
+        *_logs(log_group(jobs.stage, "check")),
     )
 
 
@@ -129,7 +137,7 @@ def trigger_policy(jobs: JobsFile) -> Json:
     return _policy(
         _allow(["states:StartExecution"], [f"arn:*:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
         _allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
-        *_logs(function_name(jobs.stage, "trigger")),
+        *_logs(log_group(jobs.stage, "trigger")),
     )
 
 
@@ -137,39 +145,6 @@ def render(document: Mapping[str, Any], *, indent: int | None = 2) -> str:
     """JSON text. YAML would do for CloudFormation, but not for the aliases Chalice writes into it."""
     separators = (",", ":") if indent is None else None
     return json.dumps(document, indent=indent, separators=separators, ensure_ascii=False)
-
-
-def _container(ecs: Ecs) -> Json:
-    environment = [{"Name": name, "Value": value} for name, value in ecs.environment.items()]
-    command = {"Command": list(ecs.command)} if ecs.command else {}
-    return {"Name": ecs.container, "Environment": environment, **command}
-
-
-def _task_overrides(ecs: Ecs) -> Json:
-    wanted = {
-        "Cpu": ecs.cpu,
-        "Memory": ecs.memory,
-        "TaskRoleArn": ecs.task_role,
-        "ExecutionRoleArn": ecs.execution_role,
-    }
-    return {key: value for key, value in wanted.items() if value}
-
-
-def _run_task(ecs: Ecs) -> Json:
-    arguments: Json = {"Cluster": ecs.cluster, "TaskDefinition": ecs.task_definition}
-    if ecs.capacity_provider:
-        arguments["CapacityProviderStrategy"] = [{"CapacityProvider": ecs.capacity_provider}]
-    if ecs.launch_type:
-        arguments["LaunchType"] = ecs.launch_type
-    if ecs.platform_version:
-        arguments["PlatformVersion"] = ecs.platform_version
-    if ecs.subnets:
-        network: Json = {"Subnets": list(ecs.subnets)}
-        if ecs.security_groups:
-            network["SecurityGroups"] = list(ecs.security_groups)
-        network["AssignPublicIp"] = "ENABLED" if ecs.assign_public_ip else "DISABLED"
-        arguments["NetworkConfiguration"] = {"AwsvpcConfiguration": network}
-    return arguments
 
 
 def _guard_statements(jobs: JobsFile) -> list[Json]:
@@ -191,33 +166,39 @@ def _guard_statements(jobs: JobsFile) -> list[Json]:
     return statements
 
 
-def _batch_statements(stage: str, job: Job) -> list[Json]:
-    ecs = job.ecs
+def _passed(ecs: Ecs) -> list[str]:
+    return sorted({role for role in (*ecs.pass_roles, ecs.task_role, ecs.execution_role) if role})
+
+
+def _batch_statements(stage: str, sharing: list[Job]) -> list[Json]:
+    """What the batch machines of these jobs may do: they have one cluster, and pass the same roles."""
+    cluster, passed = sharing[0].ecs.cluster_name, _passed(sharing[0].ecs)
+    families = sorted({job.ecs.family for job in sharing})
+    there = {"ArnEquals": {"ecs:cluster": arn("ecs", f"cluster/{cluster}")}}
     statements = [
-        _allow(["ecs:RunTask"], [arn("ecs", f"task-definition/{ecs.family}:*")]),
-        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{ecs.cluster_name}/*")]),
+        _allow(["ecs:RunTask"], [arn("ecs", f"task-definition/{family}:*") for family in families], Condition=there),
+        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{cluster}/*")]),
         _allow(
             ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
             [arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
         ),
         _allow(["lambda:InvokeFunction"], [_check_arn(stage)]),
     ]
-    passed = sorted({role for role in (*ecs.pass_roles, ecs.task_role, ecs.execution_role) if role})
     if passed:
         only_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         statements.append(_allow(["iam:PassRole"], passed, Condition=only_ecs))
     return statements
 
 
-def _machine(name: str, role: str, asl: Json, stage: str) -> Json:
+def _machine(name: str, role: str, asl: str | Json, stage: str) -> Json:
     return {
         "Type": "AWS::StepFunctions::StateMachine",
         "Properties": {
             "StateMachineName": name,
             "StateMachineType": "STANDARD",
             "RoleArn": {"Fn::GetAtt": [role, "Arn"]},
-            "Definition": asl,
-            "DefinitionSubstitutions": {"CheckFunctionArn": _check_arn(stage)},
+            "DefinitionString": asl,
+            "DefinitionSubstitutions": {"CheckFunctionArn": _check_arn(stage), "Partition": {"Ref": "AWS::Partition"}},
         },
     }
 
@@ -243,8 +224,8 @@ def _allow(actions: list[str], on: list[Any] | None, **more: Any) -> Json:
     return statement if on is None else {**statement, "Resource": on}
 
 
-def _logs(function: str) -> list[Json]:
-    group = f"arn:*:logs:*:*:log-group:/aws/lambda/{function}"
+def _logs(name: str) -> list[Json]:
+    group = f"arn:*:logs:*:*:log-group:{name}"
     return [
         _allow(["logs:CreateLogGroup"], [group]),
         _allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),

@@ -1,28 +1,16 @@
-"""The ledger in sentences and as JSON, and times and spans as a person says them."""
+"""The ledger in sentences and as JSON, and times as a person says them."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chalicelib.decide.facts import stamp
+from chalicelib.decide.facts import span, stamp
 from guardctl.ledger import Entry, Outcome
 
 
 def local(moment: datetime, zone: ZoneInfo) -> str:
     """``2026-11-23 18:00 JST``."""
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
-
-
-def length(span: timedelta) -> str:
-    """``45 s``, ``12 min``, ``2 h 5 min``, ``3 d 4 h``."""
-    seconds = max(0, round(span.total_seconds()))
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7200:
-        return f"{seconds // 60} min"
-    if seconds < 172_800:
-        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-    return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
 
 
 _PHRASES: dict[Outcome, str] = {
@@ -33,15 +21,15 @@ _PHRASES: dict[Outcome, str] = {
     "replaced": "ran{hand} as {run} and was replaced{took}{late}",
     "stopped": "ran{hand} as {run} and was stopped{took}{late}",
     "skipped": "was skipped{hand}",
-    "paused": "did not run{hand}, for the job was paused",
-    "gave up": "did not run{hand}, for it waited too long",
+    "paused": "did not run{hand}, because the job was paused",
+    "gave up": "did not run{hand}, because it waited too long",
     "waiting": "waits for its turn{hand}",
     "deciding": "is being decided{hand}",
     "not started": "was not started{hand}",
     "due": "is due",
     "missed": "was missed",
-    "disabled": "was not started, for the job is disabled",
-    "no schedule": "was not started, for the job did not have this schedule then",
+    "disabled": "was not started, because the job is disabled",
+    "no schedule": "was not started, because the job did not have this schedule then",
     "forgotten": "is forgotten",
 }
 
@@ -51,8 +39,8 @@ def sentence(entry: Entry, zone: ZoneInfo) -> str:
     phrase = _PHRASES[entry.outcome].format(
         run=entry.run,
         hand=" by hand" if entry.by_hand else "",
-        took=f" after {length(entry.duration)}" if entry.duration is not None else "",
-        late=f", having started {length(entry.late)} late" if entry.late else "",
+        took=f" after {span(entry.duration)}" if entry.duration is not None else "",
+        late=f", having started {span(entry.late)} late" if entry.late else "",
     )
     return f"{entry.job} for {local(entry.scheduled, zone)} {phrase}{f': {entry.reason}' if entry.reason else ''}"
 

@@ -323,8 +323,27 @@ def _serve(directory: str) -> None:
     os.dup2(nothing, 0)
     threading.Thread(target=end_with_the_parent, daemon=True).start()
 
+    _let_a_timeout_be_an_expression()
     sys.argv = ["ministack"]
     runpy.run_module("ministack", run_name="__main__")
+
+
+def _let_a_timeout_be_an_expression() -> None:
+    """`TimeoutSeconds` of a state may be a JSONata expression on AWS; MiniStack takes a number only.
+
+    It is evaluated here, where the state is entered, as its arguments are (docs/emulator.md, with its test).
+    """
+    from ministack.services import stepfunctions  # noqa: PLC0415 (the emulator's own process alone has a use for it)
+
+    execute: Any = stepfunctions._execute_task
+
+    def with_a_number(state: dict[str, Any], raw_input: Any, execution: Any, ctx: Any) -> Any:
+        if isinstance(state.get("TimeoutSeconds"), str):
+            seconds = stepfunctions._apply_jsonata_template(state["TimeoutSeconds"], raw_input, ctx)
+            state = {**state, "TimeoutSeconds": seconds}
+        return execute(state, raw_input, execution, ctx)
+
+    stepfunctions._execute_task = with_a_number
 
 
 if __name__ == "__main__":

@@ -104,12 +104,12 @@ class LocalStage:
         self.use_up_renewals(datetime.now(UTC))
 
     def use_up_renewals(self, now: datetime) -> None:
-        """On the first of a month the trigger keeps every job alive, by a run that nobody here expects to be the first.
+        """On a renewal day the trigger renews every job's run numbers, by a run that no test expects.
 
-        So their guard executions are there already, refused for want of a job; also when the month is about to begin.
+        So their guard executions are there already, refused for want of a job; also when such a day is about to begin.
         """
         for day in (now, now + timedelta(hours=6)):
-            for renewal in renewals(self.jobs.jobs.values(), day.replace(hour=12)):
+            for renewal in renewals(self.jobs.jobs.values(), day.replace(hour=12), self.jobs.history_days):
                 with suppress(self.stepfunctions.exceptions.ExecutionAlreadyExists):
                     self.stepfunctions.start_execution(stateMachineArn=self.guard, name=renewal.name, input="{}")
 

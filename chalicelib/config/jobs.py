@@ -1,7 +1,8 @@
 """The jobs file: TOML in, frozen values out, and every fault of the file at once.
 
 Each table is read by itself first, `[defaults]` too, so that a fault is reported once and where it is written.
-Then the defaults and each job are put together, and what only shows there is checked.
+Then the defaults and each job are put together, and what only shows there is checked (`checks`), last of all, in a file
+without another fault, whether two jobs are the same batch.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
+from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places
+from chalicelib.config.limits import TOPIC_NAME
 from chalicelib.config.tables import (
     BAD,
     Fault,
@@ -30,45 +33,15 @@ from chalicelib.config.tables import (
     table,
     text,
 )
+from chalicelib.config.task import ARN, READERS, Ecs
+from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
 from chalicelib.names import JOB, LAST_REPETITION, LONGEST_NAME, STAGE, batch_machine, function_name, repetition_name
 
-__all__ = ["Alerts", "Ecs", "Fault", "Job", "JobsFile", "JobsFileInvalid", "load", "parse"]
+__all__ = ["Alerts", "Ecs", "Fault", "Job", "JobsFile", "JobsFileInvalid", "load", "parse", "place_of"]
 
-LaunchType = Literal["FARGATE", "EC2", "EXTERNAL"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ecs:
-    """The task to run and where; None leaves a thing to the task definition or to AWS."""
-
-    cluster: str
-    task_definition: str
-    container: str
-    command: tuple[str, ...] | None = None
-    launch_type: LaunchType | None = "FARGATE"
-    capacity_provider: str | None = None
-    subnets: tuple[str, ...] = ()
-    security_groups: tuple[str, ...] = ()
-    assign_public_ip: bool = False
-    platform_version: str | None = None
-    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    cpu: str | None = None
-    memory: str | None = None
-    task_role: str | None = None
-    execution_role: str | None = None
-    pass_roles: tuple[str, ...] = ()
-    """Roles of the task definition itself, which Step Functions must be allowed to pass."""
-
-    @property
-    def family(self) -> str:
-        """The task definition's family, without revision."""
-        return self.task_definition.rpartition("/")[2].partition(":")[0]
-
-    @property
-    def cluster_name(self) -> str:
-        """The cluster's name, also when it is given as an ARN."""
-        return self.cluster.rpartition("/")[2]
+DIRECTORY = Path(__file__).parent.parent / "jobs"
+"""Where the jobs files are, one for each stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +57,19 @@ class Job:
     timeout: int = 86_400
     start_deadline: int = 7_200
     grace: int = 15
-    outsiders: Literal["command", "family", "ignore"] = "command"
-    overlap: Literal["skip", "queue", "replace"] = "skip"
+    outsiders: Outsiders = "command"
+    overlap: Overlap = "skip"
     queue_timeout: int = 3_600
-    on_skip: Literal["fail", "succeed"] = "fail"
-    orphans: Literal["wait", "stop"] = "wait"
+    on_skip: OnSkip = "fail"
+    orphans: Orphans = "wait"
     retries: int = 0
     expect_success_within: int | None = None
     """With [alerts], an alarm rings when no run has succeeded for so long."""
+
+    @property
+    def pool(self) -> str:
+        """The jobs that must not run at the same time share one; today each has its own."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +87,8 @@ class JobsFile:
     stage: str
     jobs: Mapping[str, Job]
     alerts: Alerts | None = None
+    history_days: int = 90
+    """How long the account keeps closed executions."""
 
 
 class JobsFileInvalid(Exception):
@@ -119,10 +99,15 @@ class JobsFileInvalid(Exception):
         self.faults = faults
 
 
+def place_of(stage: str, directory: Path | None = None) -> str:
+    """What the faults of a stage's jobs file call it."""
+    return f"{directory or 'chalicelib/jobs'}/{stage}.toml"
+
+
 def load(stage: str, directory: Path | None = None) -> JobsFile:
     """Read `chalicelib/jobs/<stage>.toml`. Raises JobsFileInvalid, also when there is no such file."""
-    place = f"{directory or 'chalicelib/jobs'}/{stage}.toml"
-    directory = directory or Path(__file__).parent.parent / "jobs"
+    place = place_of(stage, directory)
+    directory = directory or DIRECTORY
     _require_stage(stage, place)
     try:
         toml = (directory / f"{stage}.toml").read_text(encoding="utf-8-sig")
@@ -134,6 +119,25 @@ def load(stage: str, directory: Path | None = None) -> JobsFile:
         wrong = f"byte {error.start} is not UTF-8"
         raise JobsFileInvalid((Fault(place, "file", wrong, "save the file as UTF-8"),)) from None
     return parse(toml, stage=stage, place=place)
+
+
+def load_all(directory: Path | None = None) -> list[JobsFile]:
+    """Every stage's jobs file. Raises JobsFileInvalid with the faults of all of them."""
+    found: list[JobsFile] = []
+    faults: list[Fault] = []
+    for file in sorted((directory or DIRECTORY).glob("*.toml")):
+        try:
+            found.append(load(file.stem, directory))
+        except JobsFileInvalid as error:
+            faults += error.faults
+    if faults:
+        raise JobsFileInvalid(tuple(faults))
+    return found
+
+
+def invalid(stage: str, wrong: str, right: str) -> JobsFileInvalid:
+    """A stage that can't be told which jobs file it has."""
+    return JobsFileInvalid((Fault(f"chalicelib/jobs/{stage}.toml", "stage", wrong, right),))
 
 
 def parse(text: str, *, stage: str, place: str) -> JobsFile:
@@ -186,55 +190,6 @@ def _zone(value: Any, spot: Spot) -> Any:
     return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
 
 
-_ANY = text(r".*", "write a string, in quotes")
-_VARIABLE = text(r"[^=\s]+", "write a name without = and spaces")
-
-
-def _environment(value: Any, spot: Spot) -> Any:
-    if spot.lacks(dict, value, 'write a table, { LEVEL = "info" }'):
-        return BAD
-    read = {}
-    for name, inner in value.items():
-        if name.startswith("BATCH_"):
-            spot.key(name).fault("is reserved", "take a name that does not start with BATCH_")
-        _VARIABLE(name, spot.key(name))
-        read[name] = _ANY(inner, spot.key(name))
-    return read
-
-
-_NAME = "[A-Za-z0-9_-]{1,255}"
-_ARN = "arn:aws[a-z-]*"
-_ECS_ARN = f"{_ARN}:ecs:[a-z0-9-]+:[0-9]{{12}}"
-_ROLE = text(rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9_+=,.@/-]+", 'write "arn:aws:iam::123456789012:role/NAME"')
-
-_ECS: dict[str, Reader] = {
-    "cluster": text(
-        f"{_NAME}|{_ECS_ARN}:cluster/{_NAME}",
-        'write the name or "arn:aws:ecs:REGION:123456789012:cluster/NAME"',
-    ),
-    "task_definition": text(
-        f"({_ECS_ARN}:task-definition/)?{_NAME}(:[0-9]+)?",
-        'write "family", "family:revision" or "arn:aws:ecs:REGION:123456789012:task-definition/family:revision"',
-    ),
-    "container": text(_NAME, "write the container's name in the task definition"),
-    "command": array(
-        _ANY,
-        'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s',
-        least=1,
-    ),
-    "launch_type": one_of("FARGATE", "EC2", "EXTERNAL"),
-    "capacity_provider": text(_NAME, 'write its name, such as "FARGATE_SPOT"'),
-    "subnets": array(text("subnet-[0-9a-z]+", 'write "subnet-0123abcd"'), 'write ["subnet-0123abcd"]'),
-    "security_groups": array(text("sg-[0-9a-z]+", 'write "sg-0123abcd"'), 'write ["sg-0123abcd"]'),
-    "assign_public_ip": boolean,
-    "platform_version": text(r"LATEST|[0-9]+\.[0-9]+\.[0-9]+", 'write "LATEST" or a version such as "1.4.0"'),
-    "environment": _environment,
-    "cpu": text(r"[0-9]+|[0-9.]+ ?vCPU", 'write "512" or "0.5 vCPU"'),
-    "memory": text(r"[0-9]+|[0-9.]+ ?GB", 'write "1024" or "1 GB"'),
-    "task_role": _ROLE,
-    "execution_role": _ROLE,
-    "pass_roles": array(_ROLE, 'write ["arn:aws:iam::123456789012:role/NAME"]'),
-}
 _JOB: dict[str, Reader] = {
     "schedule": _schedules,
     "timezone": _zone,
@@ -242,18 +197,25 @@ _JOB: dict[str, Reader] = {
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
     "grace": duration("1s", "5m"),  # a renewal is over in less
-    "outsiders": one_of("command", "family", "ignore"),
-    "overlap": one_of("skip", "queue", "replace"),
+    "outsiders": one_of(*get_args(Outsiders)),
+    "overlap": one_of(*get_args(Overlap)),
     "queue_timeout": duration("1s", "7d"),
-    "on_skip": one_of("fail", "succeed"),
-    "orphans": one_of("wait", "stop"),
+    "on_skip": one_of(*get_args(OnSkip)),
+    "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
     "expect_success_within": duration(
         "15m", "7d", ": a CloudWatch alarm looks back no further"
     ),  # its metrics come minutes late
 }
+_STAGE: dict[str, Reader] = {
+    "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
+}
 _ALERTS: dict[str, Reader] = {
-    "topic": text(f"{_ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]+", 'write "arn:aws:sns:REGION:123456789012:NAME"'),
+    "topic": text(
+        f"{ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]+",
+        'write "arn:aws:sns:REGION:123456789012:NAME"',
+        most=TOPIC_NAME,
+    ),
     "skips_in_a_row": integer(1, 1000),
 }
 
@@ -263,11 +225,11 @@ _ALERTS: dict[str, Reader] = {
 
 def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    top = {"stage": _stage, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
-    spot = spot.key("jobs")
+    whole, spot = spot, spot.key("jobs")
     if not spot.lacks(dict, raw_jobs, "write every job as a table, [jobs.nightly-report]"):
         if not raw_jobs:
             spot.fault("has no job", "write one, [jobs.nightly-report]")
@@ -279,19 +241,24 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             if not at.faults:
                 jobs[name] = Job(name=name, ecs=ecs, schedules=settings.pop("schedule", ()), **settings)
-    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"))
+    if not spot.faults:
+        check_neighbours(jobs, spot)
+    check_places(document, whole)
+    about = read.get("stage", {})
+    about = {} if about is BAD else about
+    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"), **about)
 
 
 def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a job's table says of the job and of its task; that of [defaults] likewise."""
 
     def ecs(inner: Any, spot: Spot) -> dict[str, Any]:
-        return table(_ECS, inner, spot, strayed=dict.fromkeys(_JOB, at.place))
+        return table(READERS, inner, spot, strayed=dict.fromkeys(_JOB, at.place))
 
-    strayed = dict.fromkeys(_ECS, at.key("ecs").place)
+    strayed = dict.fromkeys(READERS, at.key("ecs").place)
     settings = table({**_JOB, "ecs": ecs}, value, at, strayed=strayed)
     task = settings.pop("ecs", {})
-    return settings, dict.fromkeys(_ECS, BAD) if task is BAD else task
+    return settings, dict.fromkeys(READERS, BAD) if task is BAD else task
 
 
 def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
@@ -305,25 +272,18 @@ def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
         if key not in task:
             spot.key(key).fault("is missing", "write it here or in [defaults.ecs]")
     if BAD not in [task.get(key) for key in choice]:
-        _check_placement(task, choice <= task.keys(), spot)
+        check_placement(task, choice <= task.keys(), spot)
+    environments = [each.get("environment", {}) for each in (defaults, own)]
+    environment = {name: value for each in environments if each is not BAD for name, value in each.items()}
+    check_overrides(task, environment, spot)
     if spot.faults:
         return BAD
-    environment = defaults.get("environment", {}) | own.get("environment", {})
     return Ecs(**task | {"environment": MappingProxyType(environment)})
 
 
-def _check_placement(task: dict[str, Any], both: bool, spot: Spot) -> None:
-    """Settle the launch type, and check what depends on it."""
-    if both:
-        spot.key("capacity_provider").fault("is given together with launch_type", "keep one of the two")
-        return
-    provider = task.get("capacity_provider")
-    launch_type = task.setdefault("launch_type", None if provider else "FARGATE")
-    if not task.get("subnets") and (launch_type or provider) in {"FARGATE", "FARGATE_SPOT"}:
-        spot.key("subnets").fault("is missing", 'Fargate needs at least one, ["subnet-0123abcd"]')
-    for key in ("assign_public_ip", "platform_version"):
-        if launch_type in {"EC2", "EXTERNAL"} and task.get(key) not in {None, False, BAD}:
-            spot.key(key).fault(f"is not for launch type {launch_type}", "leave it out, or run on Fargate")
+def _stage(value: Any, spot: Spot) -> Any:
+    settings = table(_STAGE, value, spot)
+    return BAD if spot.faults else settings
 
 
 def _alerts(value: Any, spot: Spot) -> Any:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chalicelib.config.limits import Limit
 
 BAD: Any = object()
 """Stands for a value with a fault, so that the same fault is not found again under another name."""
@@ -92,8 +95,11 @@ def table(
     return read
 
 
-def text(pattern: str, right: str) -> Reader:
-    """Text that matches `pattern` from end to end, and that AWS takes as it is written."""
+def text(pattern: str, right: str, *, most: Limit | None = None) -> Reader:
+    """Text that matches `pattern` from end to end, and that AWS takes as it is written.
+
+    `most` is for the name in it: all of it, or of an ARN the last part without a revision.
+    """
 
     def read(value: Any, spot: Spot) -> Any:
         if spot.lacks(str, value, right):
@@ -103,10 +109,22 @@ def text(pattern: str, right: str) -> Reader:
             return spot.fault('starts with "{%"', "start it otherwise; Step Functions would evaluate it as JSONata")
         if "${" in value:
             return spot.fault('contains "${"', "write the value itself; CloudFormation would substitute it")
+        if "\0" in value:  # execve(2): arguments and variables end there
+            return spot.fault("contains the character NUL", "leave it out; no program can be given one")
         # Compiled at the first use and not at import: a file uses few of the patterns.
-        return value if re.fullmatch(pattern, value, re.DOTALL) else spot.fault(f'"{value}" is not valid', right)
+        if not re.fullmatch(pattern, value, re.DOTALL):
+            return spot.fault(f'"{value}" is not valid', right)
+        if most and (said := most.exceeded(len(_name_in(value)))):
+            return spot.fault(f"has a name of {said}", right)
+        return value
 
     return read
+
+
+def _name_in(value: str) -> str:
+    """The name in a name, in `family:7` or in an ARN."""
+    last = value.rpartition("/")[2]
+    return last.rpartition(":")[2] if last.startswith("arn:") else last.partition(":")[0]
 
 
 def one_of(*words: str) -> Reader:
@@ -138,7 +156,7 @@ def integer(low: int, high: int) -> Reader:
     return read
 
 
-def array(each: Reader, right: str, *, least: int = 0) -> Reader:
+def array(each: Reader, right: str, *, least: int = 0, most: Limit | None = None) -> Reader:
     """An array as a tuple."""
 
     def read(value: Any, spot: Spot) -> Any:
@@ -146,7 +164,25 @@ def array(each: Reader, right: str, *, least: int = 0) -> Reader:
             return BAD
         if len(value) < least:
             return spot.fault("is empty", right)
+        if most and (said := most.exceeded(len(value))):
+            return spot.fault(f"has {said}", f"leave out {len(value) - most.most}")
         return tuple([each(item, spot.item(n)) for n, item in enumerate(value)])
+
+    return read
+
+
+def size(unit: str, right: str) -> Reader:
+    """A whole number, or a number of `unit` of 1024 each, as RunTask takes both: "0.5 vCPU" is "512".
+
+    Only for RegisterTaskDefinition does AWS document other spellings than whole numbers.
+    """
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(str, value, right):
+            return BAD
+        match = re.fullmatch(rf"([0-9]{{1,9}})|([0-9]{{0,6}}\.?[0-9]{{1,6}}) ?{unit}", value, re.IGNORECASE)
+        units = float(match[1] or float(match[2]) * 1024) if match else 0.0
+        return str(int(units)) if units > 0 and units.is_integer() else spot.fault(f'"{value}" is not valid', right)
 
     return read
 

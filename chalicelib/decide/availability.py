@@ -9,47 +9,47 @@ and Step Functions hands out a name once. A start looks at the newest page of ru
               (B's page may be as old as it likes: all it can propose is a name that is taken)
 
 ``run-(n+1)`` is created only by someone who saw *n* closed, and names are handed out once; so at most one run
-is open, however stale the lists are. Where the promise ends: a task started past the guard after the tasks
-were listed, and a batch machine that somebody starts directly under the next free run name.
+is open, however stale the lists are. Only the newest run can have left a task behind, so when that one is not known
+to be clean, its task is looked for where *it* was started, too. Where the promise ends: a task started past the
+guard after the tasks were listed, and a batch machine that somebody starts directly under the next free run name.
 
-``judge`` is asked again and again: it answers with a `Need` for the fact it lacks, until it can tell. What to do
-when the job is not free is another question, which `chalicelib.decide.overlap` answers.
+``judge`` is asked again and again: it answers with what it lacks, until it can tell. What to do when the job is
+not free is another question, which `overlap` answers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.decide.facts import (
+    CLEAN,
+    CLOCKS,
+    TASK_LAG,
     CantTell,
+    Details,
     Evidence,
     Execution,
     Facts,
+    Missing,
     Need,
     NeedDetails,
+    NeedEvidence,
     Refused,
     Request,
     Task,
+    open_run,
     span,
     stamp,
 )
-from chalicelib.names import execution_arn, pause_number, run_name, run_number
+from chalicelib.names import execution_arn, execution_name, run_name, run_number
 
-TASK_LAG = timedelta(minutes=5)
-"""How long ECS may hide a task that RunTask accepted (AWS, RunTask: back off up to about five minutes)."""
-
-CLOCKS = timedelta(seconds=5)
-"""How far the clocks of ECS and Step Functions may be apart. No run starts a task this soon after another's end."""
-
-NAMES_LAST = timedelta(days=80)
-"""After this rest nobody is sure which names still exist: AWS forgets a closed execution after 90 days."""
+SURE_BEFORE_FORGOTTEN = timedelta(days=10)
+"""So long before AWS forgets a closed execution (after 90 days, or fewer if an account asks for it), nobody is sure
+any more which names still exist."""
 
 MAX_LOSSES = 10
 """A start steps back after losing this many names in a row."""
-
-CLEAN = "BatchGuard."
-"""A run that FAILED with an error of this prefix left no task behind: the batch machine made sure."""
 
 
 class RestedTooLong(Refused):
@@ -58,7 +58,7 @@ class RestedTooLong(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The run or the task that is in the way, or the pause."""
+    """What is in the way: a run, a task, or a pause. Times are UTC."""
 
     kind: Literal["run", "task", "pause"]
     name: str
@@ -81,6 +81,13 @@ class Mine:
     holder: Holder
 
 
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """What was read may be old news, and would end the start: look once more."""
+
+    reason: str
+
+
 Why = Literal["run", "claim", "outsider", "orphan", "unseen"]
 
 
@@ -89,8 +96,8 @@ class Busy:
     """Something is in the way."""
 
     why: Why
-    """An open execution; the run that somebody else got; a task by others; the task of a run that was closed
-    uncleanly; such a run, of which ECS has not shown the end."""
+    """An open execution; the run that somebody else got; a task that no run of this job answers for; the task of a
+    run that was closed uncleanly; such a run, of which ECS has not shown the end."""
     holder: Holder
     reason: str
     latest: int
@@ -99,13 +106,15 @@ class Busy:
     """When the run in the way began, also if only its task is left; None if it is no run, or not visible."""
     unclear: bool = False
     """This guard execution may have a run, which is not visible: it must not ask for another, nor wait in a queue."""
+    cluster: str = ""
+    """Of a task in the way: where it runs."""
 
 
-Verdict = Free | Mine | Busy
+Verdict = Free | Mine | Busy | Unsure
 
 
-def judge(request: Request, facts: Facts) -> Verdict | Need | NeedDetails:
-    """Tell whether the job is free, or which fact is missing. Raises `CantTell` and `RestedTooLong`."""
+def judge(request: Request, facts: Facts) -> Verdict | Missing:
+    """Tell whether the job is free, or what is missing to tell. Raises `CantTell` and `RestedTooLong`."""
     lost = request.claim.run if request.claim else None
     if lost is not None:
         if lost not in facts.details:
@@ -118,22 +127,40 @@ def judge(request: Request, facts: Facts) -> Verdict | Need | NeedDetails:
     numbers = _numbers(request, facts)
     blocked = _open_execution(facts) or _lost_claim(facts, request)
     if blocked:
-        return _busy(request, facts, numbers, *blocked)
+        return _busy(request, facts, numbers, blocked)
 
     if not numbers and facts.more:
         return Need.OLDER_PAGE
     if not request.first:
         if not numbers and facts.created_at is None:
             return Need.CREATED_AT
-        _names_are_remembered(numbers, facts)
+        if rested := _rested_too_long(numbers, request, facts):
+            if request.may_wait:
+                return Unsure(rested)
+            raise RestedTooLong(rested)
+    return _look_at_tasks(request, facts, numbers)
 
+
+def _look_at_tasks(request: Request, facts: Facts, numbers: Mapping[int, Execution]) -> Verdict | Missing:
+    """No run is open: but is a task of the job alive?"""
+    last = numbers[max(numbers)] if numbers else None
+    targets = {request.target.place: request.target}
+    if last is not None and not _succeeded(last, facts):
+        if last.name not in facts.details:
+            return NeedDetails(last.name)
+        details = facts.details[last.name]
+        if details is None:
+            reason = f"{last.name} ended as {last.status}, and Step Functions does not show yet where its task ran"
+            return _busy(request, facts, numbers, _Blocked("unseen", _run_holder(last), reason))
+        if details.target and not _is_clean(details, facts):
+            targets.setdefault(details.target.place, details.target)
     if facts.evidence is None:
-        return Need.EVIDENCE
-    task = _live_task(facts, facts.evidence, request) or _unseen_end(facts, facts.evidence)
-    if isinstance(task, NeedDetails):
-        return task
-    if task:
-        return _busy(request, facts, numbers, *task)
+        return NeedEvidence(tuple(targets.values()))
+    blocked = _live_task(facts, facts.evidence, request) or (last and _unseen_end(last, facts, facts.evidence))
+    if isinstance(blocked, NeedDetails):
+        return blocked
+    if blocked:
+        return _busy(request, facts, numbers, blocked)
     latest = _latest(numbers, request, facts)
     seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
     return Free(latest, f"free: {seen_free}, no task is alive")
@@ -150,31 +177,36 @@ def older_is_running(asking: Execution, running: Iterable[Execution]) -> Executi
     return next((e for e in others if (e.started_at, e.arn) <= mine), None)
 
 
-_Blocked = tuple[Why, Holder, str]
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    why: Why
+    holder: Holder
+    reason: str
+    cluster: str = ""
+
+
+def _executions(facts: Facts) -> list[Execution]:
+    """The page, where an end that a description has shown is believed: a closed execution stays closed."""
+    ended = {d.execution.name: d.execution for d in facts.details.values() if d and d.execution.closed}
+    return [e if e.closed else ended.get(e.name, e) for e in facts.executions or ()]
 
 
 def _numbers(request: Request, facts: Facts) -> dict[int, Execution]:
     """The runs that were seen, by number; among them the one that was lost, which may be too new for the page."""
-    numbers = {number: e for e in facts.executions or () if (number := run_number(e.name))}
+    numbers = {number: e for e in _executions(facts) if (number := run_number(e.name))}
     claim = request.claim
     if claim is not None and (seen := facts.details[claim.run]) is not None:
         numbers.setdefault(run_number(claim.run) or 0, seen.execution)
     return numbers
 
 
-def _seen(facts: Facts) -> Iterator[Execution]:
-    """Every execution that a read has shown: those on the page, then those that were described."""
-    yield from facts.executions or ()
-    yield from (details.execution for details in facts.details.values() if details)
-
-
 def _open_execution(facts: Facts) -> _Blocked | None:
-    for execution in facts.executions or ():
-        if not execution.closed and pause_number(execution.name) is None:
-            since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
-            odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
-            return "run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}"
-    return None
+    execution = open_run(_executions(facts))
+    if execution is None:
+        return None
+    since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
+    odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
+    return _Blocked("run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}")
 
 
 def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
@@ -187,7 +219,7 @@ def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
     seen = [*on_page, *([details.execution] if details else [])]
     closed = [e for e in seen if e.closed]
     if seen and not closed:
-        return "claim", _run_holder(seen[0]), f"{claim.run} was started by somebody else a moment ago"
+        return _Blocked("claim", _run_holder(seen[0]), f"{claim.run} was started by another start a moment ago")
     if not claim.taken:
         return None
     if not seen:
@@ -197,11 +229,13 @@ def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
                 f"the name {claim.run} is taken, but Step Functions does not show that run: "
                 f"its records lag, or the state machine was deleted and made again"
             )
-        return "claim", holder, f"{claim.run} was started by somebody else a moment ago and is not visible yet"
+        reason = f"{claim.run} was started by another start a moment ago and is not visible yet"
+        return _Blocked("claim", holder, reason)
     if request.losses >= MAX_LOSSES:
         if not on_page:
             raise CantTell(f"{request.losses} names were taken up to {claim.run}, which the list does not show")
-        return "claim", _run_holder(closed[0]), f"others start this job faster: {request.losses} names lost in a row"
+        reason = f"others start this job faster: {request.losses} names lost in a row"
+        return _Blocked("claim", _run_holder(closed[0]), reason)
     return None
 
 
@@ -219,84 +253,102 @@ def _latest(numbers: Iterable[int], request: Request, facts: Facts) -> int:
     return asked - 1
 
 
-def _names_are_remembered(numbers: Mapping[int, Execution], facts: Facts) -> None:
+def _rested_too_long(numbers: Mapping[int, Execution], request: Request, facts: Facts) -> str | None:
+    """Why the names may be about to be forgotten, so that two guards might see different ones; None if they are not."""
+    remembered = request.history - SURE_BEFORE_FORGOTTEN
+    days = request.history.days
     remedy = "make sure that nothing runs, then start it once with: guardctl run JOB --first"
     if numbers:
         last = numbers[max(numbers)]
-        if last.stopped_at is not None and facts.now - last.stopped_at >= NAMES_LAST:
-            raise RestedTooLong(
+        if last.stopped_at is not None and facts.now - last.stopped_at >= remembered:
+            return (
                 f"{last.name} ended on {stamp(last.stopped_at)}, {(facts.now - last.stopped_at).days} days ago; "
-                f"Step Functions forgets a run after 90 days, so its name may soon be free again: {remedy}"
+                f"Step Functions forgets a run after {days} days, so its name may soon be free again: {remedy}"
             )
-    elif facts.created_at is not None and facts.now - facts.created_at >= NAMES_LAST:
-        raise RestedTooLong(
+    elif facts.created_at is not None and facts.now - facts.created_at >= remembered:
+        return (
             f"no run is visible, and the batch machine exists since {stamp(facts.created_at)}: "
-            f"runs older than 90 days are forgotten: {remedy}"
+            f"runs older than {days} days are forgotten: {remedy}"
         )
+    return None
 
 
 def _live_task(facts: Facts, evidence: Evidence, request: Request) -> _Blocked | NeedDetails | None:
-    prefix = execution_arn(request.machine, "")
+    own = execution_arn(request.machine, "")
     for task in evidence.tasks:
         if not task.alive:
             continue
-        if task.execution is None:
-            if _is_this_job(task, evidence, request):
-                return "outsider", _task_holder(task), f"a task that this guard did not start is alive: {task.arn}"
-        elif task.execution.startswith(prefix):
-            name = task.execution.removeprefix(prefix)
-            clean = _closed_cleanly(name, facts)
-            if isinstance(clean, NeedDetails):
-                return clean
-            if not clean:
-                return _task_of_a_run(task, name, facts)
-            if _is_copied(task, name, facts) and _is_this_job(task, evidence, request):
-                return "outsider", _task_holder(task), f"a task begun after {name}, whose name it has: {task.arn}"
+        if task.execution is not None and task.execution.startswith(own):
+            found = _task_of_a_run(task, execution_name(task.execution), facts)
+        else:
+            found = _foreign_task(task, evidence, request)
+        if found:
+            return found
     return None
 
 
-def _unseen_end(facts: Facts, evidence: Evidence) -> _Blocked | NeedDetails | None:
-    """A run that ended uncleanly a moment ago, so that ECS may hide its task."""
-    listed = {execution.name: execution for execution in facts.executions or ()}
-    described = {name: details.execution for name, details in facts.details.items() if details}
-    for execution in (described | listed).values():  # the run that won may be too new for the page
-        ended = execution.stopped_at
-        if ended is None or facts.now - ended >= TASK_LAG or _outlived(execution, evidence):
-            continue
-        if pause_number(execution.name) is not None:  # it never had a task
-            continue
-        clean = _closed_cleanly(execution.name, facts)
-        if isinstance(clean, NeedDetails):
-            return clean
-        if not clean:
-            left = TASK_LAG - (facts.now - ended)
-            reason = (
-                f"{execution.name} ended as {execution.status} {span(facts.now - ended)} ago and ECS has not shown "
-                f"its task stopped; if none appears, the job is free in {span(left)}"
-            )
-            return "unseen", _run_holder(execution), reason
-    return None
+def _task_of_a_run(task: Task, name: str, facts: Facts) -> _Blocked | NeedDetails | None:
+    """A live task with the name of a run of this job: in the way whatever that run says.
 
-
-def _task_of_a_run(task: Task, name: str, facts: Facts) -> _Blocked:
-    """An orphan only if its run is known to be closed: one that is not visible yet may be in good health.
-
-    A later run is as good a proof as its own end, since only somebody who saw it closed could start that one.
+    The one exception: the run saw it stop, and so short a time ago that ECS may be late to show it.
     """
-    executions = facts.executions or ()
-    details = facts.details.get(name)
-    seen = [*(e for e in executions if e.name == name), *([details.execution] if details else [])]
-    latest = max((run_number(e.name) or 0 for e in executions), default=0)
-    if any(execution.closed for execution in seen) or latest > (run_number(name) or 0):
-        return "orphan", _task_holder(task), f"{name} was closed, but its task lives on: {task.arn}"
-    holder = _run_holder(seen[0]) if seen else Holder("run", name, task.execution or "")
-    return "run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}"
+    if name not in facts.details:
+        return NeedDetails(name)
+    details = facts.details[name]
+    ended = next((e for e in facts.seen if e.name == name and e.closed), None)
+    if ended is None:
+        if (run_number(name) or 0) < max((run_number(e.name) or 0 for e in facts.executions or ()), default=0):
+            return _on_task("outsider", task, f"a task of {name}, whose end is not visible any more, lives: {task.arn}")
+        holder = _run_holder(details.execution) if details else Holder("run", name, task.execution or "")
+        return _Blocked("run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}", task.cluster)
+    told = details is not None and details.execution.closed
+    if not told and ended.status in {"SUCCEEDED", "FAILED"}:
+        reason = f"{name} has ended, how is not visible yet, and its task is alive: {task.arn}"
+        return _Blocked("run", _run_holder(ended), reason, task.cluster)
+    if details is None or not _is_clean(details, facts):
+        return _on_task("orphan", task, f"{name} was closed, but its task lives on: {task.arn}")
+    at = ended.stopped_at or facts.now
+    if task.arn in details.tasks and facts.now - at < TASK_LAG:
+        return None
+    reason = f"a task with the name of {name}, which ended on {stamp(at)}, is alive (a copy?): {task.arn}"
+    return _on_task("outsider", task, reason)
 
 
-def _is_copied(task: Task, name: str, facts: Facts) -> bool:
-    """Younger than the end of its run, so somebody copied the environment. Else ECS is late to show it stopped."""
-    ended = next((e.stopped_at for e in _seen(facts) if e.name == name), None)
-    return task.created_at is not None and ended is not None and task.created_at > ended + CLOCKS
+def _foreign_task(task: Task, evidence: Evidence, request: Request) -> _Blocked | None:
+    """A live task that no run of this job's machine started."""
+    if task.execution is not None and task.execution.startswith(request.stage_runs):
+        if task.job != request.job:  # another job's, which has a lock of its own
+            return None
+        run = task.execution.rpartition(":execution:")[2]
+        reason = f"a task of {run}, from before {request.job} moved here, is alive: {task.arn}"
+        return _on_task("outsider", task, reason)
+    if task.service:
+        return None
+    match request.outsiders:
+        case "ignore":
+            return None
+        case "family":
+            counts = True
+        case "command":
+            counts = task.command == evidence.command
+            counts = counts or (request.commands is not None and task.command == request.commands)
+    return _on_task("outsider", task, f"a task that this guard did not start is alive: {task.arn}") if counts else None
+
+
+def _unseen_end(last: Execution, facts: Facts, evidence: Evidence) -> _Blocked | None:
+    """The newest run ended uncleanly a moment ago, so that ECS may hide its task."""
+    ended = last.stopped_at
+    if ended is None or facts.now - ended >= TASK_LAG or _succeeded(last, facts) or _outlived(last, evidence):
+        return None
+    details = facts.details[last.name]
+    if details and _is_clean(details, facts):
+        return None
+    left = TASK_LAG - (facts.now - ended)
+    reason = (
+        f"{last.name} ended as {last.status} {span(facts.now - ended)} ago and ECS has not shown "
+        f"its task stopped; if none appears, the job is free in {span(left)}"
+    )
+    return _Blocked("unseen", _run_holder(last), reason)
 
 
 def _outlived(execution: Execution, evidence: Evidence) -> bool:
@@ -311,48 +363,36 @@ def _outlived(execution: Execution, evidence: Evidence) -> bool:
     )
 
 
-def _closed_cleanly(name: str, facts: Facts) -> bool | NeedDetails:
-    """Whether the run is known to have left no task. FAILED does not tell: the error does."""
-    details = facts.details.get(name)
-    if details is not None and details.execution.closed:
-        clean_error = (details.error or "").startswith(CLEAN)
-        return details.execution.status == "SUCCEEDED" or (details.execution.status == "FAILED" and clean_error)
-    for execution in facts.executions or ():  # which may know of an end that the details lag behind
-        if execution.name == name and execution.status != "FAILED":
-            return execution.status == "SUCCEEDED"
-    return False if name in facts.details else NeedDetails(name)
+def _succeeded(execution: Execution, facts: Facts) -> bool:
+    """Some read has shown that it succeeded: then it left no task."""
+    return any(e.name == execution.name and e.closed and e.status == "SUCCEEDED" for e in (execution, *facts.seen))
 
 
-def _is_this_job(task: Task, evidence: Evidence, request: Request) -> bool:
-    if task.service or request.outsiders == "ignore":
-        return False
-    if request.outsiders == "family":
+def _is_clean(details: Details, facts: Facts) -> bool:
+    """The run is known to have left no task. FAILED does not tell: the error does. A renewal never has one."""
+    if details.renewal or _succeeded(details.execution, facts):
         return True
-    return task.command == evidence.command or (request.commands is not None and task.command == request.commands)
+    failed = details.execution.closed and details.execution.status == "FAILED"
+    return failed and (details.error or "").startswith(CLEAN)
 
 
-def _busy(
-    request: Request,
-    facts: Facts,
-    numbers: Iterable[int],
-    why: Why,
-    holder: Holder,
-    reason: str,
-) -> Busy:
+def _busy(request: Request, facts: Facts, numbers: Iterable[int], blocked: _Blocked) -> Busy:
     unclear = claim_is_unclear(request, facts)
     if unclear and request.claim and not request.may_wait:
         raise CantTell(
             f"{request.claim.run} was asked for, and Step Functions does not show whose it is: "
-            f"this start may have run. Besides, {reason}"
+            f"this start may have run. Besides, {blocked.reason}"
         )
-    return Busy(why, holder, reason, max(numbers, default=0), _began_at(why, holder, facts), unclear)
+    latest, began = max(numbers, default=0), _began_at(blocked, facts)
+    return Busy(blocked.why, blocked.holder, blocked.reason, latest, began, unclear, blocked.cluster)
 
 
-def _began_at(why: Why, holder: Holder, facts: Facts) -> datetime | None:
-    if why != "orphan":
-        return None if why == "outsider" else holder.started_at
-    (execution,) = {task.execution for task in (facts.evidence or Evidence()).tasks if task.arn == holder.arn}
-    return next((e.started_at for e in _seen(facts) if e.arn == execution), None)
+def _began_at(blocked: _Blocked, facts: Facts) -> datetime | None:
+    if blocked.why != "orphan":
+        return None if blocked.why == "outsider" else blocked.holder.started_at
+    tasks = (facts.evidence or Evidence()).tasks
+    (execution,) = {task.execution for task in tasks if task.arn == blocked.holder.arn}
+    return next((e.started_at for e in facts.seen if e.arn == execution), None)
 
 
 def claim_is_unclear(request: Request, facts: Facts) -> bool:
@@ -364,5 +404,6 @@ def _run_holder(execution: Execution) -> Holder:
     return Holder("run", execution.name, execution.arn, execution.started_at)
 
 
-def _task_holder(task: Task) -> Holder:
-    return Holder("task", task.arn.rsplit("/", 1)[-1], task.arn, task.created_at)
+def _on_task(why: Why, task: Task, reason: str) -> _Blocked:
+    holder = Holder("task", task.arn.rsplit("/", 1)[-1], task.arn, task.created_at)
+    return _Blocked(why, holder, reason, task.cluster)

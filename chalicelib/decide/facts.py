@@ -3,14 +3,26 @@
 `chalicelib.read` reads them, `availability` and `overlap` decide on them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Literal
+
+from chalicelib.decide.policy import Outsiders
+from chalicelib.names import pause_number, run_number
 
 CLOSED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 """The statuses that end an execution (AWS, ListExecutions). Any other, also one AWS adds later, is open."""
+
+CLEAN = "BatchGuard."
+"""A run that FAILED with an error of this prefix left no task behind: the batch machine made sure."""
+
+CLOCKS = timedelta(seconds=5)
+"""How far the clocks of ECS and Step Functions may be apart. No run starts a task this soon after another's end."""
+
+TASK_LAG = timedelta(minutes=6)
+"""How long ECS may hide a task that RunTask accepted, or show one that has stopped as alive: AWS says to back off up
+to about five minutes (RunTask); a minute more for what lies between two reads."""
 
 
 class CantTell(Exception):
@@ -19,6 +31,20 @@ class CantTell(Exception):
 
 class Refused(Exception):
     """The job must not be started, and asking again does not help. Its subclasses are the reasons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a run's task is to be found, as RunTask was told; a cluster may be a name or an ARN."""
+
+    cluster: str
+    family: str
+    container: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Two targets with one place have the same tasks: the cluster's name, and the family."""
+        return self.cluster.rpartition("/")[2], self.family
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +65,27 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What only DescribeExecution tells: how the execution failed, who asked for it, and why (of a pause)."""
+    """What only DescribeExecution tells: how an execution ended, and what its input says."""
 
     execution: Execution
     error: str | None = None
     guard_execution: str | None = None
-    """The guard execution that asked for it: for a run, or to wait in its stead."""
+    """The ARN of the guard execution that asked for it: for a run, or to wait for it."""
     reason: str | None = None
     """What somebody who paused the job said."""
+    target: Target | None = None
+    """Of a run: where its task is to be found. None for what has no task, or was begun by a forged input."""
+    renewal: bool = False
+    """Of a run: it starts no task."""
+    retries: int = 0
+    """Of a run: how many tasks it may start after one that failed."""
+    tasks: frozenset[str] = frozenset()
+    """Of a run that has closed: the ARNs of the tasks that it saw stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One ECS task of the job's family on the job's cluster."""
+    """One ECS task of a target. Times are UTC."""
 
     arn: str
     last_status: str
@@ -62,6 +96,10 @@ class Task:
     service: bool = False
     created_at: datetime | None = None
     stopped_at: datetime | None = None
+    job: str | None = None
+    """The task's BATCH_JOB."""
+    cluster: str = ""
+    """The cluster in which it was found, as it was asked for."""
 
     @property
     def alive(self) -> bool:
@@ -86,13 +124,27 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopping:
+    """A task that this start told to stop."""
+
+    task: str
+    """Its ARN."""
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Who asks, and what counts as the job's being in use."""
 
     machine: str
     """The batch machine's ARN."""
+    target: Target
+    """Where the jobs file says that the job's task runs."""
+    job: str
+    stage_runs: str
+    """What the ARN of every run of this stage begins with."""
     guard_execution: str | None = None
-    outsiders: Literal["command", "family", "ignore"] = "command"
+    outsiders: Outsiders = "command"
     commands: tuple[str, ...] | None = None
     may_wait: bool = False
     """True on a first look; the second look is final."""
@@ -100,6 +152,8 @@ class Request:
     """An operator vouches that nothing runs, although the names may be forgotten."""
     claim: Claim | None = None
     losses: int = 0
+    history: timedelta = timedelta(days=90)
+    """How long the account keeps closed executions, and so their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +172,14 @@ class Facts:
     """By execution name; None means that Step Functions does not show it."""
     waiters: Mapping[str, Details | None] = field(default_factory=dict)
     """Guard executions that wait in a queue, by name; None likewise."""
+    stopped: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
+    """By run name: the tasks of an open run that ECS shows; empty also when ECS could not be asked."""
+
+    @property
+    def seen(self) -> Iterator[Execution]:
+        """Every execution that a read has shown: those on the page, then those that were described."""
+        yield from self.executions or ()
+        yield from (details.execution for details in self.details.values() if details)
 
 
 class Need(Enum):
@@ -126,7 +188,6 @@ class Need(Enum):
     PAGE = "the newest page of executions"
     OLDER_PAGE = "the page behind"
     CREATED_AT = "the batch machine's creation date"
-    EVIDENCE = "the tasks ECS shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +198,47 @@ class NeedDetails:
     waiter: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NeedEvidence:
+    """The tasks that ECS shows at these targets are lacking. A target may be gone with its cluster, but the first."""
+
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NeedTasksOf:
+    """Whether an open run still has a task: asked only to say so, so no answer is an answer."""
+
+    run: str
+    target: Target
+
+
+Missing = Need | NeedDetails | NeedEvidence | NeedTasksOf
+
+
+def open_run(executions: Iterable[Execution]) -> Execution | None:
+    """The first execution of a batch machine that is not known to be closed, and is no pause."""
+    return next((e for e in executions if not e.closed and pause_number(e.name) is None), None)
+
+
+def newest_run(executions: Iterable[Execution]) -> Execution | None:
+    """The run with the highest number; None if there is none."""
+    runs = [e for e in executions if run_number(e.name)]
+    return max(runs, key=lambda e: run_number(e.name) or 0, default=None)
+
+
 def stamp(moment: datetime) -> str:
     """``2026-11-23T18:00:00Z``."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(length: timedelta) -> str:
-    """``90 s``, ``61 min``, ``26 h 0 min``."""
+    """``45 s``, ``12 min``, ``2 h 5 min``, ``3 d 4 h``."""
     seconds = max(0, round(length.total_seconds()))
     if seconds < 120:
         return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    if seconds < 172_800:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"

@@ -15,7 +15,7 @@ import heapq
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.expressions import Schedule, ScheduleRefused, local_times, parse_schedule
@@ -23,8 +23,6 @@ from chalicelib.names import renewal_name, scheduled_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from chalicelib.config.jobs import Job
 
 __all__ = [
     "Due",
@@ -42,6 +40,30 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
 
 
+class Scheduled(Protocol):
+    """What of a job decides when it is due."""
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """None at all: a job that is only started by hand."""
+
+    @property
+    def timezone(self) -> str:
+        """Of the schedules: a name of the IANA database."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the schedules are followed."""
+
+    @property
+    def start_deadline(self) -> int:
+        """Seconds after a scheduled time until which a start is made up for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """A scheduled time that should have its guard execution by now. Times are UTC."""
@@ -53,7 +75,7 @@ class Due:
     deadline: datetime
     late: timedelta
     renewal: bool = False
-    """Not a start: a run without a task, once a month, so that the job's newest run number is not forgotten."""
+    """Not a start: a run without a task, so that the job's newest run number is not forgotten."""
 
 
 def latest(schedules: Sequence[Schedule], timezone: str, now: datetime, *, within: timedelta) -> datetime | None:
@@ -75,7 +97,7 @@ def between(
     return list(islice(takewhile(lambda time: time <= end, _merged(schedules, timezone, start)), limit))
 
 
-def due(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
+def due(jobs: Iterable[Scheduled], now: datetime) -> tuple[Due, ...]:
     """Of every enabled job the most recent scheduled time, if it is not older than the job's start_deadline.
 
     Only the most recent: of several that were missed, one is made up for (Kubernetes' rule). It is due again
@@ -92,19 +114,27 @@ def due(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
     return tuple(found)
 
 
-def renewals(jobs: Iterable[Job], now: datetime) -> tuple[Due, ...]:
-    """On the first of each month (UTC), one renewal for every job, also for those that are not enabled.
+def renewals(jobs: Iterable[Scheduled], now: datetime, history_days: int) -> tuple[Due, ...]:
+    """On every renewal day (UTC), one renewal for every job, also for those that are not enabled.
 
-    Step Functions forgets a closed execution after 90 days (its quotas), and the lock is made of names.
+    Step Functions forgets a closed execution after `history_days` (its quotas), and the lock is made of names.
     From seven minutes past midnight, where hardly any schedule is in its way, until the day is over.
     """
     today = now.astimezone(UTC)
-    at = today.replace(day=1, hour=0, minute=7, second=0, microsecond=0)
-    if today.day != 1 or today < at:
+    at = today.replace(hour=0, minute=7, second=0, microsecond=0)
+    if today < at or not is_renewal_day(today, history_days):
         return ()
     deadline = at + timedelta(days=1)
-    # No scheduled time's execution is named so: those end in Z.
     return tuple(Due(job.name, at, renewal_name(job.name, at), deadline, now - at, renewal=True) for job in jobs)
+
+
+def is_renewal_day(day: datetime, history_days: int) -> bool:
+    """Whether the run numbers are renewed on this day (UTC): three times before a start would be refused for its rest.
+
+    Counted from 1970, so that nothing has to be remembered: every 26 days if the history is kept for 90, every 6 if
+    it is kept for 30.
+    """
+    return (day.astimezone(UTC) - _EPOCH).days % ((history_days - 10) // 3) == 0
 
 
 def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:

@@ -8,9 +8,9 @@ since the last run began have all passed without one, however long ago that was:
        01:00                  02:00         03:00         04:00
 """
 
-from datetime import datetime
+from collections.abc import Sequence
 
-from chalicelib.config.jobs import Job
+from chalicelib.decide.expressions import Schedule
 from chalicelib.decide.facts import Facts
 from chalicelib.decide.schedule import between
 from chalicelib.names import pause_number, run_number
@@ -19,15 +19,15 @@ MOST = 1000
 """It counts no further; `skips_in_a_row` takes no more."""
 
 
-def skips_in_a_row(job: Job, facts: Facts) -> int:
+def skips_in_a_row(schedules: Sequence[Schedule], timezone: str, facts: Facts) -> int:
     """The job's scheduled times up to now since its last run began, or since its last pause ended.
 
     They are those of the schedule as it is now, missed ones among them, whoever's start met what was in the way.
     """
-    known = [*(facts.executions or ()), *(details.execution for details in facts.details.values() if details)]
-    since: list[datetime] = [execution.started_at for execution in known if run_number(execution.name)]
+    known = [*facts.seen]
+    since = [execution.started_at for execution in known if run_number(execution.name)]
     since += [e.stopped_at for e in known if pause_number(e.name) and e.stopped_at]
     if facts.created_at:  # asked for when the job has never run
         since.append(facts.created_at)
     # Not a time more: a nightly job's next thousand would take longer to find than all else the checker does.
-    return len(between(job.schedules, job.timezone, max(since, default=facts.now), facts.now, limit=MOST))
+    return len(between(schedules, timezone, max(since, default=facts.now), facts.now, limit=MOST))

@@ -1,11 +1,11 @@
 """Step Functions reads, turned into the values that `decide.availability` decides on. Nothing here writes."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from chalicelib.contract import details_of
 from chalicelib.decide.facts import Details, Execution
 from chalicelib.read.aws import reading
 
@@ -59,8 +59,10 @@ class StepFunctions:
                 answer = self._client.describe_execution(executionArn=arn)
             except self._client.exceptions.ExecutionDoesNotExist:
                 return None
-            said = _object(answer.get("input"))
-            return Details(_execution(answer), answer.get("error"), said.get("guard_execution"), said.get("reason"))
+            said, error = answer.get("input"), answer.get("error")
+            return details_of(
+                _execution(answer), said, error=error, output=answer.get("output"), cause=answer.get("cause")
+            )
 
     def created_at(self, machine: str) -> datetime:
         with reading("states:DescribeStateMachine", machine):
@@ -76,14 +78,6 @@ def _execution(item: Mapping[str, Any]) -> Execution:
         started_at=_utc(item.get("redriveDate") or item["startDate"]),
         stopped_at=_utc(stopped) if stopped else None,
     )
-
-
-def _object(text: str | None) -> Mapping[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _utc(moment: datetime) -> datetime:

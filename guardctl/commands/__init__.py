@@ -1,1 +1,1 @@
-"""The commands, by group. Each group is a Typer app of its own, which `guardctl.__main__` puts together."""
+"""The commands, a file each: what a person types, and what is printed. `guardctl.__main__` registers them."""

@@ -1,24 +1,28 @@
-"""The command that tries on AWS what no emulator can show."""
+"""``guardctl acceptance``."""
 
 import re
 import secrets
 import signal
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import botocore
 import typer
 
 from chalicelib.config.tables import seconds_of
 from chalicelib.names import STAGE
-from guardctl.commands.console import confirmed, group, out
+from guardctl.acceptance import course, probes, removal, runner
+from guardctl.acceptance import report as reports
+from guardctl.acceptance.findings import Line
+from guardctl.acceptance.removal import Client
+from guardctl.acceptance.trial import Names
+from guardctl.console import command, confirmed, out
 from guardctl.errors import NOT_RUN, Stop, explained
+from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
-
-app = group()
 
 _LONGEST_STAGE = 16
 """Characters, so that with four of its own a role's name stays under IAM's 64."""
@@ -38,10 +42,10 @@ It costs about {cost}. All of it is removed at the end, also after Ctrl-C.
 """
 
 
-@app.command(
-    epilog="Example: python -m guardctl acceptance --stage trial\n\n"
-    "Exit codes: 0 all that could be tried is as assumed · 1 something differs · 2 a mistake in the command"
-    " · 3 AWS could not be asked, or refused, or something could not be removed · 130 interrupted."
+@command(
+    example="python -m guardctl acceptance --stage trial",
+    exit_codes="Exit codes: 0 all that could be tried is as assumed · 1 something differs · 2 a mistake in the command"
+    " · 3 AWS could not be asked, or refused, or something could not be removed · 130 interrupted.",
 )
 def acceptance(
     stage: Annotated[str, typer.Option("--stage", help="What the throwaway stage's name begins with.")] = "trial",
@@ -73,23 +77,19 @@ def acceptance(
         raise Stop(f"--report {report}: there is no directory {report.parent}")
     for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal removes what was made, like Ctrl-C
         signal.signal(ending, signal.default_int_handler)
-    with explained():
-        (_clean if clean else _try)(stage, subnet, report, seconds, yes)
+    client = cache(Stage(stage).client)  # made once: they are shared by threads
+    again = f"python -m guardctl acceptance --stage {stage} --clean"
+    with explained(), interruptible(lambda: _left(client, stage, again), look=again):
+        if clean:
+            _clean(client, stage, yes)
+        else:
+            _try(client, stage, subnet, report, seconds, yes)
 
 
-def _try(of: str, subnet: str | None, path: Path, patience: float, yes: bool) -> None:
-    import botocore  # noqa: PLC0415 (`--help` needs no botocore)
-
-    from guardctl.acceptance import course, probes, runner  # noqa: PLC0415
-    from guardctl.acceptance import report as reports  # noqa: PLC0415
-    from guardctl.acceptance.findings import Line  # noqa: PLC0415
-    from guardctl.acceptance.trial import Names  # noqa: PLC0415
-
+def _try(client: Client, of: str, subnet: str | None, path: Path, patience: float, yes: bool) -> None:
     names = Names(f"{of}{secrets.token_hex(2)}")
-    target = Stage(names.stage)
-    arns, _, _ = target.guard.rpartition(":")
+    arns, _, _ = Stage(names.stage).guard.rpartition(":")
     _, _, _, region, account, _ = arns.split(":")
-    client = _clients(target)
     subnet = subnet or course.default_subnet(client)
     out.print(
         _PLAN.format(account=account, region=region, prefix=names.prefix, subnet=subnet, cost=course.COST), markup=False
@@ -126,10 +126,7 @@ def _try(of: str, subnet: str | None, path: Path, patience: float, yes: bool) ->
         raise Stop("AWS does something else than batch-guard assumes: the report says what", NOT_RUN)
 
 
-def _clean(of: str, _subnet: str | None, _path: Path, _patience: float, yes: bool) -> None:
-    from guardctl.acceptance import course, removal  # noqa: PLC0415 (needs botocore)
-
-    client = _clients(Stage(of))
+def _clean(client: Client, of: str, yes: bool) -> None:
     found = removal.leftovers(client, of)
     if not found:
         out.print(f"no trial of {of} has left anything")
@@ -143,9 +140,8 @@ def _clean(of: str, _subnet: str | None, _path: Path, _patience: float, yes: boo
             removal.remove(client, leftover.names, _say)
 
 
-def _clients(stage: Stage) -> Callable[[str], Any]:
-    """A service's name → its client, made once: they are shared by threads."""
-    return cache(stage.client)
+def _left(client: Client, of: str, again: str) -> str:
+    return f"something is left; remove it: {again}" if removal.leftovers(client, of) else "nothing is left"
 
 
 def _say(line: str) -> None:

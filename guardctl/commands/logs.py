@@ -1,4 +1,4 @@
-"""What a run and its decision logged."""
+"""``guardctl logs``."""
 
 import json
 import sys
@@ -8,22 +8,17 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from guardctl.commands.console import (
-    JobArgument,
-    StageOption,
-    err,
-    group,
-)
+from guardctl import log_lines
+from guardctl.console import JobArgument, StageOption, command, err
 from guardctl.errors import Stop, explained
+from guardctl.interrupts import interruptible
 from guardctl.ledger import of_run
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.wording import sentence
 
-app = group()
 
-
-@app.command(epilog="Example: python -m guardctl logs nightly-report 42 --follow")
+@command(example="python -m guardctl logs nightly-report 42 --follow")
 def logs(
     job: JobArgument,
     run: Annotated[str | None, typer.Argument(help="run-000042, or 42; the newest run when left out.")] = None,
@@ -35,20 +30,19 @@ def logs(
 
     And the decision that started it.
     """
-    from guardctl import logs as reading  # noqa: PLC0415 (needs botocore)
-
     target = Stage(stage)
     asked = target.job(job)
     zone = ZoneInfo(asked.timezone)
-    with explained():
+    go_on = f"only the reading; go on with: {target.command('logs', job, *([run] if run else []), '--follow')}"
+    with explained(), interruptible(lambda: go_on, look=target.command("status", job)):
         reader = Reader(target)
-        name = reading.find_run(target, asked, run)
+        name = log_lines.find_run(target, asked, run)
         record = reader.run(job, name)
         if record is None:
-            raise Stop(f"Step Functions shows no {name} of {job} (it forgets a run after 90 days)")
+            raise Stop(f"Step Functions shows no {name} of {job} (it keeps a run for 90 days)")
         err.print(sentence(of_run(asked, record), zone), markup=False)
         count = 0
-        for line in chain(reading.decision(reader, record), reading.of_tasks(reader, asked, name, follow=follow)):
+        for line in chain(log_lines.decision(reader, record), log_lines.of_tasks(reader, asked, name, follow=follow)):
             count += 1
             if as_json:
                 about = {"at": line.at.isoformat(), "source": line.source, "task": line.task, "message": line.message}

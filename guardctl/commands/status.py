@@ -1,34 +1,30 @@
-"""How the jobs stand."""
+"""``guardctl status``."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 
-from chalicelib.decide.facts import stamp
-from guardctl import links
-from guardctl.commands.console import (
+from chalicelib.decide.facts import span, stamp
+from guardctl import job_status, links
+from guardctl.console import (
     JsonOption,
     StageOption,
     asking,
+    command,
     err,
-    group,
     out,
     print_json,
 )
+from guardctl.job_status import JobStatus
 from guardctl.stage import Stage
-from guardctl.wording import entry_json, length, local, sentence
-
-if TYPE_CHECKING:
-    from guardctl.status import JobStatus
-
-app = group()
+from guardctl.wording import entry_json, local, sentence
 
 
-@app.command(epilog="Example: python -m guardctl status nightly-report")
+@command(example="python -m guardctl status nightly-report")
 def status(
     job: Annotated[str | None, typer.Argument(help="One job, in detail; all of them when left out.")] = None,
     stage: StageOption = "dev",
@@ -38,13 +34,11 @@ def status(
 
     Running or free, last run, usual duration, next time, last skip, pause, drift.
     """
-    from guardctl import status as reading  # noqa: PLC0415 (needs botocore)
-
     target, now = Stage(stage), datetime.now(UTC)
     jobs = [target.job(job)] if job else [*target.file.jobs.values()]
     with asking("asking AWS…") as progress:
-        found = reading.read(target, jobs, now, progress)
-        detailed = [reading.detail(target, line, now) for line in found.jobs] if job else []
+        found = job_status.read(target, jobs, now, progress)
+        detailed = [job_status.detail(target, line, now) for line in found.jobs] if job else []
     if as_json:
         lines = [_status_json(line, found.drift) for line in found.jobs]
         detail = [{**_status_json(line, found.drift), "start_now": would} for line, would in detailed]
@@ -61,10 +55,10 @@ def status(
         for difference in found.drift:
             err.print(f"drift: {difference}", markup=False)
         if any(line.state == "not deployed" for line in found.jobs):
-            err.print(f"deploy: python -m guardctl deploy --stage {stage}", markup=False)
+            err.print(f"deploy: {target.command('deploy')}", markup=False)
 
 
-def _status_table(lines: Iterable["JobStatus"], now: datetime) -> None:
+def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
     # A row of usual names fits 80 columns, which is also what a pipe gets. Names and years: `status JOB`, --json.
     table = Table("job", "state", "last run", "usually", "next time", "zone", box=None, pad_edge=False)
     notes = []
@@ -72,9 +66,9 @@ def _status_table(lines: Iterable["JobStatus"], now: datetime) -> None:
         zone, last = ZoneInfo(line.timezone), line.last
         table.add_row(
             line.job,
-            f"{line.state} {length(now - line.run.started_at)}" if line.run else line.state,
+            f"{line.state} {span(now - line.run.started_at)}" if line.run else line.state,
             f"{last.outcome} {_short(last.ended, zone)}" if last and last.ended else "none yet",
-            length(line.usual.median) if line.usual else "",
+            span(line.usual.median) if line.usual else "",
             _short(line.next_time, zone) if line.next_time else "by hand",
             f"{(line.next_time or now).astimezone(zone):%Z}",
         )
@@ -93,35 +87,35 @@ def _short(moment: datetime, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%m-%d %H:%M}"
 
 
-def _card(line: "JobStatus", now: datetime) -> Iterator[tuple[str, str]]:
+def _card(line: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
     """What is known of one job, by name."""
     zone, last, usual = ZoneInfo(line.timezone), line.last, line.usual
     if line.run:
-        age = length(now - line.run.started_at)
+        age = span(now - line.run.started_at)
         since = local(line.run.started_at, zone)
         yield "run", f"{line.run.name}, for {age}, since {since}\n{links.execution(line.run.arn)}"
         yield "task", f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
     yield "last run", sentence(last, zone) if last else "none yet"
     if usual:
-        yield "usually", f"{length(usual.median)}, p95 {length(usual.p95)} (of {usual.runs} that succeeded)"
+        yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
     yield "next time", local(line.next_time, zone) if line.next_time else "none: it is started by hand only"
     yield "last skip", _step_back(line, zone) or "none lately"
     yield "paused", _paused(line, zone) or "no"
     yield "deployed", "\n".join(line.drift) or "as the jobs file says"
 
 
-def _step_back(line: "JobStatus", zone: ZoneInfo) -> str:
+def _step_back(line: JobStatus, zone: ZoneInfo) -> str:
     if line.not_started is None:
         return ""
     when, entry = line.not_started
     return f"{local(when, zone)}, {entry.outcome}: {entry.reason}"
 
 
-def _paused(line: "JobStatus", zone: ZoneInfo) -> str:
+def _paused(line: JobStatus, zone: ZoneInfo) -> str:
     return f"since {local(line.pause.since, zone)}: {line.pause.reason}" if line.pause else ""
 
 
-def _status_json(line: "JobStatus", stage_drift: Iterable[str]) -> dict[str, Any]:
+def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
     run, last, usual = line.run, line.last, line.usual
     when, step = line.not_started or (None, None)
     return {

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Literal
 
-from chalicelib.decide.availability import CLEAN, CLOCKS, TASK_LAG
+from chalicelib.decide.facts import CLEAN, CLOCKS, TASK_LAG
 
 SKIPS = frozenset({"BatchGuard.AlreadyRunning", "BatchGuard.AlreadyQueued", "BatchGuard.WaitedTooLong"})
 """The errors with which a start steps back for something that is in the way."""

@@ -21,6 +21,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.names import function_name
+from chalicelib.read.tasks import execution_of
 from lab.stage import LocalStage
 from lab.stress.plan import HELD, WARMED, Plan
 
@@ -201,15 +202,6 @@ class _Load:
         answer: Any = self.stage.stepfunctions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")
         found: list[Any] = answer["executions"]
         return found
-
-
-def execution_of(task: Any) -> str | None:
-    """The BATCH_EXECUTION of a described task."""
-    for override in task.get("overrides", {}).get("containerOverrides", ()):
-        for variable in override.get("environment", ()):
-            if variable["name"] == "BATCH_EXECUTION":
-                return str(variable["value"])
-    return None
 
 
 def warm_checkers(stage: LocalStage) -> list[int]:

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chalicelib.read.tasks import execution_of
 from lab.stage import LocalStage
 from lab.stress.judge import FOREVER, History, Life, Run, Start, Task
-from lab.stress.load import Log, execution_of
+from lab.stress.load import Log
 
 _SECOND = timedelta(seconds=1)
 

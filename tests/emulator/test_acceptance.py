@@ -117,7 +117,7 @@ def test_after_ctrl_c_nothing_is_left(project: LocalStage, tmp_path: Path) -> No
     process.send_signal(signal.SIGINT)
     code, output = finished(process)
     assert code == INTERRUPTED, output
-    assert output.splitlines()[-1] == "interrupted"
+    assert output.splitlines()[-1] == "interrupted: nothing is left"
     assert left(project.emulator) == []
 
 

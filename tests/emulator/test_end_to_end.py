@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.config.run_task import run_task
+from chalicelib.contract import RunInput, wire
 from chalicelib.decide.facts import stamp
-from chalicelib.names import function_name
+from chalicelib.names import function_name, run_number
 from lab.bench.alternatives import ARTICLE
 from lab.stage import LocalStage, until
 from tests.mocks import RUN_TASK
@@ -37,6 +39,7 @@ def test_a_free_job_runs_and_its_task_knows_its_run(stage: LocalStage) -> None:
     environment = {v["name"]: v["value"] for v in override["environment"]}
     assert environment == {
         "REPORT_FORMAT": "pdf",
+        "BATCH_JOB": "plain",
         "BATCH_EXECUTION": stage.run_arn("plain", "run-000001"),
         "BATCH_RUN_NUMBER": "1",
         "BATCH_SCHEDULED_AT": "2026-11-23T18:00:00Z",
@@ -120,9 +123,9 @@ def test_a_renewal_runs_without_a_task_and_is_not_a_failure_when_the_job_is_in_u
     stage.finish("kept")
 
 
-def test_the_first_of_a_month_does_not_disturb_a_stage_that_was_just_deployed(stage: LocalStage) -> None:
-    stage.use_up_renewals(datetime(2027, 1, 1, 3, tzinfo=UTC))
-    used_up = stage.guard.replace(":stateMachine:", ":execution:") + ":idle-renewal-202701"
+def test_a_renewal_day_does_not_disturb_a_stage_that_was_just_deployed(stage: LocalStage) -> None:
+    stage.use_up_renewals(datetime(2027, 1, 8, 3, tzinfo=UTC))
+    used_up = stage.guard.replace(":stateMachine:", ":execution:") + ":idle-renewal-20270108"
     assert errors([stage.ended(used_up)]) == ["BatchGuard.InvalidInput"]
     assert stage.runs("idle") == []
 
@@ -137,7 +140,6 @@ BAD_INPUT = [
     pytest.param({"job": "idle", "guard": "x"}, "BatchGuard.InvalidInput", "the guard machine's own", id="the guard's own key as a string"),
     pytest.param(["idle"], "BatchGuard.InvalidInput", "must name a job", id="a list"),
     pytest.param("idle", "BatchGuard.InvalidInput", "must name a job", id="a string"),
-    pytest.param({"job": "gone"}, "BatchGuard.NotDeployed", "guardctl deploy", id="a batch machine that is not deployed"),
 ]  # fmt: skip
 
 
@@ -149,6 +151,12 @@ def test_bad_input_ends_at_once_named_and_runs_nothing(stage: LocalStage, event:
     assert cause in verdict["cause"]
     assert "Ask again later" not in stage.states_entered(arn)
     assert stage.runs("idle") == []
+
+
+def test_a_machine_that_is_not_deployed_yet_is_asked_about_again(stage: LocalStage) -> None:
+    arn = stage.start("gone")
+    until(lambda: "Ask again later" in stage.states_entered(arn), within=20, what="asking again")
+    stage.stepfunctions.stop_execution(executionArn=arn)
 
 
 def test_a_batch_machine_started_past_the_guard_runs_nothing(stage: LocalStage) -> None:
@@ -219,9 +227,21 @@ def test_the_articles_own_flow_keeps_the_oldest_of_five(stage: LocalStage) -> No
 
 def start_run(stage: LocalStage, job: str, run: str, case: str) -> str:
     """Start a run as the guard does, its first RunTask failing as in `case`."""
-    event = {"run": run, "job": job, "scheduled_at": "2026-11-23T18:00:00Z", "guard_execution": "test"}
+    asked = stage.jobs.jobs[job]
+    at = datetime(2026, 11, 23, 18, tzinfo=UTC)
+    given = RunInput(
+        job=job,
+        run=run,
+        scheduled_at=at,
+        deadline=datetime.now(UTC) + timedelta(minutes=5),
+        renewal=False,
+        target=asked.ecs.target,
+        timeout=asked.timeout,
+        retries=asked.retries,
+        task=run_task(asked, number=run_number(run) or 0, scheduled_at=at),
+    )
     return stage.stepfunctions.start_execution(
-        stateMachineArn=f"{stage.machine(job)}#{case}", name=run, input=json.dumps(event)
+        stateMachineArn=f"{stage.machine(job)}#{case}", name=run, input=json.dumps(wire(given))
     )["executionArn"]
 
 
@@ -230,8 +250,9 @@ def start_run(stage: LocalStage, job: str, run: str, case: str) -> str:
     [
         ("run-000101", "exit-1", "BatchGuard.TaskFailed", "container app exited with 1 (EssentialContainerExited: Essential container in task exited), task arn:aws:ecs:us-east-1:1:task/batch/t1"),
         ("run-000102", "no-image", "BatchGuard.TaskFailed", "container app did not run (TaskFailedToStart: CannotPullContainerError), task arn:aws:ecs:us-east-1:1:task/batch/t1"),
-        ("run-000103", "denied", "BatchGuard.NotStarted", "ECS refused to start the task: ECS.AccessDeniedException: not authorized"),
+        ("run-000103", "no-subnet", "BatchGuard.NotStarted", "ECS refused to start the task: ECS.InvalidParameterException: The subnet ID"),
         ("run-000104", "bad-arguments", "Unclean.RedriveRefused", "a redriven run starts no task"),
+        ("run-000105", "spot", "BatchGuard.Interrupted", "the task was stopped before it had finished (SpotInterruption"),
     ],
 )  # fmt: skip
 def test_a_failed_task_is_told_in_words(stage: LocalStage, run: str, case: str, error: str, cause: str) -> None:
@@ -240,10 +261,10 @@ def test_a_failed_task_is_told_in_words(stage: LocalStage, run: str, case: str, 
     assert ended["cause"].startswith(cause)
 
 
-def test_an_unclear_answer_before_the_task_started_is_followed_by_one_task(stage: LocalStage) -> None:
-    arn = start_run(stage, "unclear", "run-000201", "throttled")
+def test_no_room_is_waited_for(stage: LocalStage) -> None:
+    arn = start_run(stage, "unclear", "run-000203", "no-room")
     task = stage.a_task("unclear")
-    assert stage.states_entered(arn).count("Look for the task") == 6, "it looked for a minute first"
+    assert stage.states_entered(arn).count("Wait for room") == 1
     stage.stop_task("unclear", task)
     assert stage.ended(arn)["status"] == "SUCCEEDED"
 
@@ -255,7 +276,9 @@ def test_an_unclear_answer_after_the_task_started_takes_the_task_over(stage: Loc
     until(lambda: "Wait for the task" in stage.states_entered(run), within=30, what="the run waits for the task")
     assert stage.live_tasks("unclear") == [by_hand]
     stage.stop_task("unclear", by_hand)
-    assert json.loads(stage.ended(run)["output"])["task"] == by_hand
+    ended = stage.ended(run)
+    assert ended["error"] == "BatchGuard.Interrupted", "a person stopped it before it had finished"
+    assert by_hand in ended["cause"]
 
 
 def test_a_failed_task_is_tried_again_within_the_same_run(stage: LocalStage) -> None:
@@ -269,7 +292,7 @@ def test_a_failed_task_is_tried_again_within_the_same_run(stage: LocalStage) -> 
 def test_a_task_past_its_timeout_is_stopped_and_only_then_the_run_fails(stage: LocalStage) -> None:
     by_hand = stage.run_task_by_hand("overrun", command=["bin/another"])
     another_stages = stage.run_arn("overrun", "run-000001").replace("-e2e-", "-prod-")
-    bystanders = {by_hand, stage.run_task_by_hand("overrun", environment={"BATCH_EXECUTION": another_stages})}
+    bystanders = {by_hand, stage.run_task_by_hand("overrun", ["bin/another"], {"BATCH_EXECUTION": another_stages})}
     stage.ended(stage.start("overrun"))
     run = stage.run_arn("overrun", "run-000001")
 

@@ -1,19 +1,26 @@
 """The command line as a person and as a script meet it: help, exit codes, words, and never a traceback."""
 
+import http.server
 import json
+import queue
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from typer.main import get_command
 
-from guardctl.__main__ import EXIT_CODES, app
-from guardctl.errors import AWS, INTERRUPTED, NOT_RUN, OK, USAGE
-from lab.stage import LocalStage
+from guardctl import starts
+from guardctl.__main__ import app
+from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, NOT_RUN, OK, USAGE
+from lab.stage import LocalStage, until
 
 # Typer's own command class carries no types of its own.
 COMMANDS: Mapping[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
@@ -136,6 +143,44 @@ def test_a_faultless_jobs_file_is_counted(stage: LocalStage) -> None:
     assert guardctl(stage, "validate", "--stage", "dev").stdout == "dev: 2 jobs, no fault\n"
 
 
+def test_a_jobs_file_that_aws_takes_may_be_warned_of(stage: LocalStage) -> None:
+    file = stage.directory / "chalicelib" / "jobs" / "warned.toml"
+    job = '[jobs.job-{0}]\nschedule = "rate(1 minute)"\necs = {{ task_definition = "x", command = ["{0}"] }}\n'
+    shared = '[defaults.ecs]\ncluster = "c"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+    file.write_text(shared + job.format(1) + job.format(2), encoding="utf-8")
+    try:
+        told = [guardctl(stage, "validate", "--stage", "warned", *strict) for strict in ((), ("--strict",))]
+    finally:
+        file.unlink()
+    assert [done.returncode for done in told] == [0, 2]
+    assert told[0].stdout == "warned: 2 jobs, no fault, 1 warning\n"
+    assert told[1].stdout == ""
+    for done in told:
+        assert done.stderr.startswith("warning: chalicelib/jobs/warned.toml:jobs: the 2 jobs of family x on cluster c")
+
+
+def test_what_aws_would_not_make_is_refused_by_every_command_that_makes_it(stage: LocalStage) -> None:
+    file = stage.directory / "chalicelib" / "jobs" / "large.toml"
+    roles = ", ".join(f'"arn:aws:iam::123456789012:role/{n:03d}{"r" * 60}"' for n in range(110))
+    task = f'launch_type = "EC2", cluster = "c", container = "app", task_definition = "x", pass_roles = [{roles}]'
+    file.write_text(f"[jobs.large]\necs = {{ {task} }}\n", encoding="utf-8")
+    config = stage.directory / ".chalice" / "config.json"
+    was = config.read_text(encoding="utf-8")
+    stages = json.loads(was)
+    stages["stages"]["large"] = stages["stages"]["dev"]
+    config.write_text(json.dumps(stages), encoding="utf-8")
+    try:
+        told = [
+            guardctl(stage, command, "--stage", "large") for command in ("validate", "template", "package", "deploy")
+        ]
+    finally:
+        file.unlink()
+        config.write_text(was, encoding="utf-8")
+    assert [done.returncode for done in told] == [2, 2, 2, 2]
+    for done in told:
+        assert done.stderr.startswith("chalicelib/jobs/large.toml:jobs.large.ecs: the policy of the machine's")
+
+
 def test_the_template_is_json_and_needs_neither_credentials_nor_a_region(stage: LocalStage) -> None:
     done = guardctl(stage, "template", "--stage", "dev", without=(*KEYS, *REGION))
     assert "GuardMachine" in json.loads(done.stdout)["Resources"]
@@ -159,12 +204,12 @@ def test_a_run_that_starts_ends_with_0_and_one_that_steps_back_with_1(stage: Loc
     stage.finish("by-hand")
 
 
-def started(stage: LocalStage, *arguments: str) -> "subprocess.Popen[str]":
+def started(stage: LocalStage, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
     """A command that is not waited for."""
     return subprocess.Popen(
         [sys.executable, "-m", "guardctl", *arguments, "--stage", "e2e"],
         cwd=stage.directory,
-        env=stage.emulator.environment(),
+        env=stage.emulator.environment() | variables,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -172,15 +217,24 @@ def started(stage: LocalStage, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_ctrl_c_ends_the_waiting_with_130_and_not_the_run(stage: LocalStage) -> None:
+def interrupted(process: "subprocess.Popen[str]") -> str:
+    """What a command says on Ctrl-C; it ends with 130 and shows no traceback."""
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert "Traceback" not in stderr
+    return stderr
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_run(stage: LocalStage) -> None:
     with started(stage, "run", "interrupted", "--wait") as waiting:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "interrupted: started run-000001\n"
-        waiting.send_signal(signal.SIGINT)
-        stdout, stderr = waiting.communicate(timeout=30)
-    assert (waiting.returncode, stdout) == (130, "")
-    assert stderr.endswith("interrupted\n")
-    assert "Traceback" not in stderr
+        told = interrupted(waiting)
+    assert told == (
+        "interrupted: run-000001 was started and goes on: python -m guardctl status interrupted --stage e2e; "
+        "stop it with: python -m guardctl stop interrupted --stage e2e\n"
+    )
     assert [run["status"] for run in stage.runs("interrupted")] == ["RUNNING"]
     stage.a_task("interrupted")
 
@@ -188,9 +242,167 @@ def test_ctrl_c_ends_the_waiting_with_130_and_not_the_run(stage: LocalStage) -> 
         assert asking.stdout is not None
         while not asking.stdout.readline(1).endswith("?"):
             pass
-        asking.send_signal(signal.SIGINT)
-        _, stderr = asking.communicate(timeout=30)
-    assert asking.returncode == 130, "Ctrl-C is no answer"
-    assert stderr.endswith("interrupted\n")
+        assert interrupted(asking) == "interrupted: nothing was stopped\n", "Ctrl-C is no answer"
     assert [run["status"] for run in stage.runs("interrupted")] == ["RUNNING"]
     stage.finish("interrupted")
+
+
+def deciding(stage: LocalStage, job: str) -> str:
+    """The ARN of the guard execution by hand that waits for what is in its way, once it does."""
+
+    def found() -> str | None:
+        open_ = stage.stepfunctions.list_executions(stateMachineArn=stage.guard, statusFilter="RUNNING")["executions"]
+        mine = [each["executionArn"] for each in open_ if each["name"].startswith(f"{job}-by-hand-")]
+        return next((arn for arn in mine if stage.states_entered(arn)[-1:] == ["Wait for the holder"]), None)
+
+    arn: str = until(found, within=60, what=f"a start of {job} that waits")
+    return arn
+
+
+def test_ctrl_c_stops_a_start_that_has_not_been_decided(stage: LocalStage) -> None:
+    job = "interrupted-start"
+    stage.ended(stage.start(job))
+    with started(stage, "run", job) as waiting:
+        guard = deciding(stage, job)
+        assert interrupted(waiting) == "interrupted: the start was stopped before it started anything\n"
+    ended = stage.stepfunctions.describe_execution(executionArn=guard)
+    assert (ended["status"], ended["cause"]) == ("ABORTED", "interrupted by root")
+
+    with started(stage, "run", job) as waiting:
+        guard = deciding(stage, job)
+        waiting.send_signal(signal.SIGSTOP)  # so that it does not see how the start is decided
+        stage.finish(job)
+        assert stage.ended(guard)["status"] == "SUCCEEDED"
+        waiting.send_signal(signal.SIGINT)
+        waiting.send_signal(signal.SIGCONT)
+        _, stderr = waiting.communicate(timeout=60)
+    assert waiting.returncode == INTERRUPTED
+    assert stderr.startswith("interrupted: run-000002 was started and goes on: ")
+    assert [run["status"] for run in stage.runs(job)] == ["SUCCEEDED", "RUNNING"]
+    assert starts.asked_for(stage.stepfunctions, guard) == [stage.run_arn(job, "run-000002")]
+    stage.finish(job)
+
+
+def test_ctrl_c_leaves_a_start_in_the_queue_and_says_how_to_end_it(stage: LocalStage) -> None:
+    job = "interrupted-queue"
+    waiter = f"{job}-after-run-000001-1"
+    stage.ended(stage.start(job))
+    with started(stage, "run", job, "--wait") as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline().startswith(f"{job}: waits in the queue as {waiter}: ")
+        told = interrupted(waiting)
+    arn = f"{stage.guard.replace(':stateMachine:', ':execution:')}:{waiter}"
+    assert told == (
+        f"interrupted: {waiter} waits in the queue and goes on: python -m guardctl status {job} --stage e2e; "
+        f"end it with: aws stepfunctions stop-execution --execution-arn {arn}\n"
+    )
+    waits = stage.stepfunctions.describe_execution(executionArn=arn)
+    assert waits["status"] == "RUNNING"
+    assert starts.asked_for(stage.stepfunctions, json.loads(waits["input"])["guard_execution"]) == [arn]
+    stage.stepfunctions.stop_execution(executionArn=arn)
+    stage.finish(job)
+
+
+@dataclass
+class Aws:
+    """A server in AWS's place that tells what it is asked, and holds the answer to one action back until `answer`."""
+
+    held: str
+    status: str = "RUNNING"
+    """Of every execution."""
+    asked: "queue.Queue[str]" = field(default_factory=queue.Queue)
+    answer: threading.Event = field(default_factory=threading.Event)
+
+    def wait_for(self, action: str) -> None:
+        """Until the action has been asked for."""
+        while not self.asked.get(timeout=60).startswith(action):
+            pass
+
+    def body(self, action: str) -> bytes:
+        self.asked.put(action)
+        if action.startswith(self.held):
+            self.answer.wait()
+        if action == "GetCallerIdentity":
+            who = "<Arn>arn:aws:iam::000000000000:root</Arn><Account>000000000000</Account>"
+            return f"<R><GetCallerIdentityResult>{who}</GetCallerIdentityResult></R>".encode()
+        execution = {"executionArn": "arn:aws:states:us-east-1:000000000000:execution:x:x", "status": self.status}
+        return json.dumps({**execution, "startDate": 0, "stopDate": 0, "executions": [], "events": []}).encode()
+
+
+@contextmanager
+def served(aws: Aws) -> Iterator[str]:
+    """The server's address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self.reply((self.headers.get("X-Amz-Target") or parse_qs(asked)["Action"][0]).rpartition(".")[2])
+
+        def do_GET(self) -> None:
+            self.reply(self.path)
+
+        def reply(self, action: str) -> None:
+            body = aws.body(action)
+            with suppress(BrokenPipeError, ConnectionResetError):  # who was interrupted does not listen any more
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            aws.answer.set()
+            server.shutdown()
+
+
+def test_a_second_ctrl_c_ends_at_once(stage: LocalStage) -> None:
+    aws = Aws(held="StopExecution")
+    with served(aws) as url, started(stage, "run", "idle", AWS_ENDPOINT_URL=url) as waiting:
+        aws.wait_for("DescribeExecution")
+        waiting.send_signal(signal.SIGINT)
+        aws.wait_for("StopExecution")
+        told = interrupted(waiting)
+    assert told == (
+        "interrupted: again, before it was clear what goes on; look: python -m guardctl status idle --stage e2e\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "held", "says"),
+    [
+        pytest.param("logs idle 42 --follow", "DescribeExecution", "only the reading; go on with: python -m guardctl logs idle 42 --follow --stage e2e", id="logs"),
+        pytest.param("deploy", "DescribeStacks", "nothing was changed; a change set may be left, which changes nothing by itself", id="deploy, before anything was changed"),
+        pytest.param("destroy --yes", "/2015-03-31/functions/", "nothing was removed", id="destroy, before anything was removed"),
+        pytest.param("stop idle --yes", "ListExecutions", "nothing was stopped", id="stop, before anything was stopped"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_while_aws_is_asked_says_what_is_the_case(stage: LocalStage, command: str, held: str, says: str) -> None:
+    aws = Aws(held)
+    with served(aws) as url, started(stage, *command.split(), AWS_ENDPOINT_URL=url) as waiting:
+        aws.wait_for(held)
+        assert interrupted(waiting) == f"interrupted: {says}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        pytest.param("pause idle --reason x", "but idle was paused by then (paused-000001); resume it with: python -m guardctl resume idle --stage e2e", id="pause"),
+        pytest.param("run idle", "the start was stopped before it started anything", id="run"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_waits_for_the_answer_to_a_call_that_changes_something(
+    stage: LocalStage, command: str, says: str
+) -> None:
+    aws = Aws(held="StartExecution", status="ABORTED")
+    with served(aws) as url, started(stage, *command.split(), AWS_ENDPOINT_URL=url) as waiting:
+        aws.wait_for("StartExecution")
+        waiting.send_signal(signal.SIGINT)
+        aws.answer.set()
+        _, stderr = waiting.communicate(timeout=60)
+    assert (waiting.returncode, stderr) == (INTERRUPTED, f"interrupted: {says}\n")

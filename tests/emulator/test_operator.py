@@ -70,7 +70,7 @@ def test_what_became_of_a_time_is_told_by_name_and_in_the_history(stage: LocalSt
         (stamp(second), "skipped", None, False),
         (stamp(second), "ran", "run-000002", True),
     ], "the times before the job was deployed have no line"
-    assert "was not started, for the job did not have this schedule then" in guardctl(
+    assert "was not started, because the job did not have this schedule then" in guardctl(
         stage, "why", "asked", stamp(third), code=1
     )
     shown = stage.command("guardctl", "history", "asked", "--limit", "5", "--stage", stage.name)
@@ -129,7 +129,6 @@ def test_status_names_what_is_deployed_otherwise(stage: LocalStage) -> None:
     finally:
         jobs_file.write_text(deployed, encoding="utf-8")
     assert standing["changed"]["drift"] == [
-        "its state machine is defined differently",
         "grace is 5, and here 60",
         'ecs.cpu is null, and here "256"',
     ]

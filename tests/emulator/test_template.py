@@ -20,7 +20,7 @@ from guardctl.stage import PROJECT, Stage
 from lab.emulator import Emulator
 from lab.stage import local_stage
 
-SHIPPED = ["dev", "local"]
+SHIPPED = sorted(file.stem for file in (PROJECT / "chalicelib" / "jobs").glob("*.toml"))
 EVERY_KEY = Path(__file__).with_name("every_key.toml").read_text(encoding="utf-8")
 
 

@@ -17,15 +17,18 @@ FILE = """
 [defaults.ecs]
 cluster = "batch"
 container = "app"
-task_definition = "x"
 launch_type = "EC2"
 [jobs.plain]
+ecs.task_definition = "plain"
 [jobs.queued]
+ecs.task_definition = "queued"
 overlap = "queue"
 queue_timeout = "2h"
 [jobs.replaced]
+ecs.task_definition = "replaced"
 overlap = "replace"
 [jobs.green]
+ecs.task_definition = "green"
 on_skip = "succeed"
 """
 

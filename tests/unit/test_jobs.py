@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.config import jobs
+from chalicelib.config import jobs, task
 from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, JobsFileInvalid, load, parse
 from chalicelib.decide.schedule import parse_schedule
 
@@ -140,7 +140,7 @@ def test_every_key_is_read() -> None:
         assign_public_ip=True,
         platform_version="1.4.0",
         environment={"LEVEL": "info", "SIDE": "left"},
-        cpu="0.5 vCPU",
+        cpu="512",
         memory="1024",
         task_role=role,
         execution_role=role,
@@ -231,7 +231,7 @@ def test_values_are_frozen() -> None:
 
 def test_every_field_has_a_key() -> None:
     assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - {"schedule"}
-    assert {field.name for field in fields(Ecs)} == jobs._ECS.keys()
+    assert {field.name for field in fields(Ecs)} == task.READERS.keys()
     assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
 
 
@@ -412,6 +412,76 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         '"alerts"',
         'alerts.topic: "alerts" is not valid; write "arn:aws:sns:REGION:123456789012:NAME"',
     ),
+    "more subnets than RunTask takes": (
+        ("defaults", "ecs", "subnets"),
+        str([f"subnet-{n}" for n in range(17)]),
+        "defaults.ecs.subnets: has 17 subnets and AWS takes 16; leave out 1",
+    ),
+    "more security groups than RunTask takes": (
+        ("jobs", "report", "ecs", "security_groups"),
+        str([f"sg-{n}" for n in range(7)]),
+        "jobs.report.ecs.security_groups: has 7 security groups and AWS takes 5; leave out 2",
+    ),
+    "more overrides than RunTask takes": (
+        ("jobs", "report", "ecs", "environment"),
+        f'{{ LIST = "{"x" * 8_000}" }}',
+        "jobs.report.ecs: the task's overrides would have up to 8,",
+    ),
+    "a cluster's name that is too long": (
+        ("jobs", "import", "ecs", "cluster"),
+        f'"arn:aws:ecs:us-east-1:123456789012:cluster/{"c" * 256}"',
+        "jobs.import.ecs.cluster: has a name of 256 characters and AWS takes 255; write the name or ",
+    ),
+    "a family's name that is too long": (
+        ("jobs", "report", "ecs", "task_definition"),
+        f'"{"f" * 256}:7"',
+        'jobs.report.ecs.task_definition: has a name of 256 characters and AWS takes 255; write "family"',
+    ),
+    "a role's name that is too long": (
+        ("jobs", "report", "ecs", "execution_role"),
+        f'"arn:aws:iam::123456789012:role/a-long-path/{"r" * 65}"',
+        "jobs.report.ecs.execution_role: has a name of 65 characters and AWS takes 64; write ",
+    ),
+    "a topic's name that is too long": (
+        ("alerts", "topic"),
+        f'"arn:aws:sns:us-east-1:123456789012:{"t" * 257}"',
+        "alerts.topic: has a name of 257 characters and AWS takes 256; write ",
+    ),
+    "a capacity provider that can't be": (
+        ("jobs", "report", "ecs", "capacity_provider"),
+        '"fargate_spot"',
+        'jobs.report.ecs.capacity_provider: "fargate_spot" is not valid; write its name, such as "FARGATE_SPOT"; none',
+    ),
+    "a version of a thousand digits": (
+        ("jobs", "report", "ecs", "platform_version"),
+        f'"1.4.{"0" * 5_000}"',
+        'jobs.report.ecs.platform_version: "1.4.000',
+    ),
+    "a command with a NUL": (
+        ("jobs", "report", "ecs", "command"),
+        '["bin/report\\u0000"]',
+        "jobs.report.ecs.command[0]: contains the character NUL; leave it out; no program can be given one",
+    ),
+    "a part of a CPU unit": (
+        ("jobs", "report", "ecs", "cpu"),
+        '"0.3 vCPU"',
+        'jobs.report.ecs.cpu: "0.3 vCPU" is not valid; write "512" or "0.5 vCPU"',
+    ),
+    "a CPU size that Fargate has not": (
+        ("jobs", "import", "ecs", "cpu"),
+        '"3 vCPU"',
+        'jobs.import.ecs.cpu: 3,072 CPU units are not a size that Fargate has; write one of "256", "512", "1024", ',
+    ),
+    "a memory size that Fargate has not": (
+        ("jobs", "import", "ecs", "memory"),
+        '"1.5 GB"',
+        'jobs.import.ecs.memory: 1,536 MiB are not a size that Fargate has; write "512", "1024", "2048" for 256 CPU units; ',
+    ),
+    "a history that no account has": (
+        ("stage", "history_days"),
+        "20",
+        "stage.history_days: 20 is out of range; write a whole number from 30 to 90",
+    ),
     "a table nobody knows": (
         ("job", "report"),
         "{}",
@@ -441,7 +511,7 @@ def test_any_faults_are_all_reported_and_nothing_else(names: set[str]) -> None:
 PLACES = [
     *[("defaults", key) for key in ("ecs", *jobs._JOB)],
     *[("jobs", "report", key) for key in jobs._JOB],
-    *[("jobs", "report", "ecs", key) for key in jobs._ECS],
+    *[("jobs", "report", "ecs", key) for key in task.READERS],
     *[("alerts", key) for key in jobs._ALERTS],
     ("jobs", "import", "ecs"),
     ("jobs", '"Bad\\n\\u2028 name"'),
@@ -498,6 +568,92 @@ def test_anything_is_read_or_refused_a_line_each(changes: dict[Place, str]) -> N
             id="a public address on EC2",
         ),
         pytest.param(
+            {
+                ("jobs", "report", "ecs", "capacity_provider"): '"mine"',
+                ("jobs", "report", "ecs", "platform_version"): '"1.4.0"',
+            },
+            ['jobs.report.ecs.platform_version: is not for capacity provider "mine"; leave it out, or run on Fargate'],
+            id="a platform version for a capacity provider of one's own",
+        ),
+        pytest.param(
+            {
+                ("jobs", "report", "ecs", "capacity_provider"): '"mine"',
+                ("jobs", "report", "ecs", "subnets"): "[]",
+                ("jobs", "report", "ecs", "security_groups"): '["sg-0a"]',
+            },
+            [
+                (
+                    "jobs.report.ecs.security_groups: is given without subnets, and would be left out; "
+                    "write subnets, or leave it out (security_groups = [] if [defaults.ecs] has some)"
+                )
+            ],
+            id="security groups without subnets",
+        ),
+        pytest.param(
+            {
+                ("jobs", "report", "ecs", "capacity_provider"): '"FARGATE_SPOT"',
+                ("jobs", "report", "ecs", "platform_version"): '"1.2.0"',
+            },
+            ['jobs.report.ecs.platform_version: "1.2.0" is too old for FARGATE_SPOT; write "1.3.0", or leave it out'],
+            id="a platform version before spot",
+        ),
+        pytest.param(
+            {
+                ("jobs", "report", "ecs", "cpu"): '"8 vCPU"',
+                ("jobs", "report", "ecs", "platform_version"): '"1.3.0"',
+            },
+            [
+                (
+                    'jobs.report.ecs.platform_version: "1.3.0" is too old for a task of 8,192 CPU units; '
+                    'write "1.4.0", or leave it out'
+                )
+            ],
+            id="a platform version before large tasks",
+        ),
+        pytest.param(
+            {("defaults", "ecs", "cpu"): '"2048"', ("jobs", "import", "ecs", "memory"): '"1 GB"'},
+            [
+                (
+                    "jobs.import.ecs.memory: 1,024 MiB do not go with 2,048 CPU units on Fargate; "
+                    'write "4 GB" to "16 GB" in steps of 1'
+                )
+            ],
+            id="memory that does not go with the default's CPU",
+        ),
+        pytest.param(
+            {("defaults", "ecs", "launch_type"): '"EC2"', ("jobs", "import", "ecs", "cpu"): '"64"'},
+            ['jobs.import.ecs.cpu: 64 CPU units are out of range; write from "128" to "196608"'],
+            id="too little CPU on EC2",
+        ),
+        pytest.param(
+            {
+                ("defaults", "ecs", "cluster"): '"arn:aws:ecs:ap-northeast-1:123456789012:cluster/batch"',
+                (
+                    "jobs",
+                    "report",
+                    "ecs",
+                    "task_definition",
+                ): '"arn:aws:ecs:us-east-1:123456789012:task-definition/report:7"',
+                ("jobs", "import", "ecs", "pass_roles"): '["arn:aws:iam::210987654321:role/batch"]',
+                ("alerts", "topic"): '"arn:aws-cn:sns:cn-north-1:210987654321:alerts"',
+            },
+            [
+                (
+                    "jobs.report.ecs.task_definition: is in Region us-east-1, and defaults.ecs.cluster in ap-northeast-1; "
+                    "a stage is in one Region: write ap-northeast-1, or give what is in us-east-1 a stage of its own"
+                ),
+                (
+                    "jobs.import.ecs.pass_roles[0]: is in account 210987654321, and defaults.ecs.cluster in 123456789012; "
+                    "a stage is in one account: write 123456789012, or give what is in 210987654321 a stage of its own"
+                ),
+                (
+                    "alerts.topic: is in partition aws-cn, and defaults.ecs.cluster in aws; "
+                    "a stage is in one partition: write aws, or give what is in aws-cn a stage of its own"
+                ),
+            ],
+            id="ARNs of several places",
+        ),
+        pytest.param(
             {("defaults", "ecs", "subnets"): '["x"]', ("defaults", "ecs", "launch_type"): '"fargate"'},
             [
                 'defaults.ecs.subnets[0]: "x" is not valid; write "subnet-0123abcd"',
@@ -517,6 +673,83 @@ def test_anything_is_read_or_refused_a_line_each(changes: dict[Place, str]) -> N
 )
 def test_faults_that_depend_on_each_other(changes: dict[Place, str | None], expected: list[str]) -> None:
     assert faults(changes) == expected
+
+
+def test_a_topic_may_be_another_accounts_in_the_same_region() -> None:
+    file = read(
+        {
+            ("defaults", "ecs", "cluster"): '"arn:aws:ecs:us-east-1:123456789012:cluster/batch"',
+            ("alerts", "topic"): '"arn:aws:sns:us-east-1:210987654321:alerts"',
+        }
+    )
+    assert file.alerts is not None
+
+
+# --- two jobs that are one batch --------------------------------------------------------------------------
+
+REPORT = ("jobs", "report")
+IMPORT = ("jobs", "import")
+ONE_FAMILY: Mapping[Place, str] = {(*IMPORT, "ecs", "task_definition"): '"report:8"'}
+ARN = '"arn:aws:ecs:us-east-1:123456789012:cluster/batch"'
+SAME = (
+    "jobs.import.ecs: is the same batch as jobs.report: the {}, family report on cluster batch; "
+    "nothing would keep the two apart; "
+    "write them as one job with two schedules, or give one of them a command or a family of its own"
+)
+FAMILY = (
+    'jobs.import.outsiders: "family" is what jobs.report says of family report on cluster batch, too; '
+    'neither counts the other; write them as one job with two schedules, or outsiders = "command"'
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, SAME.format("task definition's own command"), id="both leave the command to the task definition"),
+        pytest.param({(*REPORT, "ecs", "command"): '["x"]'}, None, id="one has a command"),
+        pytest.param({(*REPORT, "ecs", "command"): '["x"]', (*IMPORT, "ecs", "command"): '["y"]'}, None, id="two commands"),
+        pytest.param({(*REPORT, "ecs", "command"): '["x"]', (*IMPORT, "ecs", "command"): '["x"]'}, SAME.format("same command"), id="one command"),
+        pytest.param({(*REPORT, "ecs", "command"): '["x"]', (*IMPORT, "ecs", "command"): '["x"]', (*IMPORT, "ecs", "container"): '"side"'}, None, id="one command in two containers"),
+        pytest.param({(*IMPORT, "ecs", "container"): '"side"'}, SAME.format("task definition's own command"), id="no command in two containers"),
+        pytest.param({(*IMPORT, "ecs", "cluster"): ARN}, SAME.format("task definition's own command"), id="one cluster by name and by ARN"),
+        pytest.param({(*IMPORT, "ecs", "cluster"): '"other"'}, None, id="two clusters"),
+        pytest.param({(*IMPORT, "ecs", "task_definition"): '"import"'}, None, id="two families"),
+        pytest.param({(*IMPORT, "ecs", "environment"): '{ A = "b" }', (*IMPORT, "enabled"): "false", (*IMPORT, "outsiders"): '"ignore"'}, SAME.format("task definition's own command"), id="whatever else is different"),
+        pytest.param({("defaults", "outsiders"): '"family"', (*REPORT, "ecs", "command"): '["x"]'}, FAMILY, id="any task of the family, twice"),
+        pytest.param({("defaults", "outsiders"): '"family"', (*IMPORT, "ecs", "cluster"): '"other"'}, None, id="of two clusters"),
+        pytest.param({(*REPORT, "outsiders"): '"family"', (*REPORT, "ecs", "command"): '["x"]'}, None, id="any task of the family, once"),
+    ],
+)  # fmt: skip
+def test_two_jobs_that_are_one_batch_are_a_fault(changes: Mapping[Place, str], expected: str | None) -> None:
+    if expected is None:
+        assert len(read({**ONE_FAMILY, **changes}).jobs) == 2
+    else:
+        assert faults({**ONE_FAMILY, **changes}) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("written", "units"),
+    [
+        pytest.param("512", "512", id="units"),
+        pytest.param("0.5 vCPU", "512", id="half a vCPU"),
+        pytest.param(".5vcpu", "512", id="without a space, in lower case"),
+        pytest.param("16 vCPU", "16384", id="the most that Fargate has"),
+    ],
+)
+def test_cpu_is_handed_over_as_a_whole_number(written: str, units: str) -> None:
+    assert read({("jobs", "report", "ecs", "cpu"): f'"{written}"'}).jobs["report"].ecs.cpu == units
+
+
+@pytest.mark.parametrize(
+    ("written", "units"),
+    [
+        pytest.param("1024", "1024", id="MiB"),
+        pytest.param("0.5 GB", "512", id="half a GB"),
+        pytest.param("120GB", "122880", id="the most that Fargate has"),
+    ],
+)
+def test_memory_is_handed_over_as_a_whole_number(written: str, units: str) -> None:
+    assert read({("jobs", "report", "ecs", "memory"): f'"{written}"'}).jobs["report"].ecs.memory == units
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.config.jobs import Ecs, Job
+from chalicelib.decide.facts import span
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import repetition_name, scheduled_name
-from guardctl.commands.ledger import lines
+from guardctl.commands.history import lines
 from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger
-from guardctl.wording import length, sentence
+from guardctl.wording import sentence
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 """The scheduled time that the table is about: six in the evening."""
@@ -83,7 +84,7 @@ CASES = [
     pytest.param(Case("ran as run-000042 and succeeded after 5 min, having started 14 min late", "ran", (started(began=14),), (run(began=14.2, ended=19.2),)), id="a tick that came late started it late"),
     pytest.param(Case("ran as run-000042 and failed after 12 min: container app exited with 1", "failed", (started(),), (run("FAILED", error="BatchGuard.TaskFailed", cause="container app exited with 1"),)), id="its program failed"),
     pytest.param(Case("ran as run-000042 and failed after 12 min: BatchGuard.NotPlaced: ECS placed no task", "failed", (started(),), (run("FAILED", error="BatchGuard.NotPlaced", cause="ECS placed no task"),)), id="ECS had no room: the error's name tells more than its cause"),
-    pytest.param(Case("ran as run-000042 and failed after 12 min: without a word", "failed", (started(),), (run("FAILED"),)), id="its run failed and said nothing"),
+    pytest.param(Case("ran as run-000042 and failed after 12 min: no reason was given", "failed", (started(),), (run("FAILED"),)), id="its run failed and said nothing"),
     pytest.param(Case("ran as run-000042 and timed out after 12 min: stopped after its timeout of 720 s", "timed out", (started(),), (run("FAILED", error="BatchGuard.TimedOut", cause="stopped after its timeout of 720 s"),)), id="its task was stopped at its timeout"),
     pytest.param(Case("ran as run-000042 and timed out after 12 min: Step Functions ended the run; its task may live on", "timed out", (started(),), (run("TIMED_OUT"),)), id="Step Functions ended the run at the machine's own timeout"),
     pytest.param(Case("ran as run-000042 and was replaced after 12 min: replaced by report-20261123T1830Z", "replaced", (started(),), (run("ABORTED", error="BatchGuard.Replaced", cause="replaced by report-20261123T1830Z"),)), id="a later start replaced it"),
@@ -93,17 +94,17 @@ CASES = [
     pytest.param(Case(f"was skipped: {BUSY}", "skipped", (guard(output={"outcome": "skip", "error": "BatchGuard.AlreadyRunning", "reason": BUSY}),)), id="another run was in the way, and skips end green"),
     pytest.param(Case(f"was skipped: {BUSY}", "skipped", (guard(output={"outcome": "skip", "reason": BUSY}),)), id="a green skip that does not name its error"),
     pytest.param(Case("was skipped: report-after-run-000041-1 already waits", "skipped", (refused("AlreadyQueued", "report-after-run-000041-1 already waits"),)), id="somebody else waited already"),
-    pytest.param(Case("did not run, for the job was paused: paused since 2026-11-22T10:00:00Z: migration (ana)", "paused", (refused("Paused", "paused since 2026-11-22T10:00:00Z: migration (ana)"),)), id="the job was paused"),
-    pytest.param(Case("did not run, for the job was paused: migration", "paused", (guard(output={"outcome": "skip", "error": "BatchGuard.Paused", "reason": "migration"}),)), id="the job was paused, and skips end green"),
-    pytest.param(Case("waits for its turn: report-after-run-000041-1 is at it since 2026-11-23T18:00:06Z", "waiting", (QUEUED, guard("RUNNING", "report-after-run-000041-1", began=0.1))), id="it waits in the queue"),
-    pytest.param(Case("waits for its turn: report-after-run-000041-1 waits in its stead", "waiting", (QUEUED,)), id="it queued, and its waiter is not visible yet"),
+    pytest.param(Case("did not run, because the job was paused: paused since 2026-11-22T10:00:00Z: migration (ana)", "paused", (refused("Paused", "paused since 2026-11-22T10:00:00Z: migration (ana)"),)), id="the job was paused"),
+    pytest.param(Case("did not run, because the job was paused: migration", "paused", (guard(output={"outcome": "skip", "error": "BatchGuard.Paused", "reason": "migration"}),)), id="the job was paused, and skips end green"),
+    pytest.param(Case("waits for its turn: report-after-run-000041-1 has been open since 2026-11-23T18:00:06Z", "waiting", (QUEUED, guard("RUNNING", "report-after-run-000041-1", began=0.1))), id="it waits in the queue"),
+    pytest.param(Case("waits for its turn: report-after-run-000041-1 waits for it", "waiting", (QUEUED,)), id="it queued, and its waiter is not visible yet"),
     pytest.param(Case("ran as run-000042 and succeeded after 12 min, having started 30 min late", "ran", (QUEUED, started(name="report-after-run-000041-1", began=0.1, ended=30)), (run(began=30, ended=42, by="report-after-run-000041-1"),)), id="it waited in the queue and then ran"),
-    pytest.param(Case(f"did not run, for it waited too long: waited for 60 min, and {BUSY}", "gave up", (QUEUED, refused("WaitedTooLong", f"waited for 60 min, and {BUSY}", name="report-after-run-000041-1"))), id="it waited in the queue in vain"),
+    pytest.param(Case(f"did not run, because it waited too long: waited for 60 min, and {BUSY}", "gave up", (QUEUED, refused("WaitedTooLong", f"waited for 60 min, and {BUSY}", name="report-after-run-000041-1"))), id="it waited in the queue for too long"),
     pytest.param(Case("was not started: BatchGuard.CheckFailed: not started, because nobody could tell", "not started", (refused("CheckFailed", "not started, because nobody could tell"),)), id="nobody could tell whether it was running"),
     pytest.param(Case("was not started: BatchGuard.UnknownJob: no job 'report' in stage dev", "not started", (refused("UnknownJob", "no job 'report' in stage dev"),)), id="the functions did not know the job"),
     pytest.param(Case("was not started: its guard execution was stopped: by mistake", "not started", (guard("ABORTED", cause="by mistake"),)), id="somebody stopped the decision"),
-    pytest.param(Case("was not started: its guard execution ended as TIMED_OUT, without a word", "not started", (guard("TIMED_OUT"),)), id="the decision took too long"),
-    pytest.param(Case("is being decided: report-20261123T1800Z is at it since 2026-11-23T18:00:00Z", "deciding", (guard("RUNNING"),)), id="the decision is being made"),
+    pytest.param(Case("was not started: its guard execution ended as TIMED_OUT, without a reason", "not started", (guard("TIMED_OUT"),)), id="the decision took too long"),
+    pytest.param(Case("is being decided: report-20261123T1800Z has been open since 2026-11-23T18:00:00Z", "deciding", (guard("RUNNING"),)), id="the decision is being made"),
     pytest.param(Case("is running as run-000042: Step Functions does not show it (yet, or any more)", "running", (started(),)), id="it started a moment ago, and its run is not visible yet"),
     pytest.param(Case("ran as run-000042 and succeeded after 12 min", "ran", (), (run(),)), id="its guard execution is forgotten, its run is not"),
     pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed"), id="no tick came"),
@@ -111,8 +112,8 @@ CASES = [
     pytest.param(Case("is due: no tick has started it yet; it may start until 2026-11-23T19:00:00Z", "due", now=at(60)), id="its deadline is now"),
     pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed", now=at(61)), id="its deadline has passed"),
     pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed", now=at(31), job=replace(JOB, schedules=(parse_schedule("*/30 * * * *"),))), id="a later time has come: only the newest missed one is made up for"),
-    pytest.param(Case("was not started, for the job is disabled: the schedule rests: enabled = false in the jobs file", "disabled", job=replace(JOB, enabled=False)), id="the job is disabled"),
-    pytest.param(Case("was not started, for the job did not have this schedule then: it has had it since 2026-11-23T18:05:00Z", "no schedule", since=at(5)), id="the job was deployed, or its schedule changed, later"),
+    pytest.param(Case("was not started, because the job is disabled: the schedule is off: enabled = false in the jobs file", "disabled", job=replace(JOB, enabled=False)), id="the job is disabled"),
+    pytest.param(Case("was not started, because the job did not have this schedule then: it has had it since 2026-11-23T18:05:00Z", "no schedule", since=at(5)), id="the job was deployed, or its schedule changed, later"),
     pytest.param(Case("is forgotten: older than the 90 days that Step Functions keeps", "forgotten", now=SIX + KEPT + timedelta(minutes=1)), id="it is older than the records"),
 ]  # fmt: skip
 
@@ -216,7 +217,7 @@ def test_every_time_has_one_line_and_every_run_too(kinds: list[str], by_hand: in
     [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h 0 min"), (172_799, "47 h 59 min"), (172_800, "2 d 0 h"), (-1, "0 s")],
 )  # fmt: skip
 def test_a_length_is_said_in_two_units_at_most(seconds: int, said: str) -> None:
-    assert length(timedelta(seconds=seconds)) == said
+    assert span(timedelta(seconds=seconds)) == said
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guardctl.errors import Stop
-from guardctl.logs import Launch, Stream, started_in, stream
+from guardctl.log_lines import Launch, Stream, started_in, stream
 from tests.mocks import container_failure
 
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/batch/0a1b2c"

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.decide.facts import Execution
 from guardctl import links
-from guardctl.status import Usual, usual
+from guardctl.job_status import Usual, usual
 
 MAY = datetime(2026, 5, 17, 9, 0, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chalicelib.names import execution_arn
+from guardctl.chart import GLYPHS, HandTask, Row, Timeline, drawn
 from guardctl.ledger import Entry, Outcome
 from guardctl.page import html
-from guardctl.timeline import GLYPHS, HandTask, Row, Timeline, drawn
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/batch/0a1b2c"

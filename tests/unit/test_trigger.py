@@ -171,7 +171,7 @@ def test_one_that_fails_keeps_no_other_from_starting_and_fails_the_whole() -> No
 
 
 def test_many_jobs_due_in_the_same_minute_are_started_side_by_side() -> None:
-    job = '[jobs.j{0}]\nschedule = "rate(1 hour)"\necs = {{ task_definition = "x" }}\n'
+    job = '[jobs.j{0}]\nschedule = "rate(1 hour)"\necs = {{ task_definition = "x{0}" }}\n'
     file = FILE.split("[jobs.", 1)[0] + "".join(job.format(n) for n in range(SIDE_BY_SIDE))
     client = FakeStepFunctions(meet=threading.Barrier(SIDE_BY_SIDE))  # each waits until all are under way
     assert len(tick(trigger(client, file=file), JUST_AFTER)) == SIDE_BY_SIDE

@@ -1,6 +1,5 @@
 """The log lines of a run's ECS task, and of the decision that started it. Nothing here writes."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from chalicelib.config.jobs import Job
+from chalicelib.contract import parse_object
 from chalicelib.names import log_group, run_name, run_number
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
@@ -94,7 +94,9 @@ def launches(stage: Stage, job: Job, run: str) -> list[Launch]:
     arn = stage.run(job.name, run)
     pages = stage.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
     found = {launch.task: launch for page in pages for launch in started_in(page["events"])}
-    newest = tasks.newest_task(stage.ecs, job.ecs, arn)
+    details = StepFunctions(stage.stepfunctions).details(arn)
+    target = (details and details.target) or job.ecs.target
+    newest = tasks.newest_task(stage.tasks, target, arn)
     if newest:
         found.setdefault(newest.arn, Launch(newest.arn))
     return [_seen(stage, job, launch) for launch in found.values()]
@@ -106,7 +108,7 @@ def started_in(events: Any) -> Iterator[Launch]:
         for details in event.values():
             if isinstance(details, dict):
                 for key in ("output", "cause"):
-                    yield from _tasks_in(_parsed(details.get(key)))
+                    yield from _tasks_in(parse_object(details.get(key)))
 
 
 def stream(definition: Mapping[str, Any], container: str, launch: Launch) -> Stream:
@@ -209,17 +211,10 @@ def _tasks_in(value: Any) -> Iterator[Launch]:
             yield from _tasks_in(inner)
 
 
-def _parsed(text: Any) -> Any:
-    try:
-        return json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-
-
 def _decision(message: str) -> str | None:
     """The checker's structured line, in words; None for Lambda's own lines and for metrics."""
-    line = _parsed(message)
-    if not isinstance(line, dict) or "outcome" not in line:
+    line = parse_object(message)
+    if "outcome" not in line:
         return None
     return ": ".join(str(line[key]) for key in ("outcome", "reason") if line.get(key))
 

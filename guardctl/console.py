@@ -1,8 +1,9 @@
 """What every command has in common: where it prints, the options that all take, and what it is given to read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 
 from chalicelib.config.tables import seconds_of
-from guardctl.errors import Stop, explained
+from guardctl.errors import EXIT_CODES, Stop, explained
 from guardctl.ledger import KEPT
 from guardctl.records import Progress
 
@@ -23,9 +24,24 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 JobArgument = Annotated[str, typer.Argument(help="The job's name in the jobs file.")]
 
 
-def group() -> typer.Typer:
-    """An app for a group of commands; it has no name of its own, so its commands stand beside the others."""
-    return typer.Typer(rich_markup_mode=None)
+SinceOption = Annotated[str, typer.Option("--since", help='How far back: "90m", "24h", "7d", at most "90d".')]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look up so many scheduled times of a job at most.")]
+
+LIMIT = 200
+"""Scheduled times that history and timeline look up of each job; each is a call of its own."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command for `guardctl.__main__` to register. Its function's docstring is its help; `epilog` ends that."""
+
+    function: Callable[..., None]
+    epilog: str
+
+
+def command(example: str, exit_codes: str = EXIT_CODES) -> Callable[[Callable[..., None]], Command]:
+    """Make a function a command; `exit_codes` is for one that has words of its own for them."""
+    return lambda function: Command(function, f"Example: {example}\n\n{exit_codes}")
 
 
 def print_json(value: Any) -> None:
@@ -59,7 +75,7 @@ def moment(text: str, zone: ZoneInfo, what: str) -> datetime:
 
 
 def ago(text: str, now: datetime) -> datetime:
-    """The time so long before `now`. Raises `Stop`, also for a time that Step Functions has forgotten."""
+    """The time so long before `now`. Raises `Stop`, also for a time of which Step Functions keeps nothing."""
     seconds = seconds_of(text)
     if not seconds:
         raise Stop(f'--since {text!r} is not a duration; write "90m", "24h" or "7d"')

@@ -14,14 +14,14 @@ from typing import Any, Literal
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
-from chalicelib.decide.facts import CantTell, Execution
-from chalicelib.names import parse_guard_name, pause_number, run_number, scheduled_name
+from chalicelib.decide.facts import CantTell, Execution, open_run
+from chalicelib.names import parse_guard_name, run_number, scheduled_name
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions
 from guardctl import drift
 from guardctl.ledger import Entry, Record, not_started, of_run
-from guardctl.pause import Pause
+from guardctl.pauses import Pause, in_force
 from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
 
@@ -96,7 +96,7 @@ def detail(stage: Stage, line: JobStatus, now: datetime) -> tuple[JobStatus, str
     if line.state == "not deployed":
         return line, "would be refused: the job is not deployed"
     executions = StepFunctions(stage.stepfunctions)
-    checker = Checker(lambda: stage.file, stage.function("check"), executions, lambda: stage.ecs, lambda: now)
+    checker = Checker(lambda: stage.file, stage.function("check"), executions, lambda: stage.tasks, lambda: now)
     try:
         answer = checker.answer({"job": line.job})
     except CantTell as error:
@@ -117,16 +117,17 @@ _WOULD: Mapping[str, str] = {
 }
 
 
-def usual(executions: Iterable[Execution]) -> Usual | None:
+def usual(executions: Iterable[Execution], history_days: int = 90) -> Usual | None:
     """Median and 95th percentile (nearest rank, both) of the runs that succeeded; None if there is none.
 
-    Renewals are left out, as far as they can be told in a list: on the first of a month, and over in seconds.
+    Renewals are left out, as far as they can be told in a list: on a renewal day, and over in seconds.
     """
     took = sorted(
         execution.stopped_at - execution.started_at
         for execution in executions
         if execution.status == "SUCCEEDED" and execution.stopped_at and run_number(execution.name)
-        if not (execution.started_at.day == 1 and execution.stopped_at - execution.started_at < _RENEWAL)
+        if execution.stopped_at - execution.started_at >= _RENEWAL
+        or not schedule.is_renewal_day(execution.started_at, history_days)
     )
     if not took:
         return None
@@ -151,16 +152,16 @@ def _job(reader: Reader, job: Job, now: datetime, functions: drift.Functions, fa
         upcoming = schedule.upcoming(job.schedules, job.timezone, now, limit=1) if job.enabled else []
         return JobStatus(**about, state="not deployed", next_time=next(iter(upcoming), None))
     upcoming = schedule.upcoming(deployed.schedules, deployed.timezone, now, limit=1) if deployed.enabled else []
-    running = next((e for e in page if not e.closed and pause_number(e.name) is None), None)
-    pause = next((e for e in page if not e.closed and pause_number(e.name)), None)
-    task = tasks.newest_task(stage.ecs, job.ecs, running.arn) if running else None
+    running = open_run(page)
+    pause = next(iter(in_force(page)), None)
+    task = tasks.newest_task(stage.tasks, job.ecs.target, running.arn) if running else None
     return JobStatus(
         **about,
         state="running" if running else "paused" if pause else "free" if deployed.enabled else "disabled",
         run=running,
         task=task.arn if task else None,
         last=_last(reader, job, page),
-        usual=usual(page),
+        usual=usual(page, stage.file.history_days),
         next_time=next(iter(upcoming), None),
         not_started=_not_started(reader, job, deployed, failed, now),
         pause=_pause(reader, job, pause) if pause else None,

@@ -5,6 +5,7 @@ survives deployments, and says in its input why. It ends when `resume` stops it,
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -31,7 +32,7 @@ class Pause:
 def current(stage: Stage, job: str) -> Pause | None:
     """The job's pause; None if it is not paused."""
     executions = StepFunctions(stage.stepfunctions)
-    for execution in _open(executions.page(stage.machine(job), only_running=True).executions):
+    for execution in in_force(executions.page(stage.machine(job), only_running=True).executions):
         details = executions.details(execution.arn)
         return Pause(execution.name, execution.started_at, (details and details.reason) or "no reason is visible")
     return None
@@ -44,7 +45,7 @@ def pause(stage: Stage, job: str, reason: str) -> Pause:
         since = local(there.since, ZoneInfo(stage.job(job).timezone))
         raise Stop(
             f"{job} is paused already, since {since}: {there.reason}; "
-            f"for another reason, first: python -m guardctl resume {job} --stage {stage.name}"
+            f"for another reason, first: {stage.command('resume', job)}"
         )
     event = json.dumps({"paused": True, "reason": f"{reason} ({stage.who})"})
     latest = max((pause_number(e.name) or 0 for e in page), default=0)
@@ -63,11 +64,12 @@ def pause(stage: Stage, job: str, reason: str) -> Pause:
 
 def resume(stage: Stage, job: str) -> list[str]:
     """End every pause of the job and return their names; none if it was not paused."""
-    found = _open(StepFunctions(stage.stepfunctions).page(stage.machine(job), only_running=True).executions)
+    found = in_force(StepFunctions(stage.stepfunctions).page(stage.machine(job), only_running=True).executions)
     for execution in found:
         stage.stepfunctions.stop_execution(executionArn=execution.arn, cause=f"resumed by {stage.caller}")
     return [execution.name for execution in found]
 
 
-def _open(executions: tuple[Execution, ...]) -> list[Execution]:
+def in_force(executions: Iterable[Execution]) -> list[Execution]:
+    """The pauses on a page of a batch machine that have not been ended."""
     return [e for e in executions if not e.closed and pause_number(e.name) is not None]

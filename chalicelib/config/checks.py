@@ -1,0 +1,171 @@
+"""What only shows when the keys of a task, or the jobs of a file, are seen together. Each check notes its faults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.config import limits
+from chalicelib.config.run_task import length_of_overrides, overrides
+from chalicelib.config.tables import BAD, Spot
+from chalicelib.config.task import Ecs
+
+if TYPE_CHECKING:
+    from chalicelib.config.jobs import Job
+
+_FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
+
+
+# --- one task ---------------------------------------------------------------------------------------------
+
+
+def check_placement(task: dict[str, Any], both: bool, spot: Spot) -> None:
+    """Settle the launch type, and check what depends on it."""
+    if both:
+        spot.key("capacity_provider").fault("is given together with launch_type", "keep one of the two")
+        return
+    provider = task.get("capacity_provider")
+    launch_type = task.setdefault("launch_type", None if provider else "FARGATE")
+    fargate = (launch_type or provider) in _FARGATE
+    if not task.get("subnets"):
+        if fargate:
+            spot.key("subnets").fault("is missing", 'Fargate needs at least one, ["subnet-0123abcd"]')
+        elif task.get("security_groups") not in {None, (), BAD}:
+            right = "write subnets, or leave it out (security_groups = [] if [defaults.ecs] has some)"
+            spot.key("security_groups").fault("is given without subnets, and would be left out", right)
+    for key in ("assign_public_ip", "platform_version"):
+        if launch_type in {"EC2", "EXTERNAL"} and task.get(key) not in {None, False, BAD}:
+            spot.key(key).fault(f"is not for launch type {launch_type}", "leave it out, or run on Fargate")
+    if provider and not fargate and task.get("platform_version") not in {None, BAD}:
+        wrong = f'is not for capacity provider "{provider}"'
+        spot.key("platform_version").fault(wrong, "leave it out, or run on Fargate")
+    _check_size(task, fargate, spot)
+    if fargate:
+        _check_version(task, provider, spot)
+
+
+def _check_size(task: Mapping[str, Any], fargate: bool, spot: Spot) -> None:
+    """CPU and memory together, where both are known; the other may be the task definition's."""
+    cpu, memory = (int(value) if value not in {None, BAD} else None for value in (task.get("cpu"), task.get("memory")))
+    sizes = limits.FARGATE_MEMORY
+    if not fargate:
+        least, most = limits.CPU_UNITS[0], limits.CPU_UNITS[-1]
+        if cpu and cpu not in limits.CPU_UNITS:
+            spot.key("cpu").fault(f"{cpu:,} CPU units are out of range", f'write from "{least}" to "{most}"')
+        return
+    if cpu and cpu not in sizes:
+        known = ", ".join(f'"{units}"' for units in sizes)
+        spot.key("cpu").fault(f"{cpu:,} CPU units are not a size that Fargate has", f"write one of {known}")
+    if memory and cpu and cpu in sizes and memory not in sizes[cpu]:
+        wrong = f"{memory:,} MiB do not go with {cpu:,} CPU units on Fargate"
+        spot.key("memory").fault(wrong, f"write {_memory(sizes[cpu])}")
+    elif memory and not any(memory in each for each in sizes.values()):
+        right = f"write {'; '.join(f'{_memory(each)} for {units:,} CPU units' for units, each in sizes.items())}"
+        spot.key("memory").fault(f"{memory:,} MiB are not a size that Fargate has", right)
+
+
+def _memory(sizes: Sequence[int]) -> str:
+    if not isinstance(sizes, range):
+        return ", ".join(f'"{each}"' for each in sizes)
+    return f'"{sizes[0] // 1024} GB" to "{sizes[-1] // 1024} GB" in steps of {sizes.step // 1024}'
+
+
+def _check_version(task: Mapping[str, Any], provider: str | None, spot: Spot) -> None:
+    written = task.get("platform_version")
+    if written in {None, BAD, "LATEST"}:
+        return
+    version = tuple(map(int, written.split(".")))
+    cpu = task.get("cpu")
+    needs = []
+    if provider == "FARGATE_SPOT":
+        needs.append((limits.SPOT_FARGATE, "FARGATE_SPOT"))
+    if cpu not in {None, BAD} and int(cpu) >= 8_192:
+        needs.append((limits.NEWER_FARGATE, f"a task of {int(cpu):,} CPU units"))
+    for least, what in needs:
+        if version < least:
+            right = f'write "{".".join(map(str, least))}", or leave it out'
+            spot.key("platform_version").fault(f'"{written}" is too old for {what}', right)
+
+
+def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spot: Spot) -> None:
+    """Together the overrides of a run are what RunTask takes. What has a fault of its own is not counted."""
+    read = {key: value for key, value in task.items() if value is not BAD}
+    names = {key: read.get(key, "") for key in ("cluster", "task_definition", "container")}
+    ecs = Ecs(**{**read, **names})
+    command = [word for word in ecs.command or () if word is not BAD]
+    own = {name: value for name, value in environment.items() if value is not BAD}
+    variables = {**own, **limits.LONGEST_VARIABLES}
+    count = length_of_overrides({"Overrides": overrides(ecs, variables, command)}, limits.LONGEST_EXECUTION)
+    if said := limits.OVERRIDES.exceeded(count):
+        over = count - limits.OVERRIDES.most
+        right = f"make command and environment at least {over:,} shorter, or leave them to the task definition"
+        spot.fault(f"the task's overrides would have up to {said}, BATCH_... variables included", right)
+
+
+# --- the whole file ---------------------------------------------------------------------------------------
+
+_ARN = r"arn:(aws[a-z-]*):(ecs|iam|sns):([a-z0-9-]*):([0-9]{12}):.+"
+
+
+def check_places(document: Mapping[str, Any], spot: Spot) -> None:
+    """The ARNs of a file are of one place: a stage's machines run tasks in their own account and Region only.
+
+    RunTask looks in the caller's Region, iam:PassRole does not cross accounts, and an alarm tells a topic of its own
+    Region, which may be another account's (Step Functions guide, "ECS"; IAM guide; CloudWatch guide, "Alarm actions").
+    """
+    first: dict[str, tuple[str, str]] = {}
+    for at, arn in _arns(document, spot):
+        match = re.fullmatch(_ARN, arn, re.DOTALL)
+        if match is None:
+            continue
+        partition, service, region, account = match.groups()
+        found = {"partition": partition, "Region": region, "account": "" if service == "sns" else account}
+        for what, value in found.items():
+            if not value:
+                continue
+            expected, where = first.setdefault(what, (value, at.place))
+            if value != expected:
+                right = f"a stage is in one {what}: write {expected}, or give what is in {value} a stage of its own"
+                at.fault(f"is in {what} {value}, and {where} in {expected}", right)
+                break
+
+
+def _arns(document: Mapping[str, Any], spot: Spot) -> Iterator[tuple[Spot, str]]:
+    jobs = _table(document, "jobs")
+    tables = [(spot.key("defaults").key("ecs"), _table(_table(document, "defaults"), "ecs"))]
+    tables += [(spot.key("jobs").key(name).key("ecs"), _table(_table(jobs, name), "ecs")) for name in jobs]
+    tables.append((spot.key("alerts"), _table(document, "alerts")))
+    for at, table in tables:
+        for key in ("cluster", "task_definition", "task_role", "execution_role", "pass_roles", "topic"):
+            value = table.get(key)
+            if isinstance(value, str):
+                yield at.key(key), value
+            elif isinstance(value, list):
+                yield from ((at.key(key).item(n), each) for n, each in enumerate(value) if isinstance(each, str))
+
+
+def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:
+    """Two jobs that are the same batch are in one pool: a run of one is in another's way only there."""
+    same: dict[object, Job] = {}
+    families: dict[object, Job] = {}
+    for job in jobs.values():
+        at, ecs = spot.key(job.name), job.ecs
+        where = f"family {ecs.family} on cluster {ecs.cluster_name}"
+        other = same.setdefault((ecs.cluster_name, ecs.family, ecs.program), job)
+        if other.pool != job.pool:
+            does = "the same command" if ecs.command else "the task definition's own command"
+            place = spot.key(other.name).place
+            wrong = f"is the same batch as {place}: {does}, {where}; nothing would keep the two apart"
+            right = "write them as one job with two schedules, or give one of them a command or a family of its own"
+            at.key("ecs").fault(wrong, right)
+        elif job.outsiders == "family":
+            other = families.setdefault((ecs.cluster_name, ecs.family), job)
+            if other.pool != job.pool:
+                wrong = f'"family" is what {spot.key(other.name).place} says of {where}, too; neither counts the other'
+                at.key("outsiders").fault(wrong, 'write them as one job with two schedules, or outsiders = "command"')

@@ -1,0 +1,74 @@
+"""RunTask's arguments for one run of a job, as Step Functions wants them: keys in PascalCase at every level.
+
+A test compares the keys with the service's own model (botocore's, for ECS).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.decide.facts import stamp
+
+if TYPE_CHECKING:
+    from chalicelib.config.jobs import Ecs, Job
+
+Json = dict[str, Any]
+
+
+def run_task(job: Job, *, number: int, scheduled_at: datetime, commands: Sequence[str] | None = None) -> Json:
+    """The arguments. The batch machine adds BATCH_EXECUTION to the environment of the first container override."""
+    ecs = job.ecs
+    arguments: Json = {"Cluster": ecs.cluster, "TaskDefinition": ecs.task_definition}
+    if ecs.capacity_provider:
+        arguments["CapacityProviderStrategy"] = [{"CapacityProvider": ecs.capacity_provider}]
+    if ecs.launch_type:
+        arguments["LaunchType"] = ecs.launch_type
+    if ecs.platform_version:
+        arguments["PlatformVersion"] = ecs.platform_version
+    if ecs.subnets:
+        arguments["NetworkConfiguration"] = {"AwsvpcConfiguration": _network(ecs)}
+    batch = {
+        "BATCH_JOB": job.name,
+        "BATCH_RUN_NUMBER": str(number),
+        "BATCH_SCHEDULED_AT": stamp(scheduled_at),
+    }
+    arguments["Overrides"] = overrides(ecs, {**ecs.environment, **batch}, commands or ecs.command)
+    return arguments
+
+
+def length_of_overrides(arguments: Mapping[str, Any], execution: str) -> int:
+    """Characters of the overrides with BATCH_EXECUTION in them, JSON's own included, as ECS counts them (RunTask)."""
+    added = {"Name": "BATCH_EXECUTION", "Value": execution}
+    return len(_compact(arguments["Overrides"])) + len(_compact(added)) + 1
+
+
+def overrides(ecs: Ecs, environment: Mapping[str, str], command: Sequence[str] | None) -> Json:
+    """The overrides of a task, with this environment and command."""
+    container: Json = {
+        "Name": ecs.container,
+        "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],
+    }
+    if command:
+        container["Command"] = list(command)
+    whole = {
+        "Cpu": ecs.cpu,
+        "Memory": ecs.memory,
+        "TaskRoleArn": ecs.task_role,
+        "ExecutionRoleArn": ecs.execution_role,
+    }
+    return {"ContainerOverrides": [container], **{key: value for key, value in whole.items() if value}}
+
+
+def _network(ecs: Ecs) -> Json:
+    network: Json = {"Subnets": list(ecs.subnets)}
+    if ecs.security_groups:
+        network["SecurityGroups"] = list(ecs.security_groups)
+    network["AssignPublicIp"] = "ENABLED" if ecs.assign_public_ip else "DISABLED"
+    return network
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,58 @@
+"""The metrics of batch-guard, in one table: the functions write them, alarms and dashboard read them.
+
+What each one counts, for people: docs/alarms.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+NAMESPACE = "BatchGuard"
+
+Dimension = Literal["stage", "job"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A CloudWatch metric. Alarms find it only by exactly these dimensions (AWS, CloudWatch concepts)."""
+
+    name: str
+    dimensions: tuple[Dimension, ...] = ("stage", "job")
+    unit: Literal["Count"] = "Count"
+
+    def of(self, stage: str, job: str | None = None) -> dict[str, str]:
+        """Its dimensions' values, in order. Raises ValueError for a metric of a job when no job is given."""
+        known: dict[Dimension, str | None] = {"stage": stage, "job": job}
+        values: dict[str, str] = {
+            dimension: value for dimension in self.dimensions if (value := known[dimension]) is not None
+        }
+        if len(values) < len(self.dimensions):
+            raise ValueError(f"the metric {self.name} is of a job, and none was given")
+        return values
+
+
+TRIGGERED = Metric("Triggered")
+ERROR = Metric("Error")
+PAUSED = Metric("Paused")
+SKIP = Metric("Skip")
+SKIPS_IN_A_ROW = Metric("SkipsInARow")
+REFUSE = Metric("Refuse", dimensions=("stage",))
+"""Without the job, which may be a typo."""
+
+STUCK = Metric("Stuck", dimensions=("stage",))
+"""A start stepped back because of a run whose task has long stopped: one alarm for the stage, a reason for the job."""
+
+OUTCOMES: Mapping[str, Metric] = {
+    "start": Metric("Start"),
+    "started": Metric("Started"),
+    "wait": Metric("Wait"),
+    "queue": Metric("Queue"),
+    "queued": Metric("Queued"),
+    "stop_run": Metric("StopRun"),
+    "stop_task": Metric("StopTask"),
+    "skip": SKIP,
+    "refuse": REFUSE,
+}
+"""The outcome of a decision → what counts it; a skip because of a pause is counted by `PAUSED` instead."""
+
+METRICS = (TRIGGERED, ERROR, PAUSED, SKIPS_IN_A_ROW, STUCK, *OUTCOMES.values())

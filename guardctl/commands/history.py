@@ -1,0 +1,85 @@
+"""``guardctl history``."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from chalicelib.decide.facts import span
+from guardctl.console import (
+    LIMIT,
+    JobArgument,
+    JsonOption,
+    LimitOption,
+    SinceOption,
+    StageOption,
+    ago,
+    asking,
+    command,
+    err,
+    out,
+    print_json,
+)
+from guardctl.ledger import GOOD, Entry
+from guardctl.records import Reader
+from guardctl.stage import Stage
+from guardctl.wording import entry_json, local
+
+
+@command(example="python -m guardctl history nightly-report --since 7d")
+def history(
+    job: JobArgument,
+    since: SinceOption = "7d",
+    limit: LimitOption = LIMIT,
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """List a job's scheduled times and its runs.
+
+    A line each, and what became of it; times that nothing was ever started for, too.
+    """
+    target, now = Stage(stage), datetime.now(UTC)
+    asked = target.job(job)
+    zone, start = ZoneInfo(asked.timezone), ago(since, now)
+    with asking("looking up every scheduled time…") as progress:
+        entries, left_out = Reader(target, progress).entries(asked, start, now, limit=limit)
+    if as_json:
+        print_json([entry_json(entry) for entry in entries])
+    elif entries:
+        for line in lines(entries, zone, out.width if out.is_terminal else None):
+            out.print(line, markup=False)
+    else:
+        out.print(f"{job}: no scheduled time and no run since {local(start, zone)}")
+    if left_out:
+        err.print(f"{left_out} earlier scheduled times are left out; --limit {limit + left_out} shows them all")
+
+
+def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[str]:
+    """The table of `history`. A reason that does not fit into `width` has a line of its own; a pipe has room."""
+    rows = [("scheduled", "outcome", "started", "run", "took", "reason")]
+    for entry in entries:
+        hand = " by hand" if entry.by_hand else ""
+        took = span(entry.duration) if entry.duration is not None else ""
+        outcome = f"{_mark(entry)} {entry.outcome}{hand}"
+        started = _started(entry, zone)
+        rows.append((local(entry.scheduled, zone), outcome, started, entry.run or "", took, entry.reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for *cells, reason in rows:
+        row = "  ".join(f"{cell:<{size}}" for cell, size in zip(cells, widths, strict=True))
+        if width is None or len(row) + 2 + len(reason) <= width:
+            yield f"{row}  {reason}".rstrip()
+        else:
+            yield row.rstrip()
+            yield f"    {reason}"
+
+
+def _started(entry: Entry, zone: ZoneInfo) -> str:
+    """The time of day; with its date where that is not the scheduled one's."""
+    if entry.started is None:
+        return ""
+    started, scheduled = entry.started.astimezone(zone), entry.scheduled.astimezone(zone)
+    date = "" if started.date() == scheduled.date() else f"{started:%m-%d} "
+    return f"{date}{started:%H:%M:%S}{f' ({span(entry.late)} late)' if entry.late else ''}"
+
+
+def _mark(entry: Entry) -> str:
+    return "·" if entry.outcome in GOOD else "✗"

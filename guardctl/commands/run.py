@@ -1,0 +1,90 @@
+"""``guardctl run``."""
+
+import shlex
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from chalicelib.names import execution_name
+from guardctl import starts
+from guardctl.console import JobArgument, JsonOption, StageOption, command, err, moment, out, print_json
+from guardctl.errors import NOT_RUN, Stop, explained
+from guardctl.interrupts import finishing, interruptible
+from guardctl.stage import Stage
+
+
+@command(example='python -m guardctl run nightly-report --command "bin/report --day 2026-11-23" --wait')
+def run(
+    job: JobArgument,
+    stage: StageOption = "dev",
+    command: Annotated[
+        str | None,
+        typer.Option("--command", help="Replaces the container's command for this run (split like a shell)."),
+    ] = None,
+    scheduled_at: Annotated[
+        str | None,
+        typer.Option("--scheduled-at", help="The time to run for: 2026-11-23T18:00, in the job's zone, or …Z."),
+    ] = None,
+    first: Annotated[
+        bool,
+        typer.Option("--first", help="After a rest of 80 days or more: you have made sure that nothing is running."),
+    ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also when the job is paused.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a job by hand, through its guard.
+
+    It steps back when the job is running, as a scheduled start does.
+    """
+    target = Stage(stage)
+    zone = ZoneInfo(target.job(job).timezone)
+    at = moment(scheduled_at, zone, "--scheduled-at") if scheduled_at else None
+    try:
+        commands = shlex.split(command) if command else None
+    except ValueError as error:
+        raise Stop(f"--command {command!r} can't be split: {error}") from error
+    arn: str | None = None
+    verdict: starts.Verdict | None = None
+
+    def case() -> str:
+        if arn is None:
+            return "nothing was started"
+        if verdict is None:
+            with err.status("stopping the start… (Ctrl-C again ends at once)"):
+                return starts.left(target, job, starts.abandon(target, arn))
+        return starts.left(target, job, starts.now(target, verdict) if verdict.waiter else verdict)
+
+    with explained(), interruptible(case, look=target.command("status", job)):
+        _ = target.guard, target.stepfunctions  # asked and made before Ctrl-C is held back
+        with finishing():
+            arn = starts.start(target, job, commands=commands, scheduled_at=at, first=first, anyway=anyway)
+        with err.status("waiting for the decision… (Ctrl-C stops the start)"):
+            verdict = starts.verdict(target, arn)
+        while wait and verdict.waiter:
+            if not as_json:
+                out.print(f"{job}: {verdict.reason}", markup=False)
+            with err.status("waiting for its turn… (Ctrl-C stops waiting here, not in the queue)"):
+                verdict = starts.verdict(target, verdict.waiter)
+        result: dict[str, Any] = {
+            "job": job,
+            "guard_execution": arn,
+            "started": verdict.started,
+            "run": verdict.run,
+            "queued": verdict.waiter,
+        }
+        ok, sentence = verdict.started or verdict.waiter is not None, verdict.reason
+        if verdict.run and wait:
+            if not as_json:
+                out.print(f"{job}: {sentence}")
+            with err.status(f"{execution_name(verdict.run)} is running… (Ctrl-C stops waiting, not the run)"):
+                ok, sentence = starts.outcome(target, verdict.run)
+    if as_json:
+        print_json({**result, "ok": ok, "reason": sentence})
+    else:
+        out.print(f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}", markup=False)
+        if not ok:
+            err.print(f"how it stands: {target.command('status', job)}", markup=False)
+    if not ok:
+        raise typer.Exit(NOT_RUN)

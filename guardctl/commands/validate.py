@@ -1,0 +1,35 @@
+"""``guardctl validate``."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from guardctl import advice, limits
+from guardctl.console import StageOption, command, err, out
+from guardctl.errors import Stop
+from guardctl.stage import Stage
+
+
+@command(example="python -m guardctl validate --stage dev")
+def validate(
+    stage: StageOption = "dev",
+    strict: Annotated[bool, typer.Option("--strict", help="End with 2 if there is a warning.")] = False,
+) -> None:
+    """Check the jobs file: all its faults at once. Asks nothing of AWS.
+
+    What AWS would refuse is a fault, too. A warning (on standard error) is about what AWS takes and may not be meant.
+    """
+    target = Stage(stage)
+    jobs = limits.require(target)
+    warnings = advice.warnings(jobs, target.place, target.other_files(), datetime.now(UTC))
+    for warning in warnings:
+        err.print(f"warning: {warning}", markup=False)
+    if strict and warnings:
+        raise Stop(f"{stage}: {_counted(len(warnings), 'warning')}, and --strict takes none")
+    told = f", {_counted(len(warnings), 'warning')}" if warnings else ""
+    out.print(f"{stage}: {_counted(len(jobs.jobs), 'job')}, no fault{told}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

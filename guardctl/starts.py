@@ -1,0 +1,197 @@
+"""Starting a job by hand through its guard, and waiting for what becomes of it."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.contract import parse_object
+from chalicelib.decide.facts import stamp
+from chalicelib.names import LAST_REPETITION, by_hand_name, execution_arn, execution_name, repetition_name, run_number
+from guardctl.errors import AWS, Stop
+from guardctl.stage import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+_POLL_SECONDS = 1.0
+_SHOWN_SECONDS = 60.0
+_LOOKS = 5
+"""So often a run that an interrupted start had asked for is looked for, a second apart."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a guard execution: the run it started, or why it did not."""
+
+    started: bool
+    run: str | None
+    """The run's ARN."""
+    reason: str
+    waiter: str | None = None
+    """The ARN of the guard execution that waits in the queue for it."""
+
+
+def start(
+    stage: Stage,
+    job: str,
+    *,
+    commands: list[str] | None = None,
+    scheduled_at: datetime | None = None,
+    first: bool = False,
+    anyway: bool = False,
+) -> str:
+    """Start a guard execution by hand and return its ARN. It decides on its own, whether or not anyone waits."""
+    event: dict[str, Any] = {"job": job}
+    if commands:
+        event["commands"] = commands
+    if scheduled_at:
+        event["scheduled_at"] = stamp(scheduled_at)
+    if first:
+        event["first"] = True
+    if anyway:
+        event["anyway"] = True
+    errors = stage.stepfunctions.exceptions
+    for name in _names(job, scheduled_at):
+        try:
+            answer = stage.stepfunctions.start_execution(
+                stateMachineArn=stage.guard, name=name, input=json.dumps(event)
+            )
+            return answer["executionArn"]
+        except errors.ExecutionAlreadyExists:
+            continue
+        except errors.StateMachineDoesNotExist as error:
+            raise Stop(
+                f"stage {stage.name} is not deployed here: {stage.guard} does not exist; "
+                f"deploy it with: {stage.command('deploy')}",
+                AWS,
+            ) from error
+    raise Stop(f"{job} has been started by hand {LAST_REPETITION} times for {stamp(scheduled_at or datetime.now(UTC))}")
+
+
+def _names(job: str, scheduled_at: datetime | None) -> Iterator[str]:
+    """Names to try: a repetition is to be found by the time that it is for (`guardctl why`)."""
+    if scheduled_at is None or scheduled_at.second or scheduled_at.microsecond:
+        yield by_hand_name(job, secrets.token_hex(6))
+        return
+    for number in range(1, LAST_REPETITION + 1):
+        yield repetition_name(job, scheduled_at, number)
+
+
+def verdict(stage: Stage, guard_execution: str) -> Verdict:
+    """Wait for the guard execution to end (seconds, or the job's grace) and say what it decided."""
+    return _verdict(stage, _ended(stage, guard_execution))
+
+
+def _verdict(stage: Stage, ended: Mapping[str, Any]) -> Verdict:
+    if ended["status"] == "SUCCEEDED":
+        output = json.loads(ended["output"])
+        if output.get("outcome") == "started":
+            run = execution_arn(output["state_machine_arn"], output["run"])
+            return Verdict(True, run, f"started {output['run']}")
+        if output.get("outcome") == "queued":
+            reason = f"waits in the queue as {output['waiter']}: {output['reason']}"
+            return Verdict(False, None, reason, execution_arn(stage.guard, output["waiter"]))
+        return Verdict(False, None, output.get("reason", ended["output"]))
+    return Verdict(False, None, f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}")
+
+
+def outcome(stage: Stage, run: str) -> tuple[bool, str]:
+    """Wait for a run to end: whether it succeeded, and a sentence."""
+    ended = _ended(stage, run)
+    name = execution_name(run)
+    seconds = round((ended["stopDate"] - ended["startDate"]).total_seconds())
+    if ended["status"] == "SUCCEEDED":
+        return True, f"{name} succeeded after {seconds} s"
+    return (
+        False,
+        f"{name} {ended['status']} after {seconds} s: {ended.get('error') or ''} {ended.get('cause') or ''}",
+    )
+
+
+def abandon(stage: Stage, guard_execution: str, sleep: Callable[[float], None] = time.sleep) -> Verdict:
+    """Stop a start that has not been decided, and say what became of it.
+
+    A run, or a place in the queue, that it had asked for when it was stopped may be there: it is looked for.
+    """
+    with suppress(stage.stepfunctions.exceptions.ValidationException):  # it ended on its own meanwhile
+        stage.stepfunctions.stop_execution(executionArn=guard_execution, cause=f"interrupted by {stage.who}")
+    ended = _ended(stage, guard_execution)
+    if ended["status"] != "ABORTED":
+        return _verdict(stage, ended)
+    unseen = ""
+    for arn in asked_for(stage.stepfunctions, guard_execution):
+        found = _shown(stage, arn, sleep)
+        name = execution_name(arn)
+        if found is None:
+            unseen = f", but it had asked for {name}, which Step Functions does not show (yet)"
+        elif parse_object(found.get("input")).get("guard_execution") == guard_execution:
+            if run_number(name):
+                return Verdict(True, arn, f"started {name}")
+            return Verdict(False, None, f"waits in the queue as {name}", arn)
+    return Verdict(False, None, f"the start was stopped{unseen or ' before it started anything'}")
+
+
+def left(stage: Stage, job: str, found: Verdict) -> str:
+    """What an interrupted command leaves behind, and how to see it and to end it."""
+    if found.run:
+        name = execution_name(found.run)
+        look, stop = stage.command("status", job), stage.command("stop", job)
+        return f"{name} was started and goes on: {look}; stop it with: {stop}"
+    if found.waiter:
+        return (
+            f"{execution_name(found.waiter)} waits in the queue and goes on: {stage.command('status', job)}; "
+            f"end it with: aws stepfunctions stop-execution --execution-arn {found.waiter}"
+        )
+    return found.reason
+
+
+def now(stage: Stage, waiter: Verdict) -> Verdict:
+    """What has become of a start that waits in the queue by now; the same verdict while it waits."""
+    answer = stage.stepfunctions.describe_execution(executionArn=waiter.waiter or "")
+    return waiter if answer["status"] == "RUNNING" else _verdict(stage, answer)
+
+
+def asked_for(client: "SFNClient", guard_execution: str) -> list[str]:
+    """The ARNs of the runs and waiters that a guard execution has asked Step Functions for, from its history."""
+    pages = client.get_paginator("get_execution_history").paginate(executionArn=guard_execution)
+    beside = guard_execution.rpartition(":")[0]
+    asked = []
+    for page in pages:
+        for event in page["events"]:
+            if event["type"] == "TaskStateEntered":
+                decision = parse_object(event["stateEnteredEventDetails"].get("input")).get("decision") or {}
+                if decision.get("outcome") == "start":
+                    asked.append(execution_arn(decision["state_machine_arn"], decision["next_run"]))
+                elif decision.get("outcome") == "queue":
+                    asked.append(f"{beside}:{decision['waiter']}")
+    return asked
+
+
+def _shown(stage: Stage, arn: str, sleep: Callable[[float], None]) -> Any:
+    """The description of an execution that may be new; None if it does not appear (DescribeExecution may lag)."""
+    for look in range(_LOOKS):
+        if look:
+            sleep(_POLL_SECONDS)
+        with suppress(stage.stepfunctions.exceptions.ExecutionDoesNotExist):
+            return stage.stepfunctions.describe_execution(executionArn=arn)
+    return None
+
+
+def _ended(stage: Stage, arn: str) -> Any:
+    begun = time.monotonic()
+    missing = stage.stepfunctions.exceptions.ExecutionDoesNotExist
+    while True:
+        try:
+            answer = stage.stepfunctions.describe_execution(executionArn=arn)
+        except missing:  # it has been started; DescribeExecution is eventually consistent
+            if time.monotonic() - begun > _SHOWN_SECONDS:
+                raise
+        else:
+            if answer["status"] != "RUNNING":
+                return answer
+        time.sleep(_POLL_SECONDS)
