@@ -252,7 +252,7 @@ def answers(well: Any, badly: Any, started_by: str = "AWS Step Functions") -> Tr
     return trial(stepfunctions({"task:1": well, "task:2": badly}), ecs(a_task("task:2", startedBy=started_by)))
 
 
-def timed(end: dict[str, Any], status: str = "RUNNING", after: float = 15) -> Trial:
+def timed(end: dict[str, Any], status: str = "RUNNING", after: float = 5) -> Trial:
     """A step that ends so after so many seconds, and its task."""
     waiting = [RUNNING] * int(after)
     ends = {"timeout": lambda: waiting.pop() if waiting else end}
@@ -405,12 +405,14 @@ TABLE: list[Row] = [
     ("task-fails", D, "ECS.Failed", lambda: answers(succeeded({"answer": WELL}), caught("ECS.Failed", json.dumps(BADLY)))),
     ("started-by", H, "AWS Step Functions", lambda: answers(succeeded({"answer": WELL}), succeeded())),
     ("started-by", D, '"ecs-svc/1"', lambda: answers(succeeded({"answer": WELL}), succeeded(), "ecs-svc/1")),
-    ("timeout-expression", H, "after 15 s: States.Timeout", lambda: timed(caught("States.Timeout"))),
+    ("timeout-expression", H, "after 5 s: States.Timeout", lambda: timed(caught("States.Timeout"))),
     ("timeout-expression", D, "refused as InvalidDefinition", lambda: trial(stepfunctions({}, create_state_machine=made(error("InvalidDefinition"))))),
     ("timeout-expression", D, "after 2 s", lambda: timed(caught("States.Timeout"), after=2)),
     ("timeout-expression", D, "FAILED with States.Runtime", lambda: timed(failed("States.Runtime"))),
-    ("timeout-expression", D, 'its cause is "late"', lambda: timed(caught("States.Timeout", "late"))),
-    ("timeout-expression", D, "was not ended", lambda: timed(RUNNING)),
+    ("timeout-cause", H, 'its cause is ""', lambda: timed(caught("States.Timeout"))),
+    ("timeout-cause", D, 'its cause is "late"', lambda: timed(caught("States.Timeout", "late"))),
+    ("timeout-cause", N, "did not time out", lambda: timed(failed("States.Runtime"))),
+    ("timeout-expression", D, "not ended after 60 s", lambda: timed(RUNNING)),
     ("timeout-task", H, "was RUNNING at the timeout", lambda: timed(caught("States.Timeout"))),
     ("timeout-task", D, "was STOPPED 0 s after", lambda: timed(caught("States.Timeout"), "STOPPED")),
     ("timeout-task", D, "shows no task", lambda: trial(stepfunctions({"timeout": caught("States.Timeout")}))),
