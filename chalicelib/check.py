@@ -4,6 +4,7 @@ It answers a guard's question (`contract.StartQuestion`), a batch machine's that
 (`contract.TaskQuestion`), and the article's. What is asked and answered is written down in `contract`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,11 +32,14 @@ from chalicelib.decide.facts import (
     CantTell,
     Execution,
     Facts,
+    Member,
     Missing,
-    Need,
+    NeedCreatedAt,
     NeedDetails,
     NeedEvidence,
+    NeedPage,
     NeedTasksOf,
+    NeedWaiting,
     Refused,
     Request,
     stamp,
@@ -54,6 +58,7 @@ from chalicelib.decide.overlap import (
     decide,
 )
 from chalicelib.decide.policy import Policy
+from chalicelib.decide.schedule import latest
 from chalicelib.decide.skips import skips_in_a_row
 from chalicelib.names import (
     batch_machine,
@@ -61,6 +66,8 @@ from chalicelib.names import (
     guard_machine,
     machine_arn,
     run_name,
+    scheduled_name,
+    waiting_machine,
 )
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied
@@ -70,6 +77,13 @@ if TYPE_CHECKING:
 
 _TO_STOP = timedelta(minutes=10)
 """Who has stopped a run doesn't give up before its task can be seen STOPPED, though the deadline passes."""
+
+
+_SKIPPED = frozenset(f"BatchGuard.{error}" for error in ("AlreadyRunning", "AlreadyQueued", "WaitedTooLong"))
+
+
+_A_YEAR = timedelta(days=364)
+"""AWS ends an execution after a year (Step Functions quotas)."""
 
 
 class UnknownJob(Refused):
@@ -114,7 +128,10 @@ class Checker:
     def _decision(self, question: StartQuestion) -> dict[str, Any]:
         job = self._job(question.start.job)
         now = self.now()
-        start = self._start(question, job, now)
+        if question.start.paused:
+            return self._pauses(question, now)
+        slots = self._slots(question, job)
+        start = self._start(question, job, slots, now)
         try:
             answer, facts = self._decide(job, start, now)
         except (NotDeployed, PermissionDenied) as refusal:
@@ -130,23 +147,69 @@ class Checker:
             "holder": None if isinstance(answer, Run) else _holder(answer.holder),
             "next_run": run_name(answer.number) if isinstance(answer, Run) else None,
             "job": job.name,
-            "state_machine_arn": start.request.machine,
+            "state_machine_arn": answer.machine if isinstance(answer, Run) else start.request.slots[0],
             **self._to_obey(answer, question, job, start),
-            **_to_tell(answer, job, facts),
+            **self._to_tell(answer, job, start, facts),
         }
 
-    def _start(self, question: StartQuestion, job: Job, now: datetime) -> Start:
+    def _pauses(self, question: StartQuestion, now: datetime) -> dict[str, Any]:
+        """An execution of those who wait pauses a job while it is open: it is told how long to wait."""
+        start, guard = question.start, question.guard
+        machine = self._machine(waiting_machine(self.load_jobs().stage))
+        if guard is None or not guard.execution.startswith(execution_arn(machine, "")):
+            raise InvalidInput("paused is said by executions of the machine of those who wait: use guardctl pause")
+        end = start.until or guard.started + _A_YEAR
+        left = math.ceil((end - now).total_seconds())
+        reason = f"{start.job} is paused until {stamp(end)}" if left > 0 else f"the pause ended on {stamp(end)}"
+        more = {"wait_seconds": min(left, 31_449_600), "yields": False} if left > 0 else {"on_skip": "succeed"}
+        return {
+            "running_flg": True,
+            "outcome": "wait" if left > 0 else "skip",
+            "error": None if left > 0 else "PauseEnded",
+            "reason": reason,
+            "holder": None,
+            "next_run": None,
+            "job": start.job,
+            "state_machine_arn": machine,
+            **more,
+        }
+
+    def _slots(self, question: StartQuestion, job: Job) -> tuple[str, ...]:
+        """The ARNs of the machines of the pool's slots. Raises `CantTell` where machines and functions disagree."""
+        file, guard = self.load_jobs(), question.guard
+        number = file.slots_of(job.pool)
+        deployed = (guard.pool or job.name) if guard else job.pool
+        if deployed != job.pool:
+            raise CantTell(
+                f"{job.name} is in pool {job.pool} by the jobs file, and in {deployed} by what is deployed: "
+                f"nobody can tell who is in its way; run: guardctl deploy"
+            )
+        if guard:
+            number = min(number, guard.slots or 1)
+        if question.start.slot is not None:
+            if question.start.slot > number:
+                raise InvalidInput(
+                    f"pool {job.pool} has {number} slots, and the renewal is of slot {question.start.slot}"
+                )
+            return (self._machine(batch_machine(file.stage, job.pool, question.start.slot)),)
+        return tuple(self._machine(batch_machine(file.stage, job.pool, slot)) for slot in range(1, number + 1))
+
+    def _machine(self, name: str) -> str:
+        return machine_arn(self.function_arn, name)
+
+    def _start(self, question: StartQuestion, job: Job, slots: tuple[str, ...], now: datetime) -> Start:
         asked, guard = question.start, question.guard
         began_at = guard.started if guard else now
         deadline = asked.deadline or began_at + BY_HAND
         file = self.load_jobs()
         request = Request(
-            machine=machine_arn(self.function_arn, batch_machine(file.stage, job.name)),
-            target=job.ecs.target,
-            job=job.name,
+            slots=slots,
+            members=tuple(
+                Member(each.name, each.ecs.target, each.outsiders)
+                for each in (job, *(other for other in file.members(job.pool) if other is not job))
+            ),
             stage_runs=execution_arn(machine_arn(self.function_arn, batch_machine(file.stage, "")), "")[:-1],
             guard_execution=guard.execution if guard else None,
-            outsiders=job.outsiders,
             commands=asked.commands,
             may_wait=guard is not None and not guard.waited and job.grace > 0,
             first=asked.first,
@@ -165,51 +228,69 @@ class Checker:
             deadline=max(deadline, guard.stopped_at + _TO_STOP) if guard and guard.stopped_at else deadline,
             scheduled_at=asked.scheduled_at,
             anyway=asked.renewal or asked.anyway,
+            renewal=asked.renewal,
             queued_since=asked.queued_since,
             place_taken=guard.place_taken if guard else None,
             stopping=guard.stopping if guard else None,
+            yields_since=guard.yields_since if guard else None,
+            guard_machine=self._machine(guard_machine(file.stage)),
+            waiting_machine=self._machine(waiting_machine(file.stage)),
         )
 
     def _decide(self, job: Job, start: Start, now: datetime) -> tuple[Decision, Facts]:
         facts = Facts(now=now)
-        machine = start.request.machine
-        token: str | None = None
+        tokens: dict[str, str | None] = {}
         while True:
             match self.decide(start, facts):
-                case NeedDetails(name, waiter=True):
-                    arn = execution_arn(self._guard_machine(), name)
-                    facts = replace(facts, waiters={**facts.waiters, name: self.executions.details(arn)})
-                case NeedDetails(name):
-                    details = self.executions.details(execution_arn(machine, name))
-                    facts = replace(facts, details={**facts.details, name: details})
-                case Need.PAGE | Need.OLDER_PAGE:
-                    page = self.executions.page(machine, token)
-                    token = page.token
-                    known = facts.executions or ()
-                    facts = replace(facts, executions=known + page.executions, more=token is not None)
-                case Need.CREATED_AT:
-                    facts = replace(facts, created_at=self.executions.created_at(machine))
+                case NeedDetails(arn):
+                    facts = replace(facts, details={**facts.details, arn: self.executions.details(arn)})
+                case NeedPage(machine):
+                    page = self.executions.page(machine, tokens.get(machine))
+                    tokens[machine] = page.token
+                    known = facts.of(machine)
+                    executions = (known.executions or ()) + page.executions
+                    known = replace(known, executions=executions, more=page.token is not None)
+                    facts = replace(facts, slots={**facts.slots, machine: known})
+                case NeedCreatedAt(machine):
+                    known = replace(facts.of(machine), created_at=self.executions.created_at(machine))
+                    facts = replace(facts, slots={**facts.slots, machine: known})
                 case NeedEvidence(targets):
-                    evidence = tasks.evidence(self.ecs(), job, targets, start.stopping, start.request.stage_runs)
+                    jobs = [self.load_jobs().jobs[member.job] for member in start.request.members]
+                    evidence = tasks.evidence(self.ecs(), jobs, targets, start.stopping, start.request.stage_runs)
                     facts = replace(facts, evidence=evidence)
-                case NeedTasksOf(name, target):
+                case NeedWaiting():
+                    facts = replace(facts, waiting=self.waiting(start.waiting_machine))
+                case NeedTasksOf(run, target):
                     try:
-                        found = tasks.tasks_of(self.ecs(), target, execution_arn(machine, name))
+                        found = tasks.tasks_of(self.ecs(), target, run)
                     except (CantTell, Refused):  # asked only to say more in the reason
                         found = ()
-                    facts = replace(facts, stopped={**facts.stopped, name: found})
+                    facts = replace(facts, stopped={**facts.stopped, run: found})
                 case decision:
                     return decision, facts
+
+    def waiting(self, machine: str) -> tuple[Execution, ...]:
+        """The open executions of those who wait or pause, all pages."""
+        found: list[Execution] = []
+        token: str | None = None
+        while True:
+            page = self.executions.page(machine, token, only_running=True)
+            found += page.executions
+            token = page.token
+            if token is None:
+                return tuple(found)
 
     def _to_obey(self, answer: Decision, question: StartQuestion, job: Job, start: Start) -> dict[str, Any]:
         """What else the state machine needs to do as it is told. Somebody who only asks gets no run."""
         match answer:
             case Run():
                 return {"run": wire(self._run(answer, question, job, start))} if question.guard else {}
-            case Wait() | StopRun():
-                return {"wait_seconds": answer.seconds}
+            case Wait():
+                return {"wait_seconds": answer.seconds, "yields": answer.yields}
+            case StopRun():
+                return {"wait_seconds": answer.seconds, "yields": False}
             case StopTask():
-                return {"wait_seconds": answer.seconds, "cluster": answer.cluster}
+                return {"wait_seconds": answer.seconds, "yields": False, "cluster": answer.cluster}
             case Queue():
                 since = start.queued_since or start.began_at
                 waiter = replace(
@@ -218,9 +299,10 @@ class Checker:
                     queued_since=since,
                     guard_execution=start.request.guard_execution,
                 )
-                return {"waiter": answer.waiter, "waiter_input": guard_input(waiter)}
+                given = guard_input(waiter)
+                return {"waiter": answer.waiter, "waiter_input": given, "waiter_machine": answer.machine}
             case Queued():
-                return {"waiter": answer.waiter}
+                return {"waiter": answer.waiter, "waiter_machine": answer.machine}
             case Skip():
                 return {"on_skip": "succeed" if question.start.renewal else job.on_skip}
             case Started():
@@ -231,9 +313,17 @@ class Checker:
     def _run(self, answer: Run, question: StartQuestion, job: Job, start: Start) -> RunInput:
         """The whole run: whoever starts it starts what was just looked for. Raises `InvalidInput`."""
         scheduled_at = start.scheduled_at or start.began_at
-        name = run_name(answer.number)
-        arguments = run_task(job, number=answer.number, scheduled_at=scheduled_at, commands=question.start.commands)
-        length = length_of_overrides(arguments, execution_arn(start.request.machine, name))
+        name, slots = run_name(answer.number), start.request.slots
+        slot = question.start.slot or slots.index(answer.machine) + 1
+        several = self.load_jobs().slots_of(job.pool) > 1
+        arguments = run_task(
+            job,
+            number=answer.number,
+            scheduled_at=scheduled_at,
+            commands=question.start.commands,
+            slot=slot if several else None,
+        )
+        length = length_of_overrides(arguments, execution_arn(answer.machine, name))
         if length > LONGEST_OVERRIDES:
             raise InvalidInput(
                 f"the task's overrides would have {length:,} characters, and ECS takes {LONGEST_OVERRIDES:,}: "
@@ -242,6 +332,8 @@ class Checker:
         return RunInput(
             job=job.name,
             run=name,
+            pool=job.pool,
+            slot=slot,
             scheduled_at=scheduled_at,
             deadline=start.deadline,
             renewal=question.start.renewal,
@@ -250,6 +342,38 @@ class Checker:
             retries=job.retries,
             task=arguments,
         )
+
+    def _to_tell(self, answer: Decision, job: Job, start: Start, facts: Facts) -> dict[str, Any]:
+        """What an alarm needs to know. A paused job's starts are no row: somebody wants them to step back."""
+        if isinstance(answer, Run):
+            return {"skips_in_a_row": 0}
+        if not isinstance(answer, Skip) or answer.error == "Paused":
+            return {}
+        stuck = {"stuck": True} if answer.stuck else {}
+        if not start.request.shared:
+            row = skips_in_a_row(job.schedules, job.timezone, facts, start.request.slots[0])
+        else:
+            row = self._own_skips(job, start)
+        return {"skips_in_a_row": row, **stuck}
+
+    def _own_skips(self, job: Job, start: Start) -> int:
+        """In a shared pool a page says nothing of this job: its last scheduled starts are looked up by their names.
+
+        As far back as the alarm looks, and only for an alarm.
+        """
+        alerts = self.load_jobs().alerts
+        if alerts is None or start.scheduled_at is None:
+            return 1
+        row, time = 1, start.scheduled_at
+        while row < alerts.skips_in_a_row:
+            before = latest(job.schedules, job.timezone, time - timedelta(minutes=1), within=timedelta(days=90))
+            if before is None:
+                break
+            found = self.executions.details(execution_arn(start.guard_machine, scheduled_name(job.name, before)))
+            if found is None or found.error not in _SKIPPED:
+                break
+            row, time = row + 1, before
+        return row
 
     def _task_of(self, question: TaskQuestion) -> dict[str, Any]:
         """How a run's task stands, from the event alone: the jobs file may have changed since the run began."""
@@ -291,16 +415,6 @@ class Checker:
 
     def _guard_machine(self) -> str:
         return machine_arn(self.function_arn, guard_machine(self.load_jobs().stage))
-
-
-def _to_tell(answer: Decision, job: Job, facts: Facts) -> dict[str, Any]:
-    """What an alarm needs to know. A paused job's starts are no row: somebody wants them to step back."""
-    if isinstance(answer, Run):
-        return {"skips_in_a_row": 0}
-    if isinstance(answer, Skip) and answer.error != "Paused":
-        stuck = {"stuck": True} if answer.stuck else {}
-        return {"skips_in_a_row": skips_in_a_row(job.schedules, job.timezone, facts), **stuck}
-    return {}
 
 
 def _holder(holder: Holder | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from reprlib import Repr
 from typing import Any, Literal
 
 from chalicelib.decide.facts import CantTell, Claim, Details, Execution, Refused, Stopping, Target, stamp
-from chalicelib.names import run_number
+from chalicelib.names import MOST_SLOTS, run_number
 
 VERSION = 1
 """Of what a guard execution carries. Raise it when a key changes its meaning."""
@@ -73,6 +73,12 @@ class StartInput:
     """Of a waiter: when the start that it waits for began."""
     guard_execution: str | None = None
     """Of a waiter: the guard execution that it waits for."""
+    paused: bool = False
+    """Of an execution that pauses a job of a shared pool, while it is open."""
+    until: datetime | None = None
+    """When such a pause ends by itself; after a year if it does not say."""
+    slot: int | None = None
+    """Of a renewal: which slot's names it renews; the first if it does not say."""
 
 
 OPEN_TO_ALL = ("job", "scheduled_at", "commands", "deadline", "renewal", "first", "anyway", "by", "reason")
@@ -92,6 +98,12 @@ class Carried:
     claim: Claim | None = None
     place_taken: str | None = None
     stopping: Stopping | None = None
+    yields_since: datetime | None = None
+    """When it first let an older waiter go first."""
+    pool: str | None = None
+    """The pool that the machines were deployed for, if the job names one or its pool has several slots."""
+    slots: int | None = None
+    """That pool's slots, likewise."""
     stopped_at: datetime | None = None
     """When it first stopped something."""
     forged: bool = False
@@ -155,11 +167,11 @@ DECIDED = ("holder", "next_run", "job", "state_machine_arn")
 OBEYED: Mapping[Outcome, tuple[str, ...]] = {
     "start": ("run",),
     "started": (),
-    "wait": ("wait_seconds",),
-    "queue": ("waiter", "waiter_input"),
-    "queued": ("waiter",),
-    "stop_run": ("wait_seconds",),
-    "stop_task": ("wait_seconds", "cluster"),
+    "wait": ("wait_seconds", "yields"),
+    "queue": ("waiter", "waiter_input", "waiter_machine"),
+    "queued": ("waiter", "waiter_machine"),
+    "stop_run": ("wait_seconds", "yields"),
+    "stop_task": ("wait_seconds", "yields", "cluster"),
     "skip": ("on_skip",),
     "refuse": (),
 }
@@ -169,7 +181,7 @@ HOLDER = ("kind", "name", "arn", "started_at")
 
 GUARD_OUTPUT: Mapping[Outcome, tuple[str, ...]] = {
     "started": ("outcome", "run", "state_machine_arn"),
-    "queued": ("outcome", "waiter", "reason"),
+    "queued": ("outcome", "waiter", "state_machine_arn", "reason"),
     "skip": ("outcome", "error", "reason", "holder"),
 }
 """The output of a guard execution that succeeded, by its outcome."""
@@ -186,6 +198,8 @@ class RunInput:
 
     job: str
     run: str
+    pool: str
+    slot: int
     scheduled_at: datetime
     deadline: datetime
     """Until then ECS is asked again when it has no room."""
@@ -201,7 +215,7 @@ class RunInput:
 ADDED_BY_THE_GUARD = ("guard_execution", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")
 """What the guard machine adds to a run's input; the second links the two executions in AWS's console."""
 
-PAUSE_INPUT = ("paused", "reason")
+PAUSE_INPUT = ("paused", "reason", "seconds")
 """The input of an execution that pauses a job."""
 
 
@@ -244,20 +258,27 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
     ):
         faults.append(f'commands must be a list of strings like ["bin/report", "--day", "1"], not {shown(commands)}')
         commands = None
-    for key in ("renewal", "first", "anyway"):
+    for key in ("renewal", "first", "anyway", "paused"):
         if not isinstance(event.get(key, False), bool):
             faults.append(f"{key} must be true or false, not {shown(event[key])}")
     for key in ("by", "reason", "guard_execution"):
         if not isinstance(event.get(key), str | None):
             faults.append(f"{key} must be a string, not {shown(event[key])}")
+    slot = event.get("slot")
+    if slot is not None and not (type(slot) is int and 1 <= slot <= MOST_SLOTS and event.get("renewal") is True):
+        faults.append(f"slot must be from 1 to {MOST_SLOTS}, and of a renewal, not {shown(slot)}")
+        slot = None
     return StartInput(
         job=event["job"],
+        slot=slot,
         scheduled_at=_time(event, "scheduled_at", _TIME, faults),
         commands=tuple(commands) if commands else None,
         deadline=_time(event, "deadline", _DEADLINE, faults),
         renewal=event.get("renewal", False) is True,
         first=event.get("first", False) is True,
         anyway=event.get("anyway", False) is True,
+        paused=event.get("paused", False) is True,
+        until=_time(event, "until", _DEADLINE, faults),
         by=event.get("by"),
         reason=event.get("reason"),
         queued_since=_time(event, "queued_since", _TIME, faults),
@@ -293,9 +314,12 @@ def _read_carried(value: Any, wrong: list[str]) -> Carried | None:
         started=_time(value, "started", _TIME, wrong) or _moment(value["started"]),
         waited=_typed(value.get("waited", False), bool),
         losses=_typed(value.get("losses", 0), int),
-        claim=Claim(_run(claim["run"]), _typed(claim["taken"], bool)) if claim is not None else None,
+        claim=_claim(claim) if claim is not None else None,
         place_taken=_typed(value["place_taken"], str) if value.get("place_taken") is not None else None,
         stopping=Stopping(_typed(stopping["task"], str), _typed(stopping["cluster"], str)) if stopping else None,
+        yields_since=_time(value, "yields_since", _TIME, wrong),
+        pool=_typed(value["pool"], str) if value.get("pool") is not None else None,
+        slots=_typed(value["slots"], int) if value.get("slots") is not None else None,
         stopped_at=_time(value, "stopped_at", _TIME, wrong),
     )
 
@@ -353,6 +377,7 @@ def details_of(
         reason=reason if isinstance(reason, str) else None,
         target=read_target(said.get("target")),
         renewal=said.get("renewal") is True,
+        job=said["job"] if isinstance(said.get("job"), str) else None,
         retries=retries if isinstance(retries, int) else 0,
         tasks=frozenset(_TASK_ARN.findall(f"{output or ''} {cause or ''}")) if execution.closed else frozenset(),
     )
@@ -423,6 +448,13 @@ def _typed(value: Any, *kinds: type) -> Any:
     if type(value) not in kinds:
         raise TypeError(value)
     return value
+
+
+def _claim(value: Any) -> Claim:
+    machine = _typed(value["machine"], str)
+    if ":stateMachine:" not in machine:
+        raise ValueError(machine)
+    return Claim(_run(value["run"]), _typed(value["taken"], bool), machine)
 
 
 def _run(name: Any) -> str:

@@ -25,6 +25,9 @@ LAST_WAITER = 99
 LAST_REPETITION = 99
 """So many starts by hand may name one scheduled time."""
 
+MOST_SLOTS = 9
+"""Runs of a pool at once, at most."""
+
 Function = Literal["check", "trigger"]
 FUNCTIONS: tuple[Function, ...] = ("check", "trigger")
 
@@ -118,7 +121,7 @@ def renewal_name(job: str, day: datetime, slot: int = 1) -> str:
 
 
 def pool_waiter_name(job: str, guard_execution: str) -> str:
-    """``<job>-waits-0123456789ab``: who waits for a pool of several jobs or slots, for this guard execution (its ARN)."""
+    """``<job>-waits-0123456789ab``: waits for a pool of several jobs or slots; the guard execution (its ARN) asked."""
     return f"{job}-waits-{hashlib.sha256(guard_execution.encode()).hexdigest()[:12]}"
 
 

@@ -53,11 +53,9 @@ class Trigger:
         Raises `SomeStartsFailed` after all have been tried.
         """
         jobs = self.jobs.jobs.values()
-        starts = [
-            start
-            for start in (*due(jobs, now), *renewals(jobs, now, self.jobs.history_days))
-            if start.name not in self.handled
-        ]
+        pools = [(self.jobs.members(pool)[0].name, self.jobs.slots_of(pool)) for pool in self.jobs.pools]
+        starts = [*due(jobs, now), *renewals(pools, now, self.jobs.history_days)]
+        starts = [start for start in starts if start.name not in self.handled]
         if not starts:
             return
         with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(starts))) as pool:
@@ -95,7 +93,13 @@ class Trigger:
 
 def guard_input(start: Due) -> str:
     """The guard machine's input, the same for the same scheduled time."""
-    asked = StartInput(job=start.job, scheduled_at=start.scheduled_at, deadline=start.deadline, renewal=start.renewal)
+    asked = StartInput(
+        job=start.job,
+        scheduled_at=start.scheduled_at,
+        deadline=start.deadline,
+        renewal=start.renewal,
+        slot=start.slot if start.slot > 1 else None,
+    )
     return json.dumps(contract.guard_input(asked), sort_keys=True)
 
 

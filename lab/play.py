@@ -20,9 +20,18 @@ import jsonata
 
 from chalicelib.check import Checker
 from chalicelib.config.jobs import JobsFile, parse
+from chalicelib.config.pools import pool_rows
 from chalicelib.contract import details_of
 from chalicelib.decide.facts import Details, Execution
-from chalicelib.names import batch_machine, execution_arn, function_name, guard_machine, machine_arn
+from chalicelib.names import (
+    MOST_SLOTS,
+    batch_machine,
+    execution_arn,
+    function_name,
+    guard_machine,
+    machine_arn,
+    waiting_machine,
+)
 from chalicelib.read.executions import PAGE_SIZE, Page
 from chalicelib.read.tasks import Ecs
 
@@ -39,6 +48,12 @@ class StatesError(Exception):
         super().__init__(f"{error}: {cause}")
         self.error = error
         self.cause = cause
+
+
+def with_pools(guard: Json, jobs: JobsFile) -> Json:
+    """The guard's definition with a row for each job whose pool is shared, as a deployment writes it."""
+    parsed: Json = json.loads(json.dumps(guard).replace("$pools := {}", f"$pools := {pool_rows(jobs)}"))
+    return parsed
 
 
 QUERY = "States.QueryEvaluationError"
@@ -142,7 +157,7 @@ class Play:
         self.now = BEGIN
         self.stage = stage
         self.jobs: JobsFile = parse(jobs, stage=stage, place="play")
-        self.definitions = dict(definitions)
+        self.definitions = {"guard": with_pools(definitions["guard"], self.jobs), "batch": definitions["batch"]}
         """``guard`` and ``batch``; a test may bring those of another release."""
         self.executions: dict[str, Played] = {}
         self.tasks: list[RunningTask] = []
@@ -181,9 +196,14 @@ class Play:
         """The guard machine's ARN."""
         return machine_arn(self._function, guard_machine(self.stage))
 
-    def machine(self, job: str) -> str:
-        """The ARN of the job's batch machine."""
-        return machine_arn(self._function, batch_machine(self.stage, job))
+    @property
+    def waiting_machine(self) -> str:
+        """The ARN of the machine of those who wait for a shared pool, or pause a job of one."""
+        return machine_arn(self._function, waiting_machine(self.stage))
+
+    def machine(self, job: str, slot: int = 1) -> str:
+        """The ARN of the batch machine of the job's pool."""
+        return machine_arn(self._function, batch_machine(self.stage, self.jobs.jobs[job].pool, slot))
 
     def start(self, job: str, name: str = "", **event: Any) -> Played:
         """Start the guard for a job, now."""
@@ -192,17 +212,27 @@ class Play:
         )
 
     def runs(self, job: str) -> list[Played]:
-        """The executions of the job's batch machine, in order of their start."""
-        return [e for e in self.executions.values() if e.machine == self.machine(job)]
+        """The executions of the batch machines of the job's pool, in order of their start."""
+        machines = {self.machine(job, slot) for slot in range(1, MOST_SLOTS + 1)}
+        return [e for e in self.executions.values() if e.machine in machines]
 
-    def alive(self, moment: datetime) -> int:
-        """How many tasks really were alive at this moment."""
-        return sum(t.created_at <= moment and (t.stopped_at is None or moment < t.stopped_at) for t in self.tasks)
+    def waiters(self) -> list[Played]:
+        """The executions of those who wait for shared pools, or pause jobs of them."""
+        return [e for e in self.executions.values() if e.machine == self.waiting_machine]
 
     @property
     def most_at_once(self) -> int:
         """How many tasks were alive at once, at most."""
-        return max((self.alive(task.created_at) for task in self.tasks), default=0)
+        return self.most_of(lambda _task: True)
+
+    def most_of(self, which: Callable[["RunningTask"], bool]) -> int:
+        """How many of these tasks were alive at once, at most."""
+        mine = [task for task in self.tasks if which(task)]
+
+        def alive(moment: datetime) -> int:
+            return sum(t.created_at <= moment and (t.stopped_at is None or moment < t.stopped_at) for t in mine)
+
+        return max((alive(task.created_at) for task in mine), default=0)
 
     def at(self, seconds: float, happens: Callable[[], Any]) -> None:
         """Let something happen so many seconds from now."""
@@ -237,7 +267,7 @@ class Play:
             raise StatesError("StepFunctions.ExecutionAlreadyExistsException", f"Execution Already Exists: '{arn}'")
         if there is None:
             there = self.executions[arn] = Played(machine, name, given, self.now)
-            kind = "guard" if machine == self.guard else "batch"
+            kind = "guard" if machine in {self.guard, self.waiting_machine} else "batch"
             self._go_on(there, self._interpret(there, self.definitions[kind]))
         if name in self.lost_replies:
             self.lost_replies.discard(name)
@@ -422,7 +452,7 @@ class Play:
                 if task.exit_code == 0:
                     return said
                 raise StatesError("States.TaskFailed", json.dumps(said))
-            yield min(1.0, (end - self.now).total_seconds())
+            yield min(2.0, (end - self.now).total_seconds())
         raise StatesError("States.Timeout", "")
 
     def _new_task(self, cluster: str, family: str, overrides: Json, program: Program) -> RunningTask:

@@ -109,7 +109,7 @@ class LocalStage:
         So their guard executions are there already, refused for want of a job; also when such a day is about to begin.
         """
         for day in (now, now + timedelta(hours=6)):
-            for renewal in renewals(self.jobs.jobs.values(), day.replace(hour=12), self.jobs.history_days):
+            for renewal in renewals([(job, 1) for job in self.jobs.jobs], day.replace(hour=12), self.jobs.history_days):
                 with suppress(self.stepfunctions.exceptions.ExecutionAlreadyExists):
                     self.stepfunctions.start_execution(stateMachineArn=self.guard, name=renewal.name, input="{}")
 

@@ -10,6 +10,7 @@ from chalicelib.config import limits
 from chalicelib.config.run_task import length_of_overrides, overrides
 from chalicelib.config.tables import BAD, Spot
 from chalicelib.config.task import Ecs
+from chalicelib.names import LONGEST_NAME, batch_machine
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job
@@ -150,6 +151,28 @@ def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, spot: Spot) -> None:
+    """A pool has jobs and a name of its own, and its machines' names fit; replace knows one slot only."""
+    pools = {job.pool for job in jobs.values()}
+    for pool, number in slots.items():
+        at = spot.key("pools").key(pool)
+        if pool not in pools:
+            right = f'write pool = "{pool}" in the jobs that must not run at the same time, or take it out'
+            at.fault("is a pool without jobs", right)
+        for job in jobs.values():
+            if job.pool == pool and job.overlap == "replace" and number > 1:
+                right = 'write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'
+                spot.key("jobs").key(job.name).key("overlap").fault(f'"replace" is in a pool of {number} slots', right)
+    for job in jobs.values():
+        at = spot.key("jobs").key(job.name).key("pool")
+        if job.pool in jobs and job.pool != job.name and jobs[job.pool].pool != job.pool:
+            at.fault(f'"{job.pool}" is the name of a job that is not in that pool', "take another name for the pool")
+        longest = batch_machine(stage, job.pool, slots.get(job.pool, 1))
+        if job.pool != job.name and len(longest) > LONGEST_NAME:
+            wrong = f"the state machine's name would have {len(longest)} characters and AWS takes {LONGEST_NAME}"
+            at.fault(wrong, f"make the pool's name at least {len(longest) - LONGEST_NAME} shorter")
+
+
 def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:
     """Two jobs that are the same batch are in one pool: a run of one is in another's way only there."""
     same: dict[object, Job] = {}
@@ -162,10 +185,10 @@ def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:
             does = "the same command" if ecs.command else "the task definition's own command"
             place = spot.key(other.name).place
             wrong = f"is the same batch as {place}: {does}, {where}; nothing would keep the two apart"
-            right = "write them as one job with two schedules, or give one of them a command or a family of its own"
+            right = f'write pool = "{job.pool}" in both, or write them as one job with two schedules'
             at.key("ecs").fault(wrong, right)
         elif job.outsiders == "family":
             other = families.setdefault((ecs.cluster_name, ecs.family), job)
             if other.pool != job.pool:
                 wrong = f'"family" is what {spot.key(other.name).place} says of {where}, too; neither counts the other'
-                at.key("outsiders").fault(wrong, 'write them as one job with two schedules, or outsiders = "command"')
+                at.key("outsiders").fault(wrong, f'write pool = "{job.pool}" in both, or outsiders = "command"')

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places
+from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places, check_pools
 from chalicelib.config.limits import TOPIC_NAME
 from chalicelib.config.tables import (
     BAD,
@@ -36,7 +36,16 @@ from chalicelib.config.tables import (
 from chalicelib.config.task import ARN, READERS, Ecs
 from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
-from chalicelib.names import JOB, LAST_REPETITION, LONGEST_NAME, STAGE, batch_machine, function_name, repetition_name
+from chalicelib.names import (
+    JOB,
+    LAST_REPETITION,
+    LONGEST_NAME,
+    MOST_SLOTS,
+    STAGE,
+    batch_machine,
+    function_name,
+    repetition_name,
+)
 
 __all__ = ["Alerts", "Ecs", "Fault", "Job", "JobsFile", "JobsFileInvalid", "load", "parse", "place_of"]
 
@@ -66,10 +75,8 @@ class Job:
     expect_success_within: int | None = None
     """With [alerts], an alarm rings when no run has succeeded for so long."""
 
-    @property
-    def pool(self) -> str:
-        """The jobs that must not run at the same time share one; today each has its own."""
-        return self.name
+    pool: str
+    """The jobs that must not run at the same time share one; who names none has one to itself, of its own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +96,25 @@ class JobsFile:
     alerts: Alerts | None = None
     history_days: int = 90
     """How long the account keeps closed executions."""
+    slots: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """By pool, where [pools] says so: how many runs of it there may be at once; 1 elsewhere."""
+
+    def slots_of(self, pool: str) -> int:
+        """How many runs of a pool there may be at once."""
+        return self.slots.get(pool, 1)
+
+    def members(self, pool: str) -> tuple[Job, ...]:
+        """The jobs of a pool, in the order of the file."""
+        return tuple(job for job in self.jobs.values() if job.pool == pool)
+
+    def shared(self, pool: str) -> bool:
+        """Whether a pool has several jobs or slots."""
+        return self.slots_of(pool) > 1 or len(self.members(pool)) > 1
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Every pool, in the order of its first job."""
+        return tuple(dict.fromkeys(job.pool for job in self.jobs.values()))
 
 
 class JobsFileInvalid(Exception):
@@ -192,6 +218,7 @@ def _zone(value: Any, spot: Spot) -> Any:
 
 _JOB: dict[str, Reader] = {
     "schedule": _schedules,
+    "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
     "timezone": _zone,
     "enabled": boolean,
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
@@ -210,6 +237,9 @@ _JOB: dict[str, Reader] = {
 _STAGE: dict[str, Reader] = {
     "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
 }
+_POOL: dict[str, Reader] = {
+    "slots": integer(1, MOST_SLOTS),
+}
 _ALERTS: dict[str, Reader] = {
     "topic": text(
         f"{ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]+",
@@ -225,7 +255,7 @@ _ALERTS: dict[str, Reader] = {
 
 def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"stage": _stage, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    top = {"stage": _stage, "pools": _pools, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
@@ -240,13 +270,18 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
             settings = defaults | own
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             if not at.faults:
-                jobs[name] = Job(name=name, ecs=ecs, schedules=settings.pop("schedule", ()), **settings)
+                pool = settings.pop("pool", name)
+                jobs[name] = Job(name=name, pool=pool, ecs=ecs, schedules=settings.pop("schedule", ()), **settings)
+    slots = read.get("pools", {})
     if not spot.faults:
+        check_pools(jobs, slots, stage, whole)
         check_neighbours(jobs, spot)
     check_places(document, whole)
     about = read.get("stage", {})
-    about = {} if about is BAD else about
-    return JobsFile(stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"), **about)
+    about = {} if about is BAD else dict(about)
+    return JobsFile(
+        stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"), slots=MappingProxyType(slots), **about
+    )
 
 
 def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -279,6 +314,12 @@ def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
     if spot.faults:
         return BAD
     return Ecs(**task | {"environment": MappingProxyType(environment)})
+
+
+def _pools(value: Any, spot: Spot) -> Any:
+    if spot.lacks(dict, value, "write every pool as a table, [pools.warehouse]"):
+        return {}
+    return {name: table(_POOL, pool, spot.key(name)).get("slots", 1) for name, pool in value.items()}
 
 
 def _stage(value: Any, spot: Spot) -> Any:

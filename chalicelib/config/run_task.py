@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def run_task(job: Job, *, number: int, scheduled_at: datetime, commands: Sequence[str] | None = None) -> Json:
+def run_task(
+    job: Job, *, number: int, scheduled_at: datetime, commands: Sequence[str] | None = None, slot: int | None = None
+) -> Json:
     """The arguments. The batch machine adds BATCH_EXECUTION to the environment of the first container override."""
     ecs = job.ecs
     arguments: Json = {"Cluster": ecs.cluster, "TaskDefinition": ecs.task_definition}
@@ -34,6 +36,7 @@ def run_task(job: Job, *, number: int, scheduled_at: datetime, commands: Sequenc
         "BATCH_JOB": job.name,
         "BATCH_RUN_NUMBER": str(number),
         "BATCH_SCHEDULED_AT": stamp(scheduled_at),
+        **({"BATCH_SLOT": str(slot)} if slot is not None else {}),
     }
     arguments["Overrides"] = overrides(ecs, {**ecs.environment, **batch}, commands or ecs.command)
     return arguments

@@ -329,7 +329,7 @@ def _in_the_way(start: Start, facts: Facts, busy: Busy) -> Decision | Missing:
             assert_never(start.policy.overlap)
     if start.request.may_wait:
         return Wait(busy.reason, busy.holder, grace)
-    return _skip(facts, busy)
+    return _skip(facts, busy, start.request)
 
 
 def _is_a_renewal(start: Start, facts: Facts, busy: Busy) -> Wait | NeedDetails | None:
@@ -380,9 +380,9 @@ def _is_of(request: Request, held: Busy, facts: Facts) -> bool:
     return details is not None and details.job == request.job
 
 
-def _skip(facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
+def _skip(facts: Facts, busy: Busy, request: Request) -> Skip | NeedTasksOf:
     """Step back, and say if the run in the way has no task any more: then somebody has to end it."""
-    reason = _told(facts, busy)
+    reason = _told(facts, busy, request)
     arn, details = busy.holder.arn, facts.details.get(busy.holder.arn)
     if busy.why != "run" or not details or not details.target or facts.now - details.execution.started_at < TASK_LAG:
         return Skip(reason, busy.holder, "AlreadyRunning")
@@ -393,12 +393,12 @@ def _skip(facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
     return Skip(reason + remedy, busy.holder, "AlreadyRunning", stuck=stuck is not None)
 
 
-def _told(facts: Facts, busy: Busy) -> str:
+def _told(facts: Facts, busy: Busy, request: Request) -> str:
     """What is in the way; of a pool's run, whose it is; of several slots, all of them."""
     said = []
     for held in busy.slots:
         details = facts.details.get(held.holder.arn)
-        neighbour = f"{details.job}: " if details and details.job and details.job not in held.machine else ""
+        neighbour = f"{details.job}: " if request.shared and details and details.job else ""
         said.append(f"{neighbour}{held.reason}")
     return said[0] if len(said) == 1 else f"all {len(said)} slots are held: {'; '.join(said)}"
 
@@ -418,7 +418,7 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
     since = start.queued_since or start.began_at
     waited = facts.now - since
     if waited >= timedelta(seconds=start.policy.queue_timeout):
-        return Skip(f"waited for {span(waited)}, and {_told(facts, busy)}", busy.holder, "WaitedTooLong")
+        return Skip(f"waited for {span(waited)}, and {_told(facts, busy, start.request)}", busy.holder, "WaitedTooLong")
     if start.request.shared:
         return _wait_for_the_pool(start, facts, busy, waited)
     if start.place is not None and busy.latest <= start.place:
@@ -442,7 +442,7 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
 
 def _wait_for_the_pool(start: Start, facts: Facts, busy: Busy, waited: timedelta) -> Decision:
     """One start of each job waits: of two the younger steps back, by date and then by name."""
-    reason = _told(facts, busy)
+    reason = _told(facts, busy, start.request)
     mine = pool_waiter_name(start.request.job, start.request.guard_execution or "")
     others = [e for e in facts.waiting or () if _is(e, start.request.job, "waiter")]
     others = [e for e in others if e.arn != start.request.guard_execution and e.name != mine]

@@ -75,7 +75,9 @@ class Due:
     deadline: datetime
     late: timedelta
     renewal: bool = False
-    """Not a start: a run without a task, so that the job's newest run number is not forgotten."""
+    """Not a start: a run without a task, so that the newest run number of a slot is not forgotten."""
+    slot: int = 1
+    """Of a renewal."""
 
 
 def latest(schedules: Sequence[Schedule], timezone: str, now: datetime, *, within: timedelta) -> datetime | None:
@@ -114,8 +116,8 @@ def due(jobs: Iterable[Scheduled], now: datetime) -> tuple[Due, ...]:
     return tuple(found)
 
 
-def renewals(jobs: Iterable[Scheduled], now: datetime, history_days: int) -> tuple[Due, ...]:
-    """On every renewal day (UTC), one renewal for every job, also for those that are not enabled.
+def renewals(pools: Iterable[tuple[str, int]], now: datetime, history_days: int) -> tuple[Due, ...]:
+    """On every renewal day (UTC), one renewal for every slot of every pool: a job of it, and how many slots it has.
 
     Step Functions forgets a closed execution after `history_days` (its quotas), and the lock is made of names.
     From seven minutes past midnight, where hardly any schedule is in its way, until the day is over.
@@ -125,7 +127,11 @@ def renewals(jobs: Iterable[Scheduled], now: datetime, history_days: int) -> tup
     if today < at or not is_renewal_day(today, history_days):
         return ()
     deadline = at + timedelta(days=1)
-    return tuple(Due(job.name, at, renewal_name(job.name, at), deadline, now - at, renewal=True) for job in jobs)
+    return tuple(
+        Due(job, at, renewal_name(job, at, slot), deadline, now - at, renewal=True, slot=slot)
+        for job, slots in pools
+        for slot in range(1, slots + 1)
+    )
 
 
 def is_renewal_day(day: datetime, history_days: int) -> bool:

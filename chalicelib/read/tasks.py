@@ -1,6 +1,6 @@
 """ECS reads, turned into the values that `availability` decides on. Nothing here writes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -37,19 +37,19 @@ class Ecs:
 
 def evidence(
     ecs: Ecs,
-    job: "Job",
+    jobs: Sequence["Job"],
     targets: Iterable[Target] = (),
     stopping: Stopping | None = None,
     stage_runs: str = "arn:",
 ) -> Evidence:
-    """The tasks of these targets (the job's own, if there are none): running, stopping, or stopped in the last hour.
+    """The tasks of these targets (the jobs' own, if there are none): running, stopping, or stopped in the last hour.
 
     The job's own target comes first, and its cluster must exist; a cluster of an earlier run that is gone has no task.
     `stopping` is a task that was told to stop. It is described though no list shows it: for a while it may be neither
     RUNNING any more nor STOPPED yet, since lists are eventually consistent. `stage_runs` is what the ARN of a run of
     this stage begins with: which command its task runs is not asked.
     """
-    own, *others = [*targets] or [job.ecs.target]
+    own, *others = [*targets] or [job.ecs.target for job in jobs]
     known: dict[str, Set[str]] = {stopping.cluster: {stopping.task}} if stopping else {}
     described = [(own, item) for item in _described(ecs, own, known.pop(own.cluster, frozenset()))]
     for target in others:
@@ -62,11 +62,15 @@ def evidence(
         described += [(Target(cluster, "", own.container), item) for item in _asked(ecs, cluster, arns)]
     definitions = _Definitions(ecs.client)
     tasks = tuple(_task(item, target, definitions, stage_runs) for target, item in described)
-    command = job.ecs.command
-    outsider = any(_is_foreign(task.execution, stage_runs) and task.alive and not task.service for task in tasks)
-    if command is None and outsider:
-        command = definitions.command(job.ecs.task_definition, job.ecs.container)
-    return Evidence(tasks, command)
+    foreign = {
+        t.target.place for t in tasks if _is_foreign(t.execution, stage_runs) and t.alive and not t.service and t.target
+    }
+    commands = {
+        job.name: job.ecs.command or definitions.command(job.ecs.task_definition, job.ecs.container)
+        for job in jobs
+        if job.ecs.command or job.ecs.target.place in foreign
+    }
+    return Evidence(tasks, frozenset(target.place for target in (own, *others)), commands)
 
 
 def tasks_of(ecs: Ecs, target: Target, execution: str) -> tuple[Task, ...]:
@@ -174,6 +178,7 @@ def _task(item: Mapping[str, Any], target: Target, definitions: _Definitions, st
         created_at=_utc(item.get("createdAt")),
         stopped_at=_utc(item.get("stoppedAt")),
         job=environment.get("BATCH_JOB"),
+        target=target if target.family else None,
         cluster=target.cluster,
     )
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import contract
+from chalicelib.config.jobs import parse
 from chalicelib.decide.facts import Claim, Stopping, Target
+
+_SHARED = parse(
+    '[pools.p]\nslots = 2\n[jobs.j]\npool = "p"\necs = {cluster = "c", task_definition = "t", container = "a", launch_type = "EC2"}\n',
+    stage="dev",
+    place="p",
+)
 
 ROOT = Path(__file__).parent.parent.parent
 MACHINES = ROOT / "chalicelib" / "machines"
@@ -115,7 +122,7 @@ def _compared(guard: Mapping[str, Any], batch: Mapping[str, Any]) -> Iterator[tu
     )
     first = runs["Is it a run?"]
     yield "what a run reads of its input", read(first, "$states.input") - names(contract.RunInput), {"paused"}
-    unread = {"job", "scheduled_at"}  # for people, and for guardctl
+    unread = {"job", "pool", "slot", "scheduled_at"}  # for people, and for guardctl
     yield "what of it is not read", names(contract.RunInput) - read(first, "$states.input"), unread
     yield "its target", read(runs, "$target"), names(Target) - {"family"}
     payload = runs["Look for the task"]["Arguments"]["Payload"]
@@ -134,8 +141,10 @@ _ENDS: Mapping[contract.Outcome, contract.Outcome] = {"start": "started", "queue
 
 
 def _carried_by(state: Mapping[str, Any]) -> set[str]:
-    merged = "$merge([$type($states.input.guard) = 'object' ? $states.input.guard : {}, {"
-    return written(state, merged) | read(state, "$states.input.guard")
+    merged = "$merge([$type($states.input.guard) = 'object' ? $states.input.guard : {}, "
+    waits = f"{merged}$states.input.decision.yields = true ? {{"
+    keys = written(state, merged + "{") | written(state, waits) | written(state, "[0]} : {")
+    return keys | read(state, "$states.input.guard")
 
 
 def _outcomes(choice: Mapping[str, Any]) -> dict[Any, list[Mapping[str, Any]]]:

@@ -490,4 +490,4 @@ def test_a_run_whose_task_is_gone_is_named_with_the_command_that_ends_it(stage: 
     play.run_until(0.9 * MINUTE)
     assert start.error == "BatchGuard.AlreadyRunning"
     assert "STOPPED for 8 min" in (start.cause or "")
-    assert "guardctl stop JOB" in (start.cause or "")
+    assert "guardctl stop report" in (start.cause or "")
