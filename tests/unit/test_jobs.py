@@ -484,6 +484,7 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         ("stage", "history_days"),
         "20",
         "stage.history_days: 20 is out of range; write a whole number from 30 to 90",
+    ),
     "fewer days of history than an account can have": (
         ("stage", "history_days"),
         "29",

@@ -86,7 +86,7 @@ def test_what_a_person_wrote_reaches_the_task_unchanged() -> None:
                 }
             ],
             "Cpu": "512",
-            "Memory": "1 GB",
+            "Memory": "1024",
             "TaskRoleArn": "arn:aws:iam::123456789012:role/report-task",
             "ExecutionRoleArn": "arn:aws:iam::123456789012:role/report-execution",
         },
