@@ -63,6 +63,7 @@ from chalicelib.decide.skips import skips_in_a_row
 from chalicelib.names import (
     batch_machine,
     execution_arn,
+    execution_name,
     guard_machine,
     machine_arn,
     run_name,
@@ -167,7 +168,7 @@ class Checker:
             "outcome": "wait" if left > 0 else "skip",
             "error": None if left > 0 else "PauseEnded",
             "reason": reason,
-            "holder": None,
+            "holder": _holder(Holder("pause", execution_name(guard.execution), guard.execution, guard.started)),
             "next_run": None,
             "job": start.job,
             "state_machine_arn": machine,

@@ -1,6 +1,7 @@
 """A bad day of pools, in play: lists that lag, lost answers, aborted runs, a checker that fails; judged by what ran."""
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -24,7 +25,8 @@ def bad_day(seed: int, *, jobs: int = 20, pools: int = 5, minutes: int = 120) ->
     """What became of a day on which much goes wrong, four hours after all is well again; and each pool's slots."""
     random = Random(seed)
     slots = {f"p{n}": random.randint(1, 3) for n in range(pools)}
-    file = '[defaults]\ntimeout = "1h"\ngrace = "5s"\n[defaults.ecs]\ncluster = "batch"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+    file = '[defaults]\ntimeout = "1h"\ngrace = "5s"\n'
+    file += '[defaults.ecs]\ncluster = "batch"\ncontainer = "app"\nlaunch_type = "EC2"\n'
     file += "".join(f"[pools.{pool}]\nslots = {n}\n" for pool, n in slots.items())
     for n in range(jobs):
         pool = f"p{n % pools}"
@@ -55,9 +57,8 @@ def bad_day(seed: int, *, jobs: int = 20, pools: int = 5, minutes: int = 120) ->
         play.at(minute * MINUTE, faults)
         for _ in range(random.randint(0, 2 * pools // 2 + 1)):
             job = f"j{random.randint(0, jobs - 1)}"
-            play.at(
-                minute * MINUTE + random.random() * 60, lambda job=job: play.start(job, deadline="2026-11-24T06:00:00Z")
-            )
+            start = functools.partial(play.start, job, deadline="2026-11-24T06:00:00Z")
+            play.at(minute * MINUTE + random.random() * 60, start)
     play.run_until((minutes + 1) * MINUTE)
     play.list_lag = play.ecs_hides = timedelta(0)
     play.program, play.lost_replies, play.run_task_answers = Program(seconds=30), set(), []

@@ -9,10 +9,17 @@ from typing import Any
 
 from chalicelib import contract
 from chalicelib.config.jobs import parse
+from chalicelib.config.pools import pool_rows
 from chalicelib.decide.facts import Claim, Stopping, Target
 
 _SHARED = parse(
-    '[pools.p]\nslots = 2\n[jobs.j]\npool = "p"\necs = {cluster = "c", task_definition = "t", container = "a", launch_type = "EC2"}\n',
+    """
+    [pools.p]
+    slots = 2
+    [jobs.j]
+    pool = "p"
+    ecs = { cluster = "c", task_definition = "t", container = "a", launch_type = "EC2" }
+    """,
     stage="dev",
     place="p",
 )
@@ -87,8 +94,12 @@ def _compared(guard: Mapping[str, Any], batch: Mapping[str, Any]) -> Iterator[tu
     states, runs = guard["States"], batch["States"]
     check = states["Check running executions"]
     own = written(check, "$own := {")
+    rows = set(re.findall(r"'(\w+)': ", pool_rows(_SHARED).partition(": ")[2]))  # what a deployment puts into $pools
     carried = (
-        own | {k for name in states for k in _carried_by(states[name])} | written(check, "$exists($input.guard) ? {")
+        own
+        | rows
+        | {k for name in states for k in _carried_by(states[name])}
+        | written(check, "$exists($input.guard) ? {")
     )
     yield "what a guard carries", carried, names(contract.Carried)
     yield "its claim", written(states, "'claim': {"), names(Claim)
