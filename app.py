@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from chalicelib.decide.facts import Execution
     from chalicelib.decide.schedule import Due
 
 # Chalice would give the logger of its app's name a handler of its own: every line would come twice.
@@ -30,6 +31,7 @@ app = Chalice(app_name="batch-guard", configure_logs=False)
 logger = Logger(service="batch-guard")
 
 _handled: set[str] = set()
+_who_waits: dict[str, "tuple[datetime, tuple[Execution, ...]]"] = {}
 
 if "AWS_CHALICE_CLI_MODE" in os.environ:
     jobs.load_all()  # a fault ends the command, before anything is deployed; in Lambda nothing raises here
@@ -38,7 +40,8 @@ if "AWS_CHALICE_CLI_MODE" in os.environ:
 @app.lambda_function(name="check")
 def check(event: Any, context: Any) -> dict[str, Any]:
     """Decide whether a start may run. Read only."""
-    checker = Checker(_jobs, context.invoked_function_arn, StepFunctions(_stepfunctions()), _ecs, _now)
+    arn, executions = context.invoked_function_arn, StepFunctions(_stepfunctions())
+    checker = Checker(_jobs, arn, executions, _ecs, _now, who_waits=_who_waits)
     asked = event.get("job") if isinstance(event, dict) else None
     try:
         answer = checker.answer(event)

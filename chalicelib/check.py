@@ -6,8 +6,8 @@ It answers a guard's question (`contract.StartQuestion`), a batch machine's that
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
@@ -83,6 +83,8 @@ _TO_STOP = timedelta(minutes=10)
 _SKIPPED = frozenset(f"BatchGuard.{error}" for error in ("AlreadyRunning", "AlreadyQueued", "WaitedTooLong"))
 
 
+_WAITING_LASTS = timedelta(seconds=5)
+
 _A_YEAR = timedelta(days=364)
 """AWS ends an execution after a year (Step Functions quotas)."""
 
@@ -101,6 +103,8 @@ class Checker:
     ecs: Callable[[], tasks.Ecs]
     now: Callable[[], datetime]
     decide: Callable[[Start, Facts], Decision | Missing] = decide
+    who_waits: dict[str, tuple[datetime, tuple[Execution, ...]]] = field(default_factory=dict)
+    """What a warm function has read of those who wait or pause, by machine, and when. It only ever holds a start back."""
 
     def answer(self, event: Any) -> dict[str, Any]:
         """The answer to one event, ready for JSON.
@@ -271,7 +275,10 @@ class Checker:
                     return decision, facts
 
     def waiting(self, machine: str) -> tuple[Execution, ...]:
-        """The open executions of those who wait or pause, all pages."""
+        """The open executions of those who wait or pause, all pages; what was read a few seconds ago will do."""
+        read_at, known = self.who_waits.get(machine, (datetime.min.replace(tzinfo=UTC), ()))
+        if timedelta(0) <= self.now() - read_at < _WAITING_LASTS:
+            return known
         found: list[Execution] = []
         token: str | None = None
         while True:
@@ -279,6 +286,7 @@ class Checker:
             found += page.executions
             token = page.token
             if token is None:
+                self.who_waits[machine] = (self.now(), tuple(found))
                 return tuple(found)
 
     def _to_obey(self, answer: Decision, question: StartQuestion, job: Job, start: Start) -> dict[str, Any]:

@@ -187,6 +187,7 @@ class Play:
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._number = itertools.count(1)
         self._function = f"arn:aws:lambda:us-east-1:123456789012:function:{function_name(stage, 'check')}"
+        self._who_waits: dict[str, Any] = {}
         self._memory = Ecs(self)  # type: ignore[arg-type]  # this object answers for ECS, too
 
     # --- what a test does ---
@@ -401,7 +402,14 @@ class Play:
         if failed := self.checker_error(event):
             raise failed
         executions: Any = self
-        checker = Checker(lambda: self.jobs, self._function, executions, lambda: self._memory, lambda: self.now)
+        checker = Checker(
+            lambda: self.jobs,
+            self._function,
+            executions,
+            lambda: self._memory,
+            lambda: self.now,
+            who_waits=self._who_waits,
+        )
         try:
             return json.loads(json.dumps(checker.answer(event)))
         except Exception as error:  # as Lambda does with whatever a handler raises
