@@ -104,7 +104,7 @@ class Checker:
     now: Callable[[], datetime]
     decide: Callable[[Start, Facts], Decision | Missing] = decide
     who_waits: dict[str, tuple[datetime, tuple[Execution, ...]]] = field(default_factory=dict)
-    """What a warm function has read of those who wait or pause, by machine, and when. It only ever holds a start back."""
+    """What a warm function has read of those who wait or pause, by machine, and when. It only holds starts back."""
 
     def answer(self, event: Any) -> dict[str, Any]:
         """The answer to one event, ready for JSON.
