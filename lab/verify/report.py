@@ -47,7 +47,7 @@ WORDS = {
 MEANING = {
     OVERLAP: ".",
     TWO_TASKS: ", in whatever state their runs are.",
-    JOINED: """: one that was alive for five minutes when the start last looked, and is alive when a run is
+    JOINED: """: one that was alive for six minutes when the start last looked, and is alive when a run is
   created. (A task started by hand in the very moment of the decision can't be excluded by anybody.)""",
     TWICE: ": for one schedule event, or one guard execution, two runs are created.",
     WRONG: ": a start says that it has started a run and has not, or that it has stepped back and has a run.",
@@ -68,7 +68,7 @@ decides, and `chalicelib/machines/guard.asl.json` says by its own text, its JSON
 proves that the model takes every transition of that file, and no other.
 
 Between any two steps of a start everything else may happen: another start's step, a run that ends, a task that starts
-or stops, five minutes that pass. All orders are tried, breadth first: a story below is a shortest one.
+or stops, six minutes that pass. All orders are tried, breadth first: a story below is a shortest one.
 
 What must never be:
 """
@@ -77,9 +77,9 @@ What may happen:
 
 - *stale reads*: the list of executions and the description of one show any state that it has had, or not the
   execution at all, each time anew. (The other way round is not modelled: AWS shows no state that never was.)
-- ECS hides a task for up to five minutes after it started; a stopped one at any time. A task that is told to stop
+- ECS hides a task for up to six minutes after it started; a stopped one at any time. A task that is told to stop
   moves from the list of running tasks to that of stopped ones, and no list is older than that move. (Where one is, a
-  start that looks in those seconds, five minutes or more after the run was closed, may find the task on neither; the
+  start that looks in those seconds, six minutes or more after the run was closed, may find the task on neither; the
   one that stopped it looks at the task itself.)
 - *lost replies*: StartExecution creates the run and the answer is lost, or nothing comes; the service tries again or
   gives up, before or after the start's deadline.
@@ -87,7 +87,7 @@ What may happen:
 - *aborts*: a run is closed while its task lives on, or while its RunTask is still on its way. *Unclear ends*: the same
   as FAILED with an error that promises nothing. *Second tasks*: a run starts another after the first has stopped.
 - *a task by hand* starts at any moment. *Slow stops*: a task lives on while it is stopping; each ECS read stands alone.
-- *slow checks*: five minutes pass between the checker's look at its clock and its reads.
+- *slow checks*: six minutes pass between the checker's look at its clock and its reads.
 - *a deployment gone wrong*: StartExecution is denied, or the checker answers what the state machine does not know.
 - *overlap*, *orphans*: the job's policies, where they are not `skip` and `wait`. The start that waits in a queue is a
   guard execution of its own, and joins the others. At any look, deadline and `queue_timeout` may have passed.
@@ -98,7 +98,7 @@ What may happen:
 
 What is not in the model: a redrive, a batch machine started directly, an operator's `--first` and `--anyway`, a
 history of more than one page, a `scheduled_at` long before the start, clocks that disagree by more than ten seconds,
-and tasks that ECS hides for more than five minutes. What goes on inside a run is what the batch machine promises: it
+and tasks that ECS hides for more than six minutes. What goes on inside a run is what the batch machine promises: it
 closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its task is not alive.
 """
 

@@ -23,7 +23,7 @@ def scenario(
     features: Features, *kinds: str, history: str = NOBODY, aborts: int = 0, rests: int = 0, mishaps: int = MANY
 ) -> Scenario:
     world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, mishaps=mishaps)
-    return Scenario("", kinds, history, world, features)
+    return Scenario("", kinds, history, world, replace(features, renewals=RENEWAL in kinds))
 
 
 # What together takes every transition that the state machine has.
