@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from lab.verify.machine import RENEWAL
 from lab.verify.protocol import Guarded
 from lab.verify.world import (
+    ABORTED,
     CLEARED,
     ENDLESS,
     LOST,
@@ -54,9 +55,15 @@ class Scenario:
     @property
     def good(self) -> tuple[str, ...]:
         """What has to be possible in it: a guard that never starts anything does nothing wrong either."""
-        policies = {WAITED: self.features.overlap == "queue", REPLACED: self.features.overlap == "replace"}
-        policies |= {CLEARED: self.features.orphans == "stop", RENEWED: RENEWAL in self.starts}
-        return (STARTS, *(good for good, expected in policies.items() if expected))
+        replaces = self.features.overlap == "replace"
+        orphans = replaces or self.world.aborts_left or any(run.status == ABORTED for run in self.world.runs)
+        expected = {
+            WAITED: self.features.overlap == "queue",
+            REPLACED: replaces,
+            CLEARED: self.features.orphans == "stop" and orphans,
+            RENEWED: RENEWAL in self.starts,
+        }
+        return (STARTS, *(good for good, possible in expected.items() if possible))
 
 
 @dataclass
