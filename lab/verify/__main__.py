@@ -1,7 +1,7 @@
 """``make verify``: explores everything, shows it, writes docs/proof.md. Exits with 1 if this project does something
 wrong, or if a mutant of it is not caught.
 
-``python -m lab.verify --large`` explores larger spaces too, for hours perhaps, and writes build/proof.md instead.
+``python -m lab.verify --large`` explores larger spaces too, which takes longer, and writes build/proof.md instead.
 """
 
 import multiprocessing

@@ -54,9 +54,9 @@ WORDS = {
 MEANING = {
     OVERLAP: ".",
     TWO_TASKS: ", in whatever state their runs are.",
-    JOINED: """: one that had been alive for six minutes, where the jobs file says
-  that the job runs, when the start last looked, and is alive when a run is created. A copy of a run's task counts too,
-  and a task that its run took for stopped. (One started in the very moment of the decision nobody can exclude.)""",
+    JOINED: """: one that
+  had been alive for six minutes, where the jobs file says that the job runs, when the start last looked,
+  and is alive when a run is created. A copy of a run's task counts too, and a task that its run took for stopped. (One started in the very moment of the decision nobody can exclude.)""",
     TWICE: ": for one schedule event, or one guard execution, two runs are created.",
     WRONG: ": a start says that it has started a run and has not, or that it has stepped back and has a run.",
     LOST: """: all starts have ended, none has a run, and one of them has no
@@ -147,7 +147,7 @@ def _page(results: Results) -> Iterator[str]:
     yield f"\n## This project: {states:,} states, {steps:,} steps, {wrong} violations\n"
     yield "Everything at once is too much for four starts. So what may happen is split over scenarios, in full for two"
     yield "starts and simpler for four. What a line does not name does not happen in it; within each, all orders are"
-    yield "tried.\n"
+    yield "tried. `python -m lab.verify --large` has larger ones, which take longer.\n"
     yield "| scenario | starts, by what the history begins with | may happen | states | steps | violations |"
     yield "| --- | --- | --- | ---: | ---: | ---: |"
     yield from _families([found for _, found in ours])
