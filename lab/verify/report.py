@@ -56,7 +56,8 @@ MEANING = {
     TWO_TASKS: ", in whatever state their runs are.",
     JOINED: """: one that
   had been alive for six minutes, where the jobs file says that the job runs, when the start last looked,
-  and is alive when a run is created. A copy of a run's task counts too, and a task that its run took for stopped. (One started in the very moment of the decision nobody can exclude.)""",
+  and is alive when a run is created. A copy of a run's task counts too, and a task that
+  its run took for stopped. (One started in the very moment of the decision nobody can exclude.)""",
     TWICE: ": for one schedule event, or one guard execution, two runs are created.",
     WRONG: ": a start says that it has started a run and has not, or that it has stepped back and has a run.",
     LOST: """: all starts have ended, none has a run, and one of them has no
