@@ -329,7 +329,7 @@ def _in_the_way(start: Start, facts: Facts, busy: Busy) -> Decision | Missing:
             assert_never(start.policy.overlap)
     if start.request.may_wait:
         return Wait(busy.reason, busy.holder, grace)
-    return _skip(facts, busy, start.request)
+    return _skip(start, facts, busy)
 
 
 def _is_a_renewal(start: Start, facts: Facts, busy: Busy) -> Wait | NeedDetails | None:
@@ -343,12 +343,7 @@ def _is_a_renewal(start: Start, facts: Facts, busy: Busy) -> Wait | NeedDetails 
         if held.holder.arn not in facts.details:
             return NeedDetails(held.holder.arn)
         details = facts.details[held.holder.arn]
-        if details is None:
-            # A run that began a moment ago may be a renewal's, and is asked about once more.
-            if start.request.may_wait:
-                return Wait(f"{held.holder.name} is not visible yet", held.holder, grace)
-            continue
-        if details.renewal:
+        if details is not None and details.renewal:
             return Wait(f"{held.holder.name} renews the run numbers and runs nothing", held.holder, grace)
     return None
 
@@ -380,9 +375,16 @@ def _is_of(request: Request, held: Busy, facts: Facts) -> bool:
     return details is not None and details.job == request.job
 
 
-def _skip(facts: Facts, busy: Busy, request: Request) -> Skip | NeedTasksOf:
-    """Step back, and say if the run in the way has no task any more: then somebody has to end it."""
-    reason = _told(facts, busy, request)
+def _skip(start: Start, facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
+    """Step back, and say if the run in the way has no task any more: then somebody has to end it.
+
+    Raises `CantTell` about a run that the page shows and a description does not yet: it may be a renewal's.
+    """
+    reason = _told(facts, busy, start.request)
+    for held in busy.slots if facts.now < start.deadline else ():
+        unseen = held.why == "run" and run_number(held.holder.name) and not held.cluster
+        if unseen and facts.details.get(held.holder.arn) is None:
+            raise CantTell(f"{held.reason}, and whether it only renews the run numbers is not visible yet")
     arn, details = busy.holder.arn, facts.details.get(busy.holder.arn)
     if busy.why != "run" or not details or not details.target or facts.now - details.execution.started_at < TASK_LAG:
         return Skip(reason, busy.holder, "AlreadyRunning")

@@ -182,7 +182,8 @@ OURS = (
         Guarantee("batch", "Is it a run?", f"states.input{path}", often(kind), "anything, but a Condition is to be true at times")
         for path, kind in {
             "": record, ".run": compared, ".task": record, ".task.Overrides": record, ".task.Overrides.ContainerOverrides": records,
-            ".target": record, ".timeout": positive, ".retries": number, ".deadline": text,
+            ".target": record, ".target.cluster": text, ".target.family": text, ".target.container": text,
+            ".timeout": positive, ".retries": number, ".deadline": text,
         }.items()
     ),
     # batch: its variables
