@@ -11,15 +11,32 @@ from chalicelib.decide.facts import (
     Claim,
     Details,
     Execution,
+    Member,
     Missing,
-    Need,
+    NeedCreatedAt,
     NeedDetails,
     NeedEvidence,
+    NeedPage,
     Request,
     Target,
 )
+from chalicelib.decide.policy import Outsiders
 from chalicelib.names import run_name
-from tests.world import ASKS, COMMAND, GUARD, NOW, STAGE_RUNS, TARGET, History, ago, execution, run, task
+from tests.world import (
+    ASKS,
+    COMMAND,
+    GUARD,
+    MACHINE,
+    NOW,
+    STAGE_RUNS,
+    TARGET,
+    History,
+    ago,
+    arn_of,
+    execution,
+    run,
+    task,
+)
 
 ELSEWHERE = Target("old-cluster", "old-report", "app")
 ANOTHER_STAGES = STAGE_RUNS.replace("-dev-", "-prod-") + "nightly-report:run-000001"
@@ -34,7 +51,12 @@ def described(of: Execution, *seen_stopping: str, **more: object) -> dict[str, D
 
 def lost(run_name: str, *, losses: int = 1, taken: bool = True) -> Request:
     """A second look after `run_name` was asked for."""
-    return replace(ASKS, claim=Claim(run_name, taken), losses=losses)
+    return replace(ASKS, claim=Claim(run_name, taken, MACHINE), losses=losses)
+
+
+def counting(outsiders: Outsiders) -> Request:
+    """A start of the job, with this of its outsiders."""
+    return replace(ASKS, members=(Member("nightly-report", TARGET, outsiders),))
 
 
 FREE = [
@@ -90,7 +112,7 @@ FREE = [
         id="a live task that its run saw stop before it failed cleanly: ECS lags, free",
     ),
     pytest.param(
-        replace(ASKS, outsiders="family"),
+        counting("family"),
         History((run(41),), tasks=(task(of=ANOTHER_JOBS, command=COMMAND, job="hourly-import"),)),
         "run-000042",
         id="a task of another job of this stage is not ours, whatever it runs: that job has a lock",
@@ -102,7 +124,7 @@ FREE = [
         id="a task of another stage's run is an outsider: with another command it is not this job",
     ),
     pytest.param(
-        replace(ASKS, outsiders="ignore"),
+        counting("ignore"),
         History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=COMMAND),)),
         "run-000042",
         id="outsiders = ignore: nor does a task of another stage's run count",
@@ -138,7 +160,7 @@ FREE = [
         id="the task of a service is not a batch",
     ),
     pytest.param(
-        replace(ASKS, outsiders="ignore"),
+        counting("ignore"),
         History((run(41),), tasks=(task(command=COMMAND),)),
         "run-000042",
         id="outsiders = ignore: a task by hand does not count",
@@ -232,27 +254,27 @@ BUSY = [
     pytest.param(ASKS, History((run(41, "ABORTED", ended=2),), tasks=(task(of="run-000041", status="STOPPED", stopped_at=ago(3)),)), "unseen", "run-000041 ended as ABORTED", id="aborted after a task of it had stopped: a later attempt's task may not be visible yet"),
     pytest.param(ASKS, History((run(41, "ABORTED", ended=59),), tasks=(task(of="run-000041"),)), "orphan", "run-000041 was closed, but its task lives on: arn:aws:ecs", id="an orphan: aborted an hour ago, its task lives on"),
     pytest.param(ASKS, History((run(41, "FAILED"),), tasks=(task(of="run-000041", status="DEACTIVATING"),)), "orphan", "run-000041 was closed, but its task lives on", id="a task on its way down is alive"),
-    pytest.param(ASKS, History((run(241),), tasks=(task(of="run-000041"),), details={"run-000041": None}), "outsider", "a task of run-000041, whose end is not visible any more, lives: arn:aws:ecs", id="a task of a run so old that nobody knows how it ended"),
+    pytest.param(ASKS, History((run(241),), tasks=(task(of="run-000041"),), details={"run-000041": None}), "copy", "a task of run-000041, whose end is not visible any more, lives: arn:aws:ecs", id="a task of a run so old that nobody knows how it ended"),
     pytest.param(ASKS, History((run(41),), tasks=(task(command=COMMAND),)), "outsider", "a task that this guard did not start is alive: arn:aws:ecs", id="an outsider with the job's command"),
     pytest.param(replace(ASKS, commands=("bin/report", "--day", "1")), History((run(41),), tasks=(task(command=("bin/report", "--day", "1")),)), "outsider", "a task that this guard did not start", id="an outsider with the command that this start would run"),
     pytest.param(ASKS, History((run(41),), tasks=(task(),), command=None), "outsider", "a task that this guard did not start", id="neither names a command: both run the image's own"),
-    pytest.param(replace(ASKS, outsiders="family"), History((run(41),), tasks=(task(command=("bin/migrate",)),)), "outsider", "a task that this guard did not start", id="outsiders = family: any command counts"),
+    pytest.param(counting("family"), History((run(41),), tasks=(task(command=("bin/migrate",)),)), "outsider", "a task that this guard did not start", id="outsiders = family: any command counts"),
     pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "claim", "run-000042 was started by another start a moment ago", id="the run that won is running"),
     pytest.param(lost("run-000042", taken=False), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "claim", "run-000042 was started by another start", id="no answer, and it was somebody else who got the name: that run is running, though the list is too old to show it"),
     pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": Details(run(42, "ABORTED", ended=1))}), "unseen", "run-000042 ended as ABORTED", id="the run that won was aborted a minute ago, and the list is too old to show it: its task may not be visible yet"),
     pytest.param(lost("run-000042", losses=10), History((run(42, ended=1),)), "claim", "others start this job faster: 10 names lost in a row", id="ten names lost in a row: others run the job"),
     pytest.param(replace(lost("run-000042"), may_wait=False, first=True), History((run(43, "RUNNING", began=1), run(42))), "run", "run-000043 has been running", id="the run that won has ended and another runs"),
-    pytest.param(ASKS, History((run(41, ended=6),), tasks=(task(of="run-000041"),), details=described(run(41, ended=6), "t1")), "outsider", "a task with the name of run-000041, which ended on 2026-11-23T18:55:00Z, is alive (a copy?): arn:aws:ecs", id="a task that its run saw stop lives six minutes later: it is another one"),
-    pytest.param(ASKS, History((run(41, ended=540, began=600),), tasks=(task(of="run-000041"),), details=described(run(41, ended=540, began=600), "t1")), "outsider", "a task with the name of run-000041", id="nine hours after a clean end a task has the run's name: a copy"),
-    pytest.param(ASKS, History((run(41, ended=1),), tasks=(task("t2", of="run-000041"),), details=described(run(41, ended=1), "t1")), "outsider", "a task with the name of run-000041", id="a task that the run did not see stop lives a minute after its clean end: a copy"),
-    pytest.param(ASKS, History((run(41, "FAILED", ended=1),), tasks=(task("t2", of="run-000041"),), details=described(run(41, "FAILED", ended=1), "t1", error="BatchGuard.TaskFailed")), "outsider", "a task with the name of run-000041", id="likewise after a clean failure"),
-    pytest.param(ASKS, History((run(42), run(41, ended=540, began=600)), tasks=(task(of="run-000041"),)), "outsider", "a task with the name of run-000041", id="a copy of an older run's task"),
+    pytest.param(ASKS, History((run(41, ended=6),), tasks=(task(of="run-000041"),), details=described(run(41, ended=6), "t1")), "copy", "a task with the name of run-000041, which ended on 2026-11-23T18:55:00Z, is alive (a copy?): arn:aws:ecs", id="a task that its run saw stop lives six minutes later: it is another one"),
+    pytest.param(ASKS, History((run(41, ended=540, began=600),), tasks=(task(of="run-000041"),), details=described(run(41, ended=540, began=600), "t1")), "copy", "a task with the name of run-000041", id="nine hours after a clean end a task has the run's name: a copy"),
+    pytest.param(ASKS, History((run(41, ended=1),), tasks=(task("t2", of="run-000041"),), details=described(run(41, ended=1), "t1")), "copy", "a task with the name of run-000041", id="a task that the run did not see stop lives a minute after its clean end: a copy"),
+    pytest.param(ASKS, History((run(41, "FAILED", ended=1),), tasks=(task("t2", of="run-000041"),), details=described(run(41, "FAILED", ended=1), "t1", error="BatchGuard.TaskFailed")), "copy", "a task with the name of run-000041", id="likewise after a clean failure"),
+    pytest.param(ASKS, History((run(42), run(41, ended=540, began=600)), tasks=(task(of="run-000041"),)), "copy", "a task with the name of run-000041", id="a copy of an older run's task"),
     pytest.param(ASKS, History((run(41, ended=1),), tasks=(task(of="run-000041"),), details={"run-000041": None}), "run", "run-000041 has ended, how is not visible yet, and its task is alive", id="a live task of a run whose details are not visible yet"),
     pytest.param(ASKS, History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=COMMAND),)), "outsider", "a task that this guard did not start is alive", id="a task of another stage's run with the job's command is an outsider"),
-    pytest.param(replace(ASKS, outsiders="family"), History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=("bin/migrate",)),)), "outsider", "a task that this guard did not start is alive", id="outsiders = family: so is a task of another stage's run, whatever its command"),
+    pytest.param(counting("family"), History((run(41),), tasks=(task(of=ANOTHER_STAGES, command=("bin/migrate",)),)), "outsider", "a task that this guard did not start is alive", id="outsiders = family: so is a task of another stage's run, whatever its command"),
     pytest.param(ASKS, History((run(41),), tasks=(task(of=ANOTHER_JOBS, command=("bin/migrate",), job="nightly-report"),)), "outsider", "a task of batch-guard-dev-hourly-import:run-000007, from before nightly-report moved here, is alive", id="a task of another job's run that says it is this job"),
     pytest.param(ASKS, History((run(41, "ABORTED", ended=59),), details={"run-000041": None}), "unseen", "run-000041 ended as ABORTED, and Step Functions does not show yet where its task ran", id="the newest run is not clean and can't be described: nobody knows where to look"),
-    pytest.param(ASKS, History((run(41, "ABORTED", ended=59),), tasks=(task(of="run-000041", cluster="old-cluster"),), details={"run-000041": Details(run(41, "ABORTED", ended=59), target=ELSEWHERE)}), "orphan", "run-000041 was closed, but its task lives on", id="an orphan on the cluster that the job had before"),
+    pytest.param(ASKS, History((run(41, "ABORTED", ended=59),), tasks=(task(of="run-000041", cluster="old-cluster", target=ELSEWHERE),), details={"run-000041": Details(run(41, "ABORTED", ended=59), target=ELSEWHERE)}), "orphan", "run-000041 was closed, but its task lives on", id="an orphan on the cluster that the job had before"),
 ]  # fmt: skip
 
 
@@ -316,24 +338,32 @@ def test_a_rest_that_seems_too_long_is_looked_at_twice() -> None:
     assert "guardctl run JOB --first" in verdict.reason
 
 
+PAGE = NeedPage(MACHINE)
 ABORTED = run(41, "ABORTED", ended=59)
 OWN = NeedEvidence((TARGET,))
+
+
+def details_of(name: str) -> NeedDetails:
+    """What the run with this name, as `arn_of` takes it, lacks."""
+    return NeedDetails(arn_of(name))
+
+
 AN_ARN = replace(TARGET, cluster="arn:aws:ecs:ap-northeast-1:123456789012:cluster/batch", container="main")
 
 
 @pytest.mark.parametrize(
     ("history", "needs"),
     [
-        pytest.param(History((run(41, "RUNNING"),)), [Need.PAGE], id="a skip reads one page and never asks ECS"),
-        pytest.param(History((run(41),)), [Need.PAGE, OWN], id="a start reads one page and the tasks"),
-        pytest.param(History(), [Need.PAGE, Need.CREATED_AT, OWN], id="a first start also asks how old the machine is"),
-        pytest.param(History((run(41, "FAILED", ended=1),), details=described(run(41, "FAILED", ended=1), error="BatchGuard.X")), [Need.PAGE, NeedDetails("run-000041"), OWN], id="a fresh failure is looked at"),
-        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED, target=ELSEWHERE)}), [Need.PAGE, NeedDetails("run-000041"), NeedEvidence((TARGET, ELSEWHERE))], id="the newest run is not clean: its task is looked for where it was started, too"),
-        pytest.param(History((run(41, "FAILED"),), details={"run-000041": Details(run(41, "FAILED"), "BatchGuard.X", target=ELSEWHERE)}), [Need.PAGE, NeedDetails("run-000041"), OWN], id="a clean failure has left no task elsewhere"),
-        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED, target=AN_ARN)}), [Need.PAGE, NeedDetails("run-000041"), OWN], id="one place, though one cluster is an ARN"),
-        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED)}), [Need.PAGE, NeedDetails("run-000041"), OWN], id="a run that says no target is looked for at the job's own"),
-        pytest.param(History((run(42), ABORTED)), [Need.PAGE, OWN], id="only the newest run can have left a task"),
-        pytest.param(History((run(42), ABORTED), tasks=(task(of="run-000042"),), details=described(run(42))), [Need.PAGE, OWN, NeedDetails("run-000042")], id="a run is described when a live task has its name"),
+        pytest.param(History((run(41, "RUNNING"),)), [PAGE], id="a skip reads one page and never asks ECS"),
+        pytest.param(History((run(41),)), [PAGE, OWN], id="a start reads one page and the tasks"),
+        pytest.param(History(), [PAGE, NeedCreatedAt(MACHINE), OWN], id="a first start also asks how old the machine is"),
+        pytest.param(History((run(41, "FAILED", ended=1),), details=described(run(41, "FAILED", ended=1), error="BatchGuard.X")), [PAGE, details_of("run-000041"), OWN], id="a fresh failure is looked at"),
+        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED, target=ELSEWHERE)}), [PAGE, details_of("run-000041"), NeedEvidence((TARGET, ELSEWHERE))], id="the newest run is not clean: its task is looked for where it was started, too"),
+        pytest.param(History((run(41, "FAILED"),), details={"run-000041": Details(run(41, "FAILED"), "BatchGuard.X", target=ELSEWHERE)}), [PAGE, details_of("run-000041"), OWN], id="a clean failure has left no task elsewhere"),
+        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED, target=AN_ARN)}), [PAGE, details_of("run-000041"), OWN], id="one place, though one cluster is an ARN"),
+        pytest.param(History((ABORTED,), details={"run-000041": Details(ABORTED)}), [PAGE, details_of("run-000041"), OWN], id="a run that says no target is looked for at the job's own"),
+        pytest.param(History((run(42), ABORTED)), [PAGE, OWN], id="only the newest run can have left a task"),
+        pytest.param(History((run(42), ABORTED), tasks=(task(of="run-000042"),), details=described(run(42))), [PAGE, OWN, details_of("run-000042")], id="a run is described when a live task has its name"),
     ],
 )  # fmt: skip
 def test_what_is_read_and_in_what_order(history: History, needs: list[Missing]) -> None:
@@ -342,4 +372,4 @@ def test_what_is_read_and_in_what_order(history: History, needs: list[Missing]) 
 
 def test_a_lost_claim_is_looked_at_before_the_page_is_read_again() -> None:
     history = History((run(42, ended=1),))
-    assert history.asked(lost("run-000042"))[:2] == [NeedDetails("run-000042"), Need.PAGE]
+    assert history.asked(lost("run-000042"))[:2] == [details_of("run-000042"), PAGE]

@@ -22,7 +22,23 @@ from chalicelib.decide.overlap import (
     Wait,
 )
 from chalicelib.decide.policy import Policy
-from tests.world import ASKS, COMMAND, GUARD, NOW, STAGE_RUNS, TARGET, History, ago, execution, run, task
+from tests.world import (
+    ASKS,
+    COMMAND,
+    GUARD,
+    GUARD_MACHINE,
+    MACHINE,
+    NOW,
+    STAGE_RUNS,
+    TARGET,
+    WAITING_MACHINE,
+    History,
+    ago,
+    arn_of,
+    execution,
+    run,
+    task,
+)
 
 JUST_BEGUN = ago(0.2)
 
@@ -31,7 +47,13 @@ def start(overlap: Any = "skip", *, look: int = 1, **more: Any) -> Start:
     """A start of this very minute under the policy; `look` 1 is its first, 2 its second."""
     policy = Policy("nightly-report", overlap, grace=15)
     return Start(
-        replace(ASKS, may_wait=look == 1), policy, began_at=JUST_BEGUN, deadline=NOW + timedelta(hours=1), **more
+        replace(ASKS, may_wait=look == 1),
+        policy,
+        began_at=JUST_BEGUN,
+        deadline=NOW + timedelta(hours=1),
+        guard_machine=GUARD_MACHINE,
+        waiting_machine=WAITING_MACHINE,
+        **more,
     )
 
 
@@ -49,7 +71,7 @@ def waiting(after: str, *, minutes: float, overlap: Any = "queue", **more: Any) 
 
 def asked_for(begun: Start, run_name: str, *, taken: bool = True) -> Start:
     """The same start after it asked for a run."""
-    return replace(begun, request=replace(begun.request, claim=Claim(run_name, taken), losses=1))
+    return replace(begun, request=replace(begun.request, claim=Claim(run_name, taken, MACHINE), losses=1))
 
 
 RUNS = History((run(41, "RUNNING", began=61),))
@@ -90,7 +112,7 @@ ANY = Holder("run", "any", "any")
 
 TABLE = [
     # skip
-    pytest.param(start(), History((run(41),)), Run("free: run-000041 has ended", 42), id="free: it starts"),
+    pytest.param(start(), History((run(41),)), Run("free: run-000041 has ended", 42, MACHINE), id="free: it starts"),
     pytest.param(start(), RUNS, Wait("run-000041 has been running for 61 min", ANY, 15), id="skip: busy may be old news, so it waits the grace"),
     pytest.param(start(look=2), RUNS, Skip("run-000041 has been running for 61 min", ANY, "AlreadyRunning"), id="skip: on the second look it steps back"),
     pytest.param(start(look=2), BY_HAND, Skip("a task that this guard did not start", ANY, "AlreadyRunning"), id="skip: a task by hand is in the way, too"),
@@ -131,26 +153,26 @@ TABLE = [
     pytest.param(asked_for(start(look=2), "run-000042"), History((run(41),), details={"run-000042": Details(run(42, "RUNNING", began=0.1), None, "another", renewal=True)}), Wait("run-000042 renews", ANY, 15), id="a renewal: who lost the name to one looks again"),
     pytest.param(replace(start(look=2), deadline=NOW), RENEWAL, Skip("run-000041 has been", ANY, "AlreadyRunning"), id="a renewal: skip does not wait past its deadline"),
     pytest.param(replace(start("replace", look=2), deadline=NOW), RENEWAL, Skip("run-000041 has been", ANY, "AlreadyRunning"), id="a renewal: nor does replace"),
-    pytest.param(replace(start("queue", look=2), deadline=NOW), RENEWAL, Queue("run-000041 has been", ANY, "nightly-report-after-run-000041-1"), id="a renewal: past its deadline queue takes it for a run"),
+    pytest.param(replace(start("queue", look=2), deadline=NOW), RENEWAL, Queue("run-000041 has been", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="a renewal: past its deadline queue takes it for a run"),
     # old news
     pytest.param(start(), History((run(41, began=90 * 1440, ended=80 * 1440),)), Wait("run-000041 ended on 2026-09-04T19:01:00Z, 80 days ago", None, 15), id="a rest that seems too long may be old news, so it waits the grace"),
     # queue
-    pytest.param(start("queue"), RUNS, Queue("run-000041 has been", ANY, "nightly-report-after-run-000041-1"), id="queue: one waits for the job, after the run"),
-    pytest.param(start("queue"), BY_HAND, Queue("a task that", ANY, "nightly-report-after-run-000041-1"), id="queue: a task by hand is waited for at the place after the last run"),
-    pytest.param(start("queue"), replace(BY_HAND, page=()), Queue("a task that", ANY, "nightly-report-after-run-000000-1"), id="queue: also before the first run"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, waiters=waiters(run_000041_1=WAITS)), Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken: it steps back"),
+    pytest.param(start("queue"), RUNS, Queue("run-000041 has been", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: one waits for the job, after the run"),
+    pytest.param(start("queue"), BY_HAND, Queue("a task that", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: a task by hand is waited for at the place after the last run"),
+    pytest.param(start("queue"), replace(BY_HAND, page=()), Queue("a task that", ANY, "nightly-report-after-run-000000-1", GUARD_MACHINE), id="queue: also before the first run"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details=waiters(run_000041_1=WAITS)), Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken: it steps back"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), RUNS, Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken by one that is not visible yet"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, waiters=waiters(run_000041_1=GAVE_UP)), Queue("run-000041", ANY, "nightly-report-after-run-000041-2"), id="queue: the one that waited gave up, so nobody waits: the next turn"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000040-7"), RUNS, Queue("run-000041", ANY, "nightly-report-after-run-000041-1"), id="queue: meanwhile another run is in the way: the place after that one"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, waiters={"nightly-report-after-run-000041-1": Details(WAITS, None, GUARD)}), Queued("nightly-report-after-run-000041-1 waits for this start", ANY, "nightly-report-after-run-000041-1"), id="queue: the one that waits was asked for by itself: the answer had been lost"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details=waiters(run_000041_1=GAVE_UP)), Queue("run-000041", ANY, "nightly-report-after-run-000041-2", GUARD_MACHINE), id="queue: the one that waited gave up, so nobody waits: the next turn"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000040-7"), RUNS, Queue("run-000041", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: meanwhile another run is in the way: the place after that one"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details={"nightly-report-after-run-000041-1": Details(WAITS, None, GUARD)}), Queued("nightly-report-after-run-000041-1 waits for this start", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: the one that waits was asked for by itself: the answer had been lost"),
     pytest.param(asked_for(start("queue"), "run-000042"), History((run(41),), details={"run-000042": None}), Wait("run-000042 was started", ANY, 15), id="queue: who may have a run of its own does not wait for another"),
     pytest.param(waiting("run-000041-1", minutes=2), RUNS, Wait("run-000041 has been", ANY, 6), id="a waiter waits on, a twentieth of the time so far"),
     pytest.param(waiting("run-000041-1", minutes=59), RUNS, Wait("run-000041 has been", ANY, 177), id="a waiter waits on until its time is up"),
     pytest.param(waiting("run-000041-1", minutes=60), RUNS, Skip("waited for 60 min, and run-000041 has been", ANY, "WaitedTooLong"), id="a waiter gives up after queue_timeout"),
-    pytest.param(waiting("run-000041-1", minutes=9), History((run(41),)), Run("free", 42), id="a waiter starts when the job is free"),
+    pytest.param(waiting("run-000041-1", minutes=9), History((run(41),)), Run("free", 42, MACHINE), id="a waiter starts when the job is free"),
     pytest.param(waiting("run-000041-1", minutes=9), History((run(40, "RUNNING"),)), Wait("run-000040", ANY, 27), id="a waiter that reads an old list keeps its place"),
-    pytest.param(waiting("run-000041-2", minutes=9), History((run(42, "RUNNING"),)), Queue("run-000042 has been", ANY, "nightly-report-after-run-000042-1"), id="a waiter that another start overtook gets the place behind it"),
-    pytest.param(waiting("run-000041-2", minutes=9, place_taken="nightly-report-after-run-000042-1"), replace(History((run(42, "RUNNING"),)), waiters=waiters(run_000042_1=WAITS)), Skip("nightly-report-after-run-000042-1 already waits", ANY, "AlreadyQueued"), id="a waiter that another start overtook steps back when that place is taken"),
+    pytest.param(waiting("run-000041-2", minutes=9), History((run(42, "RUNNING"),)), Queue("run-000042 has been", ANY, "nightly-report-after-run-000042-1", GUARD_MACHINE), id="a waiter that another start overtook gets the place behind it"),
+    pytest.param(waiting("run-000041-2", minutes=9, place_taken="nightly-report-after-run-000042-1"), replace(History((run(42, "RUNNING"),)), details=waiters(run_000042_1=WAITS)), Skip("nightly-report-after-run-000042-1 already waits", ANY, "AlreadyQueued"), id="a waiter that another start overtook steps back when that place is taken"),
     pytest.param(waiting("run-000041-1", minutes=9, overlap="skip", look=2), RUNS, Wait("run-000041", ANY, 27), id="a waiter waits on when the jobs file has meanwhile changed to skip"),
     # paused
     pytest.param(start(), PAUSED, Skip("paused since 2026-11-23T18:01:00Z: the database moves", ANY, "Paused"), id="paused: it steps back at once, with the reason"),
@@ -158,9 +180,9 @@ TABLE = [
     pytest.param(start("queue"), replace(PAUSED, page=(PAUSE, run(41, "RUNNING"))), Skip("paused since", ANY, "Paused"), id="paused: nothing waits"),
     pytest.param(waiting("run-000041-1", minutes=9), replace(PAUSED, page=(PAUSE, run(41, "RUNNING"))), Skip("paused since", ANY, "Paused"), id="paused: who waits gives up"),
     pytest.param(start(), replace(PAUSED, details={"paused-000003": None}), Skip("paused since 2026-11-23T18:01:00Z: no reason is visible", ANY, "Paused"), id="paused: also when the reason is not visible"),
-    pytest.param(start(anyway=True), PAUSED, Run("free", 42), id="paused, but anyway: it starts"),
+    pytest.param(start(anyway=True), PAUSED, Run("free", 42, MACHINE), id="paused, but anyway: it starts"),
     pytest.param(start(anyway=True, look=2), replace(PAUSED, page=(PAUSE, run(41, "RUNNING"))), Skip("run-000041", ANY, "AlreadyRunning"), id="anyway is no way past a run"),
-    pytest.param(start(), History((replace(PAUSE, status="ABORTED", stopped_at=ago(1)), run(41))), Run("free", 42), id="resumed: it starts"),
+    pytest.param(start(), History((replace(PAUSE, status="ABORTED", stopped_at=ago(1)), run(41))), Run("free", 42, MACHINE), id="resumed: it starts"),
     pytest.param(asked_for(start(), "run-000042", taken=False), replace(PAUSED, details={**PAUSED.details, "run-000042": Details(run(42, "RUNNING"), None, GUARD)}), Started("run-000042 is this guard execution's own", ANY), id="paused a moment too late: its run is there"),
 ]  # fmt: skip
 
@@ -239,8 +261,8 @@ def test_ecs_is_asked_about_the_run_in_the_way_only_when_it_should_show_its_task
     details = Details(run(41, "RUNNING", began=began), target=elsewhere)
     history = History((run(41, "RUNNING", began=began),), details={"run-000041": details})
     asked = history.asked_by(start(look=2))
-    assert NeedDetails("run-000041") in asked
-    assert (NeedTasksOf("run-000041", elsewhere) in asked) is asks
+    assert NeedDetails(arn_of("run-000041")) in asked
+    assert (NeedTasksOf(arn_of("run-000041"), elsewhere) in asked) is asks
 
 
 def test_a_pause_is_not_believed_by_a_start_that_may_have_run() -> None:
@@ -252,7 +274,7 @@ def test_a_pause_is_not_believed_by_a_start_that_may_have_run() -> None:
 def test_a_queue_in_which_everybody_gave_up_is_not_joined() -> None:
     name = "nightly-report-after-run-000041-99"
     with pytest.raises(CantTell, match="99 starts have given up waiting behind run-000041"):
-        replace(RUNS, waiters={name: Details(GAVE_UP)}).decide(start("queue", place_taken=name))
+        replace(RUNS, details={name: Details(GAVE_UP)}).decide(start("queue", place_taken=name))
 
 
 @pytest.mark.parametrize("days", [1, 7])

@@ -394,6 +394,7 @@ def test_no_schedule_is_never() -> None:
 
 NIGHTLY = Job(
     name="nightly-report",
+    pool="nightly-report",
     ecs=Ecs(cluster="batch", task_definition="report", container="app", subnets=("subnet-0",)),
     schedules=(parse_schedule("cron(0 3 * * ? *)"),),
     timezone="Asia/Tokyo",
