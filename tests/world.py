@@ -142,7 +142,9 @@ class History:
             case NeedEvidence(targets):
                 places = frozenset(target.place for target in targets)
                 tasks = tuple(each for each in self.tasks if each.target is None or each.target.place in places)
-                return replace(facts, evidence=Evidence(tasks, places, {"nightly-report": self.command, **self.commands}))
+                return replace(
+                    facts, evidence=Evidence(tasks, places, {"nightly-report": self.command, **self.commands})
+                )
             case NeedTasksOf(arn):
                 by_arn = {arn_of(name): tasks for name, tasks in self.stopped.items()}
                 return replace(facts, stopped={**facts.stopped, arn: by_arn.get(arn, ())})

@@ -17,7 +17,9 @@ from chalicelib.read.aws import NotDeployed, PermissionDenied
 from tests.world import MACHINE, STAGE_RUNS
 
 RUN = MACHINE.replace(":stateMachine:", ":execution:") + ":run-000001"
-JOB = Job(name="nightly-report", pool="nightly-report", ecs=Ecs(cluster="batch", task_definition="report:7", container="app"))
+JOB = Job(
+    name="nightly-report", pool="nightly-report", ecs=Ecs(cluster="batch", task_definition="report:7", container="app")
+)
 TARGET = JOB.ecs.target
 OLD = Target("old-cluster", "old-report", "main")
 LISTED = {"cluster": "batch", "family": "report"}
