@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.config import jobs
 from guardctl.template import definition
+from lab.play import with_pools
 
 BATCH, GUARD = definition("batch")["States"], definition("guard")["States"]
 RUN_TASK = "Run an ECS task and wait for it to complete"
@@ -517,6 +519,79 @@ def test_what_a_guard_tells_the_checker_of_itself(event: Any, carried: Any, expe
     assert told == {**expected, "guard": {**own, **expected["guard"]}}
 
 
+POOLS = """
+[pools.warehouse]
+slots = 2
+[defaults.ecs]
+cluster = "batch"
+container = "app"
+launch_type = "EC2"
+[jobs.close]
+pool = "warehouse"
+ecs.task_definition = "close"
+[jobs.alone]
+ecs.task_definition = "alone"
+[jobs.named]
+pool = "other"
+ecs.task_definition = "named"
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        pytest.param("close", {"pool": "warehouse", "slots": 2}, id="of a pool with several slots"),
+        pytest.param("named", {"pool": "other", "slots": 1}, id="of a pool with another name than the job's"),
+        pytest.param("alone", {}, id="of a job that has a pool to itself: nothing"),
+        pytest.param("gone", {}, id="of a job that was not deployed: nothing"),
+        pytest.param(["close"], {}, id="of what is no name: nothing"),
+        pytest.param(None, {}, id="of no job: nothing"),
+    ],
+)
+def test_a_guard_tells_the_checker_of_the_pool_it_was_deployed_for(job: Any, told: dict[str, Any]) -> None:
+    guard = with_pools(definition("guard"), jobs.parse(POOLS, stage="dev", place="dev.toml"))["States"]
+    execution = {"Input": {"job": job}, "Id": "arn:…:guard", "StartTime": "2026-11-23T18:00:01.250Z"}
+    states = {"input": {"guard": {"waited": True}}, "context": {"Execution": execution}}
+    payload = evaluate(guard["Check running executions"]["Arguments"]["Payload"], states)
+    own = {"version": 1, "execution": "arn:…:guard", "started": "2026-11-23T18:00:01.250Z", "waited": True}
+    assert payload == {"job": job, "guard": own | told}
+
+
+def waits(carried: dict[str, Any], *, yields: bool) -> Any:
+    """What a guard carries on from a wait, which it entered a minute after it began."""
+    states = {
+        "input": {"guard": carried, "decision": {"wait_seconds": 15, "yields": yields}},
+        "context": {"State": {"EnteredTime": "2026-11-23T18:01:01.250Z"}},
+    }
+    return evaluate(GUARD["Wait for the holder"]["Output"], states)["guard"]
+
+
+def test_a_guard_that_yields_remembers_since_when_and_does_not_count_it_as_its_first_look() -> None:
+    first = waits({}, yields=True)
+    assert first == {"yields_since": "2026-11-23T18:01:01.250Z"}
+    since = {"yields_since": "2026-11-23T18:00:46.000Z"}
+    assert waits(since, yields=True) == since
+    assert waits({}, yields=False) == {"waited": True}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "of_a_start", "of_a_waiter"),
+    [
+        pytest.param(0.5, 5, 5, id="at first every five seconds"),
+        pytest.param(5, 30, 30, id="a tenth of the time so far"),
+        pytest.param(20, 120, 60, id="a waiter at least once a minute"),
+        pytest.param(1439, 900, 60, id="for its first day"),
+        pytest.param(1440, 900, 900, id="and then as any"),
+    ],
+)
+def test_after_an_error_a_waiter_asks_again_within_a_minute(minutes: float, of_a_start: int, of_a_waiter: int) -> None:
+    for more, expected in (({}, of_a_start), ({"queued_since": "2026-11-23T18:00:00Z"}, of_a_waiter)):
+        execution = {"Input": {"job": "x", **more}, "StartTime": "2026-11-23T18:00:01.250Z"}
+        states = {"context": {"Execution": execution}}
+        seconds = evaluate(GUARD["Ask again later"]["Seconds"], states, now=STARTED + timedelta(minutes=minutes))
+        assert seconds == expected
+
+
 def asked_again(error: str, *, seconds: float, cause: Any = "", **event: Any) -> str:
     """Where a guard execution goes after an error, so long after it began."""
     execution = {"Input": {"job": "x", **event}, "StartTime": "2026-11-23T18:00:01.250Z"}
@@ -587,7 +662,7 @@ def test_a_deadline_of_no_calendar_throws_nothing(deadline: str) -> None:
 @pytest.mark.parametrize("days", [1, 7])
 def test_asking_for_as_long_as_a_start_may_stays_far_from_the_end_of_a_history(days: int) -> None:
     wait = GUARD["Ask again later"]["Seconds"]
-    states = {"context": {"Execution": {"StartTime": "2026-11-23T18:00:01.250Z"}}}
+    states = {"context": {"Execution": {"Input": {}, "StartTime": "2026-11-23T18:00:01.250Z"}}}
     spent, rounds = 0.0, 0
     while spent < days * 86_400:
         spent += float(evaluate(wait, states, now=STARTED + timedelta(seconds=spent)))
