@@ -571,7 +571,9 @@ def test_a_guard_that_yields_remembers_since_when_and_does_not_count_it_as_its_f
     assert first == {"yields_since": "2026-11-23T18:01:01.250Z"}
     since = {"yields_since": "2026-11-23T18:00:46.000Z"}
     assert waits(since, yields=True) == since
-    assert waits({}, yields=False) == {"waited": True}
+    over = waits(since, yields=False)
+    assert over == {"waited": True, "yields_since": None}, "what it yielded to has run: the next time counts anew"
+    assert waits(over, yields=True)["yields_since"] == "2026-11-23T18:01:01.250Z"
 
 
 @pytest.mark.parametrize(
