@@ -81,12 +81,12 @@ def _report(start: "Due", result: str) -> None:
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:
-    """Count what a guard was told. A person may ask at any time, and a renewal is no start of the batch."""
+    """Count what a guard was told. A person may ask at any time; a renewal and a pause are no start of the batch."""
     if not isinstance(event, dict) or "guard" not in event:
         return
     if answer["outcome"] == "refuse":
         _measure(metrics.REFUSE, 1)
-    elif not event.get("renewal", False):
+    elif not (event.get("renewal", False) or event.get("paused", False)):
         paused = answer["outcome"] == "skip" and answer["error"] == "Paused"
         _measure(metrics.PAUSED if paused else metrics.OUTCOMES[answer["outcome"]], 1, event["job"])
         if answer.get("stuck"):

@@ -11,12 +11,16 @@ from chalicelib.decide.facts import (
     Evidence,
     Execution,
     Facts,
+    Member,
     Missing,
-    Need,
+    NeedCreatedAt,
     NeedDetails,
     NeedEvidence,
+    NeedPage,
     NeedTasksOf,
+    NeedWaiting,
     Request,
+    SlotFacts,
     Target,
     Task,
 )
@@ -27,12 +31,32 @@ from chalicelib.read.executions import Page
 
 NOW = datetime(2026, 11, 23, 19, 1, tzinfo=UTC)
 MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev-nightly-report"
+GUARD_MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev"
+WAITING_MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev--waiting"
 GUARD = "arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev:nightly-report-20261123T1900Z"
 COMMAND = ("bin/report",)
 STAGE_RUNS = "arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev-"
 TARGET = Target("batch", "report", "app")
-ASKS = Request(machine=MACHINE, target=TARGET, job="nightly-report", stage_runs=STAGE_RUNS, guard_execution=GUARD)
+ASKS = Request((MACHINE,), (Member("nightly-report", TARGET),), STAGE_RUNS, GUARD)
 """A start of nightly-report on its last look."""
+
+
+def slot(number: int) -> str:
+    """The ARN of the machine of a slot of the job's pool."""
+    return MACHINE if number == 1 else f"{MACHINE}--{number}"
+
+
+def with_slots(number: int, of: Request = ASKS) -> Request:
+    """The same start, in a pool of so many slots."""
+    return replace(of, slots=tuple(slot(n) for n in range(1, number + 1)))
+
+
+def arn_of(name: str) -> str:
+    """The ARN of a run or of a guard execution by its name; of what stands in another slot, ``2:run-000041``."""
+    if name.startswith("arn:"):
+        return name
+    at, _, name = name.rpartition(":")
+    return execution_arn(slot(int(at or 1)) if name.startswith(("run-", "paused-")) else GUARD_MACHINE, name)
 
 
 def ago(minutes: float) -> datetime:
@@ -40,38 +64,49 @@ def ago(minutes: float) -> datetime:
     return NOW - timedelta(minutes=minutes)
 
 
-def run(number: int, status: str = "SUCCEEDED", *, began: float = 120, ended: float | None = 60) -> Execution:
+def run(
+    number: int, status: str = "SUCCEEDED", *, began: float = 120, ended: float | None = 60, of: str = MACHINE
+) -> Execution:
     """``run-000041``, begun and ended so many minutes ago; RUNNING and unknown statuses have not ended."""
-    return execution(f"run-{number:06d}", status, began=began, ended=ended)
+    return execution(f"run-{number:06d}", status, began=began, ended=ended, of=of)
 
 
-def execution(name: str, status: str = "SUCCEEDED", *, began: float = 120, ended: float | None = 60) -> Execution:
-    """Any execution of the batch machine."""
+def execution(
+    name: str, status: str = "SUCCEEDED", *, began: float = 120, ended: float | None = 60, of: str = MACHINE
+) -> Execution:
+    """Any execution of a machine, the job's own batch machine unless another is told."""
     is_open = status not in {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}
     stopped = None if is_open or ended is None else ago(ended)
-    return Execution(execution_arn(MACHINE, name), name, status, ago(began), stopped)
+    return Execution(execution_arn(of, name), name, status, ago(began), stopped)
 
 
 def task(identity: str = "t1", *, of: str | None = None, status: str = "RUNNING", **more: object) -> Task:
-    """A task of the job's family; `of` is the run that started it: the name of one of this job, or any run's ARN."""
+    """A task of the job's family; `of` is the run that started it, as `arn_of` takes it."""
     arn = f"arn:aws:ecs:ap-northeast-1:123456789012:task/batch/{identity}"
-    started_by = execution_arn(MACHINE, of) if of and ":" not in of else of
-    return Task(arn, status, started_by, **more)  # type: ignore[arg-type]  # the rows of the table name the fields
+    fields: dict[str, Any] = {"target": TARGET, **more}
+    return Task(arn, status, arn_of(of) if of else None, **fields)
 
 
 @dataclass(frozen=True)
 class History:
-    """A world that answers every `Need` at once."""
+    """A world that answers whatever is missing at once. What is said by name is said as `arn_of` takes it."""
 
     page: tuple[Execution, ...] = ()
     older: tuple[Execution, ...] = ()
     created_at: datetime = NOW - timedelta(days=10)
+    """Of every slot's machine."""
     tasks: tuple[Task, ...] = ()
     command: tuple[str, ...] | None = COMMAND
     details: Mapping[str, Details | None] = field(default_factory=dict)
-    waiters: Mapping[str, Details | None] = field(default_factory=dict)
+    """What DescribeExecution shows; what is not named here, but on a page, is shown as a run of the job's target."""
     stopped: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
-    """By run name: what ECS answers about its tasks; () also when it does not answer."""
+    """By run: what ECS answers about its tasks; () also when it does not answer."""
+    further: tuple[tuple[Execution, ...], ...] = ()
+    """The pages of the second slot and those behind it."""
+    waiting: tuple[Execution, ...] = ()
+    """The open executions of those who wait and pause."""
+    commands: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    """The commands of the pool's other jobs."""
 
     def judge(self, request: Request) -> Verdict:
         """Feed `judge` until it can tell."""
@@ -102,23 +137,42 @@ class History:
 
     def _with(self, facts: Facts, need: Missing) -> Facts:
         match need:
-            case NeedDetails(name, waiter=True):
-                return replace(facts, waiters={**facts.waiters, name: self.waiters.get(name)})
-            case NeedDetails(name):
-                shown = next((Details(e, target=TARGET) for e in (*self.page, *self.older) if e.name == name), None)
-                return replace(facts, details={**facts.details, name: self.details.get(name, shown)})
-            case NeedEvidence():
-                return replace(facts, evidence=Evidence(self.tasks, self.command))
-            case NeedTasksOf(name):
-                return replace(facts, stopped={**facts.stopped, name: self.stopped.get(name, ())})
-            case Need.PAGE:
-                return replace(facts, executions=self.page, more=bool(self.older))
-            case Need.OLDER_PAGE:
-                return replace(facts, executions=(*self.page, *self.older), more=False)
-            case Need.CREATED_AT:
-                return replace(facts, created_at=self.created_at)
+            case NeedDetails(arn):
+                return replace(facts, details={**facts.details, arn: self._details(arn)})
+            case NeedEvidence(targets):
+                places = frozenset(target.place for target in targets)
+                tasks = tuple(each for each in self.tasks if each.target is None or each.target.place in places)
+                return replace(
+                    facts, evidence=Evidence(tasks, places, {"nightly-report": self.command, **self.commands})
+                )
+            case NeedTasksOf(arn):
+                by_arn = {arn_of(name): tasks for name, tasks in self.stopped.items()}
+                return replace(facts, stopped={**facts.stopped, arn: by_arn.get(arn, ())})
+            case NeedWaiting():
+                return replace(facts, waiting=self.waiting)
+            case NeedPage(machine, older):
+                page = self._page(machine)
+                if older:
+                    page += self.older
+                known = replace(facts.of(machine), executions=page, more=not older and bool(self.older))
+                return self._slot(facts, machine, known)
+            case NeedCreatedAt(machine):
+                return self._slot(facts, machine, replace(facts.of(machine), created_at=self.created_at))
             case _:
                 assert_never(need)
+
+    def _slot(self, facts: Facts, machine: str, known: SlotFacts) -> Facts:
+        return replace(facts, slots={**facts.slots, machine: known})
+
+    def _page(self, machine: str) -> tuple[Execution, ...]:
+        pages = {MACHINE: self.page} | {slot(n): page for n, page in enumerate(self.further, 2)}
+        return pages[machine]
+
+    def _details(self, arn: str) -> Details | None:
+        by_arn = {arn_of(name): details for name, details in self.details.items()}
+        seen = (e for page in (self.page, self.older, *self.further) for e in page)
+        shown = next((Details(e, target=TARGET) for e in seen if e.arn == arn), None)
+        return by_arn.get(arn, shown)
 
 
 @dataclass

@@ -168,9 +168,11 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
         if job.pool in jobs and job.pool != job.name and jobs[job.pool].pool != job.pool:
             at.fault(f'"{job.pool}" is the name of a job that is not in that pool', "take another name for the pool")
         longest = batch_machine(stage, job.pool, slots.get(job.pool, 1))
-        if job.pool != job.name and len(longest) > LONGEST_NAME:
+        if (over := len(longest) - LONGEST_NAME) > 0:
             wrong = f"the state machine's name would have {len(longest)} characters and AWS takes {LONGEST_NAME}"
-            at.fault(wrong, f"make the pool's name at least {len(longest) - LONGEST_NAME} shorter")
+            if job.pool == job.name:  # with a slot's number; without, the job's name has been checked
+                at = spot.key("pools").key(job.pool)
+            at.fault(wrong, f"make the pool's name at least {over} shorter")
 
 
 def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:

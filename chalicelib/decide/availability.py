@@ -43,6 +43,7 @@ from chalicelib.decide.facts import (
     NeedPage,
     Refused,
     Request,
+    Target,
     Task,
     open_run,
     span,
@@ -178,7 +179,9 @@ def _look_at_tasks(
 ) -> Verdict | Missing:
     """No run of the slot is open: but is a task of it alive?"""
     last = numbers[max(numbers)] if numbers else None
-    targets = [member.target for member in request.members]
+    targets: dict[tuple[str, str], Target] = {}
+    for member in request.members:
+        targets.setdefault(member.target.place, member.target)
     if last is not None and not _succeeded(last, machine, facts):
         if last.arn not in facts.details:
             return NeedDetails(last.arn)
@@ -187,10 +190,10 @@ def _look_at_tasks(
             reason = f"{last.name} ended as {last.status}, and Step Functions does not show yet where its task ran"
             return _busy(machine, request, facts, numbers, _Blocked("unseen", _run_holder(last), reason))
         if details.target and not _is_clean(details, machine, facts):
-            targets.append(details.target)
+            targets.setdefault(details.target.place, details.target)
     looked_in = facts.evidence.places if facts.evidence else frozenset()
-    if facts.evidence is None or not {target.place for target in targets} <= looked_in:
-        return NeedEvidence(tuple({target.place: target for target in targets}.values()))
+    if facts.evidence is None or not targets.keys() <= looked_in:
+        return NeedEvidence(tuple(targets.values()))
     blocked = _live_task(machine, facts, facts.evidence, request, floating)
     if last is not None and blocked is None:
         blocked = _unseen_end(last, machine, facts, facts.evidence)

@@ -212,6 +212,9 @@ def decide(start: Start, facts: Facts) -> Decision | Missing:
     verdict = judge(start.request, facts)
     if isinstance(verdict, Mine):
         return Started(f"{verdict.holder.name} is this guard execution's own", verdict.holder)
+    claim = start.request.claim
+    if claim is not None and claim.arn not in facts.details:
+        return NeedDetails(claim.arn)  # whose run it is comes before any pause
     if start.request.shared and facts.waiting is None:
         return NeedWaiting()
     if not start.anyway and (paused := _pause(start, facts)):

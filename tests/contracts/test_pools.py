@@ -124,6 +124,19 @@ def test_who_waits_longest_goes_first() -> None:
     assert len(of(play, "import")) >= 20
 
 
+def test_of_several_that_wait_the_oldest_goes_first_each_time() -> None:
+    ecs = '[defaults.ecs]\ncluster = "batch"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+    queueing = '[defaults]\npool = "one"\noverlap = "queue"\nqueue_timeout = "9h"\n'
+    play = stage(queueing + ecs + "".join(f'[jobs.{job}]\necs.task_definition = "{job}"\n' for job in "abcde"))
+    play.program = Program(seconds=60 * MINUTE)
+    for job in "abcde":
+        play.start(job)
+        play.run_until(4 * MINUTE)
+    play.run_until(360 * MINUTE)
+    runs = sorted(play.runs("a"), key=lambda run: run.started_at)
+    assert [json.loads(run.given)["job"] for run in runs] == [*"abcde"]
+
+
 def test_a_fresh_start_that_yields_says_for_whom_and_steps_back_when_that_runs() -> None:
     play = stage()
     play.program = Program(seconds=10 * MINUTE)

@@ -232,6 +232,8 @@ def start_run(stage: LocalStage, job: str, run: str, case: str) -> str:
     given = RunInput(
         job=job,
         run=run,
+        pool=asked.pool,
+        slot=1,
         scheduled_at=at,
         deadline=datetime.now(UTC) + timedelta(minutes=5),
         renewal=False,

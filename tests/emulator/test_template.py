@@ -206,7 +206,7 @@ JOB_NAMES = st.lists(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True), m
 @given(JOB_NAMES)
 def test_no_two_jobs_share_a_logical_id(names: list[str]) -> None:
     ecs = Ecs(cluster="c", task_definition="t", container="app")
-    jobs = JobsFile(stage="dev", jobs={name: Job(name=name, ecs=ecs) for name in names})
+    jobs = JobsFile(stage="dev", jobs={name: Job(name=name, pool=name, ecs=ecs) for name in names})
     assert len(template.machines(jobs)) == 3 + len(names), (
         "the guard, its role, a role for all of them, and each machine"
     )

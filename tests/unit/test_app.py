@@ -122,6 +122,8 @@ BUSY = {"outcome": "skip", "error": "AlreadyRunning", "skips_in_a_row": 3}
         pytest.param(FROM_A_GUARD, {"outcome": "stop_run", "error": None}, {"StopRun": (1.0, OF_A_JOB)}, id="what is stopped is counted apart"),
         pytest.param(FROM_A_GUARD, {"outcome": "skip", "error": "Paused"}, {"Paused": (1.0, OF_A_JOB)}, id="a paused job's start is wanted to step back: no skip"),
         pytest.param(FROM_A_GUARD | {"renewal": True}, {"outcome": "start", "error": None, "skips_in_a_row": 0}, {}, id="a renewal is no start of the batch"),
+        pytest.param(FROM_A_GUARD | {"paused": True}, {"outcome": "wait", "error": None}, {}, id="an execution that pauses a job is no start either"),
+        pytest.param(FROM_A_GUARD | {"paused": True}, {"outcome": "skip", "error": "PauseEnded"}, {}, id="nor is its end a skip"),
         pytest.param(FROM_A_GUARD | {"renewal": True}, {"outcome": "refuse", "error": "RestedTooLong"}, {"Refuse": (1.0, {"stage": "dev"})}, id="but a refused one is told"),
         pytest.param({"job": "nightly-report"}, BUSY, {}, id="a person may ask without being counted"),
     ],

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from chalicelib.check import Checker
 from chalicelib.config import jobs
 from chalicelib.contract import LONGEST_OVERRIDES, InvalidInput
 from chalicelib.decide.facts import CantTell, Details, Execution, Refused, stamp
-from chalicelib.names import batch_machine, execution_arn, machine_arn
+from chalicelib.names import batch_machine, execution_arn, machine_arn, pool_waiter_name, waiting_machine
 from chalicelib.read.aws import reading
 from chalicelib.read.tasks import Ecs
 from tests.mocks import container_failure
@@ -156,6 +156,13 @@ def test_a_start_gives_up_at_its_deadline_but_not_on_what_it_has_begun_to_stop()
         pytest.param({"job": "plain", "deadline": "2026-11-23T18:00Z"}, "deadline must be a UTC time", id="a deadline that the state machine can't read"),
         pytest.param({"job": "plain", "scheduled_at": "2026-13-23T18:00:00Z"}, "scheduled_at must be", id="a month that is none"),
         pytest.param({"job": "plain", "anyway": "yes"}, "anyway must be true or false", id="yes for true"),
+        pytest.param({"job": "plain", "paused": "yes"}, "paused must be true or false", id="yes for paused"),
+        pytest.param({"job": "plain", "paused": True, "until": "soon"}, "until must be a UTC time", id="a pause until soon"),
+        pytest.param({"job": "plain", "slot": 1}, "slot must be from 1 to 9, and of a renewal, not 1", id="a slot of a start: it takes the first that is free"),
+        pytest.param({"job": "plain", "renewal": True, "slot": 0}, "slot must be from 1 to 9", id="slot 0"),
+        pytest.param({"job": "plain", "renewal": True, "slot": 10}, "slot must be from 1 to 9", id="slot 10"),
+        pytest.param({"job": "plain", "renewal": True, "slot": True}, "slot must be from 1 to 9", id="true for slot 1"),
+        pytest.param({"job": "plain", "renewal": True, "slot": "2"}, "slot must be from 1 to 9", id="a slot as a text"),
         pytest.param({"job": "plain", "since": 1}, "unknown key 'since'", id="a key of another event"),
         pytest.param({"job": "plain", "scheduled_at": "9999-12-31T23:59:59Z"}, "scheduled_at must be", id="a time at the end of all times"),
         pytest.param({"job": "plain", "scheduled_at": "0001-01-01T00:00:00Z"}, "scheduled_at must be", id="a time before there were computers"),
@@ -195,6 +202,8 @@ def test_a_guard_is_told_the_whole_run() -> None:
     assert decision["run"] == {
         "job": "full",
         "run": "run-000042",
+        "pool": "full",
+        "slot": 1,
         "scheduled_at": "2026-11-23T18:00:00Z",
         "deadline": "2026-11-23T20:00:00Z",
         "renewal": False,
@@ -410,9 +419,300 @@ def test_a_malformed_question_of_a_batch_machine_has_no_answer(faulty: dict[str,
         answer({**event, **faulty})
 
 
+# --- pools and slots --------------------------------------------------------------------------------------
+
+POOLS = """
+[alerts]
+topic = "arn:aws:sns:ap-northeast-1:123456789012:alerts"
+[pools.warehouse]
+slots = 2
+[jobs.close]
+pool = "warehouse"
+overlap = "queue"
+schedule = "rate(15 minutes)"
+ecs = { task_definition = "close" }
+[jobs.load]
+pool = "warehouse"
+schedule = "0 * * * *"
+ecs = { task_definition = "load", environment = { LEVEL = "info" } }
+[jobs.one]
+pool = "pair"
+overlap = "replace"
+ecs = { task_definition = "one" }
+[jobs.other]
+pool = "pair"
+ecs = { task_definition = "other" }
+"""
+WAITING = machine_arn(FUNCTION, waiting_machine("dev"))
+WAITS_EXECUTION = execution_arn(WAITING, "load-paused-0123456789ab")
+WAREHOUSE = {"pool": "warehouse", "slots": 2}
+"""What the guard's definition says of the jobs of this pool."""
+
+
+def slot_of(pool: str, number: int = 1) -> str:
+    return machine_arn(FUNCTION, batch_machine("dev", pool, number))
+
+
+def pools(**held: Details) -> FakeExecutions:
+    """Step Functions with the machines of the pools, and these executions: `warehouse_2` for the second slot."""
+    known = FakeExecutions()
+    for machine in (slot_of("warehouse"), slot_of("warehouse", 2), slot_of("warehouse", 3), slot_of("pair"), WAITING):
+        known.machines[machine] = ago(1440)
+    for where, details in held.items():
+        pool, _, number = where.partition("_")
+        machine = WAITING if pool == "waiting" else slot_of(pool, int(number or 1))
+        of = details.execution
+        arn = execution_arn(machine, of.name)
+        known.add(machine, replace(details, execution=replace(of, arn=arn)))
+    return known
+
+
+def asked(event: Any, known: FakeExecutions, *, file: str = FILE + POOLS) -> dict[str, Any]:
+    """The answer to an event about one of the pools."""
+    return answer(event, file=file, known=known)
+
+
+def of_job(job: str, status: str = "RUNNING", number: int = 41) -> Details:
+    """A run of a job, an hour old."""
+    return Details(execution(f"run-{number:06d}", status, began=61), job=job)
+
+
+def test_a_run_says_of_which_pool_and_slot_it_is() -> None:
+    run = asked(asks("load", guard=WAREHOUSE), pools(warehouse=of_job("close")))
+    assert (run["outcome"], run["next_run"], run["state_machine_arn"]) == (
+        "start",
+        "run-000001",
+        slot_of("warehouse", 2),
+    )
+    assert (run["run"]["pool"], run["run"]["slot"], run["run"]["target"]["family"]) == ("warehouse", 2, "load")
+
+
+@pytest.mark.parametrize(
+    ("event", "slot"),
+    [
+        pytest.param(asks("load", guard=WAREHOUSE), "1", id="several slots"),
+        pytest.param(asks("load", renewal=True, slot=2, guard=WAREHOUSE), "2", id="a renewal of the second of them"),
+        pytest.param(asks("load", guard={"pool": "warehouse", "slots": 1}), "1", id="several by the jobs file, and one by what is deployed"),
+        pytest.param(asks("other", guard={"pool": "pair", "slots": 1}), None, id="one slot"),
+    ],
+)  # fmt: skip
+def test_the_task_is_told_its_slot_only_with_several(event: dict[str, Any], slot: str | None) -> None:
+    run = asked(event, pools())["run"]
+    environment = run["task"]["Overrides"]["ContainerOverrides"][0]["Environment"]
+    assert {each["Name"]: each["Value"] for each in environment}.get("BATCH_SLOT") == slot
+
+
+DEPLOY = "nobody can tell who is in its way; run: guardctl deploy"
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        pytest.param(asks("load"), "load is in pool warehouse by the jobs file, and in load by what is deployed", id="moved into a pool"),
+        pytest.param(asks("plain", guard=WAREHOUSE), "plain is in pool plain by the jobs file, and in warehouse by what is", id="moved out of one"),
+        pytest.param(asks("load", guard={"pool": "pair", "slots": 1}), "in pool warehouse by the jobs file, and in pair by", id="moved from one to another"),
+        pytest.param(asks("load", renewal=True), "in pool warehouse by the jobs file, and in load by", id="also for a renewal"),
+    ],
+)  # fmt: skip
+def test_machines_and_functions_that_disagree_on_a_pool_cant_tell(event: dict[str, Any], says: str) -> None:
+    with pytest.raises(CantTell, match=says) as refused:
+        asked(event, pools())
+    assert str(refused.value).endswith(DEPLOY)
+
+
+@pytest.mark.parametrize(
+    ("deployed", "written", "looked_at"),
+    [
+        pytest.param(2, 2, 2, id="both say two"),
+        pytest.param(1, 2, 1, id="the jobs file says more"),
+        pytest.param(3, 2, 2, id="the machines are more"),
+        pytest.param(None, 2, 1, id="the definition says no number"),
+        pytest.param(0, 2, 1, id="the definition says none at all"),
+    ],
+)
+def test_of_two_numbers_of_slots_the_smaller_counts(deployed: int | None, written: int, looked_at: int) -> None:
+    file = FILE + POOLS.replace("slots = 2", f"slots = {written}")
+    guard = {"pool": "warehouse"} | ({} if deployed is None else {"slots": deployed})
+    known = pools(warehouse=of_job("close"), warehouse_2=of_job("load"), warehouse_3=of_job("x", "SUCCEEDED"))
+    said = asked(asks("load", guard=guard), known, file=file)
+    assert said["outcome"] == "skip"
+    assert said["reason"].startswith("all 2 slots" if looked_at == 2 else "close: run-000041")
+
+
+def test_a_person_who_asks_is_told_by_the_jobs_file() -> None:
+    said = asked({"job": "load"}, pools(warehouse=of_job("close")))
+    assert (said["outcome"], said["state_machine_arn"]) == ("start", slot_of("warehouse", 2))
+
+
+def test_a_renewal_is_of_the_slot_that_it_says() -> None:
+    known = pools(warehouse=of_job("close"), warehouse_2=of_job("load", "SUCCEEDED", 7))
+    said = asked(asks("load", renewal=True, slot=2, guard=WAREHOUSE), known)
+    assert (said["next_run"], said["state_machine_arn"]) == ("run-000008", slot_of("warehouse", 2))
+    assert said["run"]["slot"] == 2
+    first = asked(asks("load", renewal=True, slot=1, guard=WAREHOUSE), known)
+    assert (first["outcome"], first["on_skip"]) == ("skip", "succeed"), "its slot is in use, which renews it as well"
+
+
+def test_a_renewal_of_a_slot_that_is_no_more_is_refused() -> None:
+    said = asked(asks("load", renewal=True, slot=3, guard=WAREHOUSE), pools())
+    assert (said["outcome"], said["error"]) == ("refuse", "InvalidInput")
+    assert "pool warehouse has 2 slots, and the renewal is of slot 3" in said["reason"]
+
+
+def test_who_waits_for_a_pool_is_an_execution_of_a_machine_of_their_own() -> None:
+    event = asks("close", scheduled_at="2026-11-23T18:00:00Z", guard=WAREHOUSE)
+    said = asked(event, pools(warehouse=of_job("load"), warehouse_2=of_job("close")))
+    assert (said["outcome"], said["waiter_machine"]) == ("queue", WAITING)
+    assert said["waiter"] == pool_waiter_name("close", GUARD)
+    assert said["waiter_input"]["guard_execution"] == GUARD
+    again = asked(
+        asks("close", guard={**WAREHOUSE, "place_taken": said["waiter"]}),
+        pools(warehouse=of_job("load"), warehouse_2=of_job("close")),
+    )
+    assert (again["outcome"], again["waiter_machine"]) == ("queued", WAITING), "its answer was lost"
+
+
+def test_a_waiter_of_a_pool_of_one_job_is_one_of_the_guard() -> None:
+    assert answer(asks("queued"), RUNS)["waiter_machine"] == machine_arn(FUNCTION, "batch-guard-dev")
+
+
+def test_who_yields_says_so_and_for_whom() -> None:
+    waiter = Details(execution("close-waits-0123456789ab", "RUNNING", began=9))
+    said = asked(asks("load", guard=WAREHOUSE), pools(waiting=waiter))
+    assert (said["outcome"], said["wait_seconds"], said["yields"]) == ("wait", 15, True)
+    assert (said["holder"]["kind"], said["holder"]["name"]) == ("waiter", "close-waits-0123456789ab")
+    since = stamp(ago(2))
+    assert asked(asks("load", guard={**WAREHOUSE, "yields_since": since}), pools(waiting=waiter))["outcome"] == "start"
+
+
+def test_a_wait_that_is_no_yield_says_so_too() -> None:
+    assert answer(asks("plain", waited=False), RUNS)["yields"] is False
+    assert answer(asks("replaced"), RUNS)["yields"] is False
+
+
+def test_a_job_of_a_pool_stops_only_its_own_runs() -> None:
+    of_pair = asks("one", guard={"pool": "pair", "slots": 1})
+    assert asked(of_pair, pools(pair=of_job("one")))["outcome"] == "stop_run"
+    said = asked(of_pair, pools(pair=of_job("other")))
+    assert (said["outcome"], said["reason"][:18]) == ("skip", "other: run-000041 ")
+
+
+# --- a pause of a shared pool -----------------------------------------------------------------------------
+
+
+def pause(*, began: float = 1, execution: str = WAITS_EXECUTION, **more: Any) -> dict[str, Any]:
+    """The question of an execution that pauses a job."""
+    event = asks("load", paused=True, reason="the database moves", began=began, **more)
+    return {**event, "guard": {**event["guard"], "execution": execution}}
+
+
+@pytest.mark.parametrize(
+    ("event", "seconds"),
+    [
+        pytest.param(pause(until=stamp(ago(-90))), 90 * 60, id="until its time"),
+        pytest.param(pause(), 364 * 86_400 - 60, id="for a year if it does not say"),
+        pytest.param(pause(until="2030-01-01T00:00:00Z"), 364 * 86_400, id="no longer than a Wait may last"),
+    ],
+)
+def test_a_pause_holds_until_its_time(event: dict[str, Any], seconds: int) -> None:
+    said = asked(event, pools())
+    assert (said["outcome"], said["wait_seconds"], said["yields"]) == ("wait", seconds, False)
+    assert said["running_flg"] is True
+    assert said["holder"]["kind"] == "pause"
+    assert "load is paused until" in said["reason"]
+
+
+@pytest.mark.parametrize("until", [NOW, ago(5)])
+def test_a_pause_ends_by_itself_and_green(until: Any) -> None:
+    said = asked(pause(until=stamp(until), began=60), pools())
+    assert (said["outcome"], said["on_skip"], said["error"]) == ("skip", "succeed", "PauseEnded")
+    assert said["reason"] == f"the pause ended on {stamp(until)}"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(pause(execution=GUARD), id="a guard execution"),
+        pytest.param(pause(execution=execution_arn(slot_of("warehouse"), "run-000042")), id="a run"),
+        pytest.param(pause(execution=WAITS_EXECUTION.replace("-dev-", "-prod-")), id="another stage's"),
+        pytest.param({"job": "load", "paused": True}, id="a person"),
+    ],
+)
+def test_a_pause_is_refused_elsewhere(event: dict[str, Any]) -> None:
+    said = asked(event, pools())
+    assert (said["outcome"], said["error"]) == ("refuse", "InvalidInput")
+    assert "use guardctl pause" in said["reason"]
+
+
+def test_a_pause_of_a_job_that_is_no_more_is_refused() -> None:
+    assert asked({**pause(), "job": "gone"}, pools())["error"] == "UnknownJob"
+
+
+def test_a_paused_job_steps_back_and_its_neighbour_runs() -> None:
+    known = pools(
+        waiting=Details(execution("load-paused-0123456789ab", "RUNNING", began=60), reason="the database moves")
+    )
+    said = asked(asks("load", guard=WAREHOUSE), known)
+    assert (said["error"], said["reason"]) == ("Paused", "paused since 2026-11-23T18:01:00Z: the database moves")
+    assert "skips_in_a_row" not in said
+    assert asked(asks("close", guard=WAREHOUSE), known)["outcome"] == "start"
+
+
+# --- skips in a row of a shared pool ----------------------------------------------------------------------
+
+PAIR = {"pool": "pair", "slots": 1}
+PAIR_FILE = FILE + POOLS.replace("[jobs.one]", '[jobs.one]\nschedule = "0 * * * *"')
+SKIPPED, FAILED = "BatchGuard.AlreadyRunning", "BatchGuard.CheckFailed"
+
+
+def hours(*ends: str | None, most: int = 3) -> int:
+    """The row that a skip of 19:00 tells of; `ends` are the errors of 18:00, 17:00 …; None: it started a run."""
+    known = pools(pair=of_job("other"))
+    for back, error in enumerate(ends, 1):
+        name = f"one-20261123T{19 - back:02}00Z"
+        status = "FAILED" if error else "SUCCEEDED"
+        arn = execution_arn(machine_arn(FUNCTION, "batch-guard-dev"), name)
+        known.add("guard", Details(replace(execution(name, status), arn=arn), error))
+    file = PAIR_FILE.replace("[alerts]", f"[alerts]\nskips_in_a_row = {most}")
+    event = asks("one", scheduled_at="2026-11-23T19:00:00Z", guard=PAIR)
+    said = asked(event, known, file=file)
+    assert said["outcome"] == "skip"
+    return int(said["skips_in_a_row"])
+
+
+@pytest.mark.parametrize(
+    ("ends", "most", "row"),
+    [
+        pytest.param((None,), 3, 1, id="an hour ago it ran"),
+        pytest.param((SKIPPED, None), 3, 2, id="an hour ago it stepped back, too"),
+        pytest.param((SKIPPED, SKIPPED, None), 3, 3, id="three times"),
+        pytest.param((SKIPPED,) * 9, 3, 3, id="it is looked no further back than the alarm does"),
+        pytest.param((SKIPPED,) * 9, 5, 5, id="which the file says"),
+        pytest.param((SKIPPED,) * 9, 1, 1, id="or not at all"),
+        pytest.param(
+            ("BatchGuard.WaitedTooLong", "BatchGuard.AlreadyQueued", None), 5, 3, id="however it stepped back"
+        ),
+        pytest.param((FAILED, SKIPPED), 3, 1, id="a start that could not tell ends the row"),
+        pytest.param(("BatchGuard.Paused", SKIPPED), 3, 1, id="a pause ends the row"),
+        pytest.param((), 3, 1, id="a time that had no start ends the row"),
+    ],
+)
+def test_the_skips_in_a_row_of_a_shared_pool_are_the_jobs_own(
+    ends: tuple[str | None, ...], most: int, row: int
+) -> None:
+    assert hours(*ends, most=most) == row
+
+
+def test_without_alerts_or_a_scheduled_time_a_skip_of_a_pool_is_the_first_and_costs_no_call() -> None:
+    without = PAIR_FILE[: PAIR_FILE.index("[alerts]")] + PAIR_FILE[PAIR_FILE.index("[pools") :]
+    scheduled = asks("one", scheduled_at="2026-11-23T19:00:00Z", guard=PAIR)
+    for file, event in ((without, scheduled), (PAIR_FILE, asks("one", guard=PAIR))):
+        assert asked(event, pools(pair=of_job("other")), file=file)["skips_in_a_row"] == 1
+
+
 # --- whatever is thrown at it -----------------------------------------------------------------------------
 
-CLAIM = {"run": "run-000042", "taken": True}
+CLAIM = {"run": "run-000042", "taken": True, "machine": machine_of("replaced")}
 VALID: list[dict[str, Any]] = [
     asks("plain", scheduled_at="2026-11-23T18:00:00Z", deadline="2026-11-23T20:00:00Z", by="me", reason="why"),
     asks("queued", commands=["bin/x"], queued_since="2026-11-23T18:00:00Z", guard_execution=GUARD),
@@ -420,6 +720,9 @@ VALID: list[dict[str, Any]] = [
     asks("replaced", guard={"claim": CLAIM, "losses": 1, "stopped_at": stamp(ago(1))}),
     asks("replaced", guard={"stopping": {"task": "arn:aws:ecs:x", "cluster": "batch"}, "claim": {**CLAIM, "taken": False}}),
     asks("full", renewal=True, first=True, anyway=True, waited=False),
+    asks("close", guard={"pool": "warehouse", "slots": 2, "yields_since": stamp(ago(1)), "claim": {**CLAIM, "machine": machine_of("warehouse--2")}}),
+    asks("load", renewal=True, slot=2, guard={"pool": "warehouse", "slots": 2}),
+    asks("load", paused=True, until="2026-11-23T20:00:00Z", guard={"execution": WAITS_EXECUTION, "pool": "warehouse", "slots": 2}),
     {"job": "full"},
     {"task_of": RUN, "target": TARGET, "since": 1.5, "error": "States.TaskFailed", "cause": EXITED},
     {"StateMachineId": machine_of("plain"), "ExecutionName": "run-000041"},
@@ -505,12 +808,12 @@ def test_whatever_is_thrown_at_it_ends_as_an_answer_or_as_a_named_exception(
     event: Any, history: tuple[Execution, ...], orphan: bool
 ) -> None:
     known = FakeExecutions()
-    for job in ("plain", "queued", "replaced", "green", "full"):
+    for job in ("plain", "queued", "replaced", "green", "full", "warehouse", "warehouse--2", "-waiting"):
         known.machines[machine_of(job)] = ago(1440)
         for each in history:
             known.add(machine_of(job), Details(execution_of(job, each)))
     try:
-        said = answer(event, known=known, ecs=lambda: FakeEcs([ORPHAN] if orphan else []))
+        said = answer(event, file=FILE + POOLS, known=known, ecs=lambda: FakeEcs([ORPHAN] if orphan else []))
     except (CantTell, Refused) as error:
         assert str(error)  # noqa: PT017 either is right
         return

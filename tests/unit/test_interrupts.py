@@ -27,7 +27,7 @@ GUARD = f"{EXECUTION}:report-by-hand-0123456789ab"
 OTHER = f"{EXECUTION}:report-20261123T1800Z"
 RUN = f"{EXECUTION}-report:run-000042"
 WAITER = f"{EXECUTION}:report-after-run-000041-1"
-JOB = Job(name="report", ecs=Ecs(cluster="batch", task_definition="report", container="app"))
+JOB = Job(name="report", pool="report", ecs=Ecs(cluster="batch", task_definition="report", container="app"))
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/batch/0a1b2c"
 
 

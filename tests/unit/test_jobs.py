@@ -74,6 +74,7 @@ def test_a_job_is_the_defaults_and_what_it_says_itself() -> None:
     assert file.alerts is None
     assert file.jobs["report"] == Job(
         name="report",
+        pool="report",
         schedules=(parse_schedule("cron(0 3 * * ? *)"),),
         timezone="Asia/Tokyo",
         timeout=7200,
@@ -124,6 +125,8 @@ def test_every_key_is_read() -> None:
         ("jobs", "report", "ecs", "pass_roles"): f'["{role}"]',
         ("alerts", "topic"): '"arn:aws:sns:ap-northeast-1:123456789012:alerts"',
         ("alerts", "skips_in_a_row"): "5",
+        ("jobs", "report", "pool"): '"warehouse"',
+        ("pools", "warehouse", "slots"): "9",
         ("stage", "history_days"): "30",
     }
     file = read(everything)
@@ -149,6 +152,7 @@ def test_every_key_is_read() -> None:
     )
     assert file.alerts == Alerts(topic="arn:aws:sns:ap-northeast-1:123456789012:alerts", skips_in_a_row=5)
     assert (file.history_days, read().history_days) == (30, 90)
+    assert (job.pool, file.slots_of("warehouse")) == ("warehouse", 9)
 
 
 def test_a_jobs_environment_adds_to_the_defaults() -> None:
@@ -235,7 +239,7 @@ def test_every_field_has_a_key() -> None:
     assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - {"schedule"}
     assert {field.name for field in fields(Ecs)} == task.READERS.keys()
     assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
-    assert {field.name for field in fields(JobsFile)} - {"stage", "jobs", "alerts"} == jobs._STAGE.keys()
+    assert {field.name for field in fields(JobsFile)} - {"stage", "jobs", "alerts", "slots"} == jobs._STAGE.keys()
 
 
 # --- faults -----------------------------------------------------------------------------------------------
@@ -522,6 +526,9 @@ PLACES = [
     *[("jobs", "report", "ecs", key) for key in task.READERS],
     *[("alerts", key) for key in jobs._ALERTS],
     *[("stage", key) for key in jobs._STAGE],
+    *[("pools", "report", key) for key in jobs._POOL],
+    ("pools", "x"),
+    ("jobs", "import", "pool"),
     ("jobs", "import", "ecs"),
     ("jobs", '"Bad\\n\\u2028 name"'),
 ]
@@ -694,6 +701,110 @@ def test_a_topic_may_be_another_accounts_in_the_same_region() -> None:
     assert file.alerts is not None
 
 
+# --- pools ------------------------------------------------------------------------------------------------
+
+BOTH = ("defaults", "pool")
+
+
+def test_a_job_that_names_no_pool_has_one_of_its_own_name() -> None:
+    file = read()
+    assert file.pools == ("report", "import")
+    assert [file.members(pool) for pool in file.pools] == [(job,) for job in file.jobs.values()]
+    assert not any(file.shared(pool) for pool in file.pools)
+
+
+@pytest.mark.parametrize(
+    ("changes", "members", "slots", "shared"),
+    [
+        pytest.param({BOTH: '"warehouse"'}, ["report", "import"], 1, True, id="two jobs, one slot"),
+        pytest.param({BOTH: '"warehouse"', ("pools", "warehouse", "slots"): "3"}, ["report", "import"], 3, True, id="two jobs, three slots"),
+        pytest.param({("jobs", "import", "pool"): '"warehouse"', ("pools", "warehouse", "slots"): "2"}, ["import"], 2, True, id="one job, two slots"),
+        pytest.param({("jobs", "import", "pool"): '"warehouse"'}, ["import"], 1, False, id="one job, one slot, under another name"),
+        pytest.param({("jobs", "import", "pool"): '"warehouse"', ("pools", "warehouse", "slots"): "1"}, ["import"], 1, False, id="one slot, written down"),
+    ],
+)  # fmt: skip
+def test_who_is_in_a_pool(changes: Mapping[Place, str], members: list[str], slots: int, shared: bool) -> None:
+    file = read(changes)
+    assert [job.name for job in file.members("warehouse")] == members
+    assert (file.slots_of("warehouse"), file.shared("warehouse")) == (slots, shared)
+
+
+def test_a_pool_of_its_own_may_have_slots() -> None:
+    file = read({("pools", "report", "slots"): "2"})
+    assert (file.jobs["report"].pool, file.slots_of("report"), file.shared("report")) == ("report", 2, True)
+
+
+def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
+    file = read({BOTH: '"warehouse"', ("pools", "warehouse", "slots"): "1", ("defaults", "overlap"): '"replace"'})
+    assert file.jobs["report"].overlap == "replace"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({("pools", "warehouse", "slots"): "2"}, ['pools.warehouse: is a pool without jobs; write pool = "warehouse" in the jobs that must not run at the same time, or take it out'], id="a pool without jobs"),
+        pytest.param({BOTH: '"warehouse"', ("pools", "report", "slots"): "2"}, ['pools.report: is a pool without jobs; write pool = "report" in the jobs that must not run at the same time, or take it out'], id="the pool of a job that is in another"),
+        pytest.param({BOTH: '"warehouse"', ("pools", "warehouse", "slots"): "2", ("jobs", "import", "overlap"): '"replace"'}, ['jobs.import.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots"),
+        pytest.param({("pools", "report", "slots"): "2", ("jobs", "report", "overlap"): '"replace"'}, ['jobs.report.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots of its own"),
+        pytest.param({("jobs", "report", "pool"): '"import"', ("jobs", "import", "pool"): '"warehouse"'}, ['jobs.report.pool: "import" is the name of a job that is not in that pool; take another name for the pool'], id="a pool of the name of a job elsewhere"),
+        pytest.param({BOTH: '"Warehouse"'}, ['defaults.pool: "Warehouse" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name in upper case"),
+        pytest.param({BOTH: '"warehouse--2"'}, ['defaults.pool: "warehouse--2" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name like another pool's slot"),
+        pytest.param({BOTH: '""'}, ['defaults.pool: "" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="an empty name"),
+        pytest.param({("pools", "report", "slots"): "0"}, ["pools.report.slots: 0 is out of range; write a whole number from 1 to 9"], id="no slot"),
+        pytest.param({("pools", "report", "slots"): "10"}, ["pools.report.slots: 10 is out of range; write a whole number from 1 to 9"], id="ten slots"),
+        pytest.param({("pools", "report", "slots"): '"2"'}, ["pools.report.slots: is a string, not an integer; write a whole number from 1 to 9"], id="slots as a text"),
+        pytest.param({("pools", "report", "slot"): "2"}, ['pools.report.slot: is not a known key; did you mean "slots"?'], id="a misspelt key"),
+        pytest.param({("pools", "report"): "2"}, ["pools.report: is an integer, not a table; write it as a table, [pools.report]"], id="a number for a pool"),
+        pytest.param({("stage", "history_days"): "90", ("jobs", "report", "slots"): "2"}, ["jobs.report.slots: is not a known key; known here: "], id="slots of a job: they are the pool's"),
+    ],
+)  # fmt: skip
+def test_faults_of_pools(changes: Mapping[Place, str], expected: list[str]) -> None:
+    said = faults(changes)
+    assert len(said) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(said, expected, strict=True)), said
+
+
+@pytest.mark.parametrize(
+    ("pool", "stage", "slots", "expected"),
+    [
+        pytest.param("p" * 64, "dev", 1, None, id="as long as the machine's name allows"),
+        pytest.param("p" * 65, "dev", 1, "jobs.report.pool: the state machine's name would have 81 characters and AWS takes 80; make the pool's name at least 1 shorter", id="longer"),
+        pytest.param("p" * 61, "dev", 9, None, id="as long as a further slot's name allows"),
+        pytest.param("p" * 62, "dev", 2, "jobs.report.pool: the state machine's name would have 81 characters and AWS takes 80; make the pool's name at least 1 shorter", id="longer with a slot's number"),
+    ],
+)  # fmt: skip
+def test_names_of_pools_that_aws_would_not_take(pool: str, stage: str, slots: int, expected: str | None) -> None:
+    text = toml({**SOUND, ("jobs", "report", "pool"): f'"{pool}"', ("pools", pool, "slots"): str(slots)})
+    if expected is None:
+        assert pool in parse(text, stage=stage, place="x").pools
+        return
+    with pytest.raises(JobsFileInvalid) as invalid:
+        parse(text, stage=stage, place="x")
+    (line,) = lines_of(invalid.value)
+    assert line.startswith(f"x:{expected}")
+
+
+@pytest.mark.parametrize(("length", "slots", "fits"), [(23, 1, True), (20, 9, True), (21, 2, False)])
+def test_a_pool_of_a_jobs_own_name_may_get_too_long_with_a_slots_number(length: int, slots: int, fits: bool) -> None:
+    name = "j" * length
+    text = toml(
+        {
+            ("defaults", "ecs", "launch_type"): '"EC2"',
+            ("defaults", "ecs", "cluster"): '"batch"',
+            ("jobs", name, "ecs", "container"): '"app"',
+            ("jobs", name, "ecs", "task_definition"): '"x"',
+            ("pools", name, "slots"): str(slots),
+        }
+    )
+    if fits:
+        assert parse(text, stage="s" * 44, place="x").slots_of(name) == slots
+        return
+    with pytest.raises(JobsFileInvalid) as invalid:
+        parse(text, stage="s" * 44, place="x")
+    said = "the state machine's name would have 81 characters and AWS takes 80; make the pool's name at least 1 shorter"
+    assert lines_of(invalid.value) == [f"x:pools.{name}: {said}"]
+
+
 # --- two jobs that are one batch --------------------------------------------------------------------------
 
 REPORT = ("jobs", "report")
@@ -703,11 +814,11 @@ ARN = '"arn:aws:ecs:us-east-1:123456789012:cluster/batch"'
 SAME = (
     "jobs.import.ecs: is the same batch as jobs.report: the {}, family report on cluster batch; "
     "nothing would keep the two apart; "
-    "write them as one job with two schedules, or give one of them a command or a family of its own"
+    'write pool = "import" in both, or write them as one job with two schedules'
 )
 FAMILY = (
     'jobs.import.outsiders: "family" is what jobs.report says of family report on cluster batch, too; '
-    'neither counts the other; write them as one job with two schedules, or outsiders = "command"'
+    'neither counts the other; write pool = "import" in both, or outsiders = "command"'
 )
 
 
@@ -727,6 +838,11 @@ FAMILY = (
         pytest.param({("defaults", "outsiders"): '"family"', (*REPORT, "ecs", "command"): '["x"]'}, FAMILY, id="any task of the family, twice"),
         pytest.param({("defaults", "outsiders"): '"family"', (*IMPORT, "ecs", "cluster"): '"other"'}, None, id="of two clusters"),
         pytest.param({(*REPORT, "outsiders"): '"family"', (*REPORT, "ecs", "command"): '["x"]'}, None, id="any task of the family, once"),
+        pytest.param({("defaults", "pool"): '"warehouse"'}, None, id="one pool keeps the two apart"),
+        pytest.param({(*REPORT, "pool"): '"import"', (*IMPORT, "pool"): '"import"'}, None, id="as advised: a pool of the name of one of them"),
+        pytest.param({(*REPORT, "pool"): '"one"', (*IMPORT, "pool"): '"two"'}, SAME.format("task definition's own command").replace('"import"', '"two"'), id="two pools do not"),
+        pytest.param({("defaults", "outsiders"): '"family"', ("defaults", "pool"): '"warehouse"', (*REPORT, "ecs", "command"): '["x"]'}, None, id="one pool, so that each counts the other's family"),
+        pytest.param({("defaults", "outsiders"): '"family"', (*REPORT, "pool"): '"warehouse"', (*REPORT, "ecs", "command"): '["x"]'}, FAMILY, id="one of them in a pool, and any task of the family twice"),
     ],
 )  # fmt: skip
 def test_two_jobs_that_are_one_batch_are_a_fault(changes: Mapping[Place, str], expected: str | None) -> None:

@@ -23,6 +23,7 @@ SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 """The scheduled time that the table is about: six in the evening."""
 JOB = Job(
     name="report",
+    pool="report",
     ecs=Ecs(cluster="batch", task_definition="report", container="app"),
     schedules=(parse_schedule("0 18 * * *"),),
     start_deadline=3_600,

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.config import jobs
 from guardctl.template import definition
+from lab.play import with_pools
 
 BATCH, GUARD = definition("batch")["States"], definition("guard")["States"]
 RUN_TASK = "Run an ECS task and wait for it to complete"
@@ -469,7 +471,7 @@ def decided(outcome: str, **parts: Any) -> dict[str, Any]:
         pytest.param(decided("stop_run", wait_seconds=15), "Stop the run", id="stop the run"),
         pytest.param(decided("stop_task", wait_seconds=15), "Stop the task", id="stop the task"),
         pytest.param(decided("queue"), "Wait in the queue", id="queue"),
-        pytest.param(decided("queued", waiter="q"), "Queued", id="queued"),
+        pytest.param(decided("queued", waiter="q", waiter_machine="arn:…"), "Queued", id="queued"),
         pytest.param(decided("refuse"), "Refused", id="refuse"),
         pytest.param(decided("skip", on_skip="succeed", holder=None), "Skipped", id="a skip that succeeds"),
         pytest.param(decided("skip", on_skip="fail"), "Already running", id="a skip that fails"),
@@ -478,7 +480,8 @@ def decided(outcome: str, **parts: Any) -> dict[str, Any]:
         pytest.param(decided("wait", wait_seconds=None), "Check failed", id="wait, but not how long"),
         pytest.param(decided("stop_run"), "Check failed", id="stop the run, and no time to look again"),
         pytest.param(decided("stop_task", wait_seconds="15"), "Check failed", id="stop the task, and look again after a text"),
-        pytest.param(decided("queued"), "Check failed", id="queued, but not where"),
+        pytest.param(decided("queued", waiter_machine="arn:…"), "Check failed", id="queued, but not by which name"),
+        pytest.param(decided("queued", waiter="q"), "Check failed", id="queued, but not at which machine"),
         pytest.param(decided("refuse", reason=None), "Check failed", id="refused without a reason"),
         pytest.param(decided("skip", on_skip="succeed"), "Already running", id="skipped, and nobody in the way: a skip that fails"),
         pytest.param({"outcome": "Start"}, "Check failed", id="another spelling"),
@@ -514,6 +517,81 @@ def test_what_a_guard_tells_the_checker_of_itself(event: Any, carried: Any, expe
     own = {"version": 1, "execution": "arn:…:guard", "started": "2026-11-23T18:00:01.250Z"}
     told = evaluate(GUARD["Check running executions"]["Arguments"]["Payload"], states)
     assert told == {**expected, "guard": {**own, **expected["guard"]}}
+
+
+POOLS = """
+[pools.warehouse]
+slots = 2
+[defaults.ecs]
+cluster = "batch"
+container = "app"
+launch_type = "EC2"
+[jobs.close]
+pool = "warehouse"
+ecs.task_definition = "close"
+[jobs.alone]
+ecs.task_definition = "alone"
+[jobs.named]
+pool = "other"
+ecs.task_definition = "named"
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        pytest.param("close", {"pool": "warehouse", "slots": 2}, id="of a pool with several slots"),
+        pytest.param("named", {"pool": "other", "slots": 1}, id="of a pool with another name than the job's"),
+        pytest.param("alone", {}, id="of a job that has a pool to itself: nothing"),
+        pytest.param("gone", {}, id="of a job that was not deployed: nothing"),
+        pytest.param(["close"], {}, id="of what is no name: nothing"),
+        pytest.param(None, {}, id="of no job: nothing"),
+    ],
+)
+def test_a_guard_tells_the_checker_of_the_pool_it_was_deployed_for(job: Any, told: dict[str, Any]) -> None:
+    guard = with_pools(definition("guard"), jobs.parse(POOLS, stage="dev", place="dev.toml"))["States"]
+    execution = {"Input": {"job": job}, "Id": "arn:…:guard", "StartTime": "2026-11-23T18:00:01.250Z"}
+    states = {"input": {"guard": {"waited": True}}, "context": {"Execution": execution}}
+    payload = evaluate(guard["Check running executions"]["Arguments"]["Payload"], states)
+    own = {"version": 1, "execution": "arn:…:guard", "started": "2026-11-23T18:00:01.250Z", "waited": True}
+    assert payload == {"job": job, "guard": own | told}
+
+
+def waits(carried: dict[str, Any], *, yields: bool) -> Any:
+    """What a guard carries on from a wait, which it entered a minute after it began."""
+    states = {
+        "input": {"guard": carried, "decision": {"wait_seconds": 15, "yields": yields}},
+        "context": {"State": {"EnteredTime": "2026-11-23T18:01:01.250Z"}},
+    }
+    return evaluate(GUARD["Wait for the holder"]["Output"], states)["guard"]
+
+
+def test_a_guard_that_yields_remembers_since_when_and_does_not_count_it_as_its_first_look() -> None:
+    first = waits({}, yields=True)
+    assert first == {"yields_since": "2026-11-23T18:01:01.250Z"}
+    since = {"yields_since": "2026-11-23T18:00:46.000Z"}
+    assert waits(since, yields=True) == since
+    over = waits(since, yields=False)
+    assert over == {"waited": True, "yields_since": None}, "what it yielded to has run: the next time counts anew"
+    assert waits(over, yields=True)["yields_since"] == "2026-11-23T18:01:01.250Z"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "of_a_start", "of_a_waiter"),
+    [
+        pytest.param(0.5, 5, 5, id="at first every five seconds"),
+        pytest.param(5, 30, 30, id="a tenth of the time so far"),
+        pytest.param(20, 120, 60, id="a waiter at least once a minute"),
+        pytest.param(1439, 900, 60, id="for its first day"),
+        pytest.param(1440, 900, 900, id="and then as any"),
+    ],
+)
+def test_after_an_error_a_waiter_asks_again_within_a_minute(minutes: float, of_a_start: int, of_a_waiter: int) -> None:
+    for more, expected in (({}, of_a_start), ({"queued_since": "2026-11-23T18:00:00Z"}, of_a_waiter)):
+        execution = {"Input": {"job": "x", **more}, "StartTime": "2026-11-23T18:00:01.250Z"}
+        states = {"context": {"Execution": execution}}
+        seconds = evaluate(GUARD["Ask again later"]["Seconds"], states, now=STARTED + timedelta(minutes=minutes))
+        assert seconds == expected
 
 
 def asked_again(error: str, *, seconds: float, cause: Any = "", **event: Any) -> str:
@@ -586,7 +664,7 @@ def test_a_deadline_of_no_calendar_throws_nothing(deadline: str) -> None:
 @pytest.mark.parametrize("days", [1, 7])
 def test_asking_for_as_long_as_a_start_may_stays_far_from_the_end_of_a_history(days: int) -> None:
     wait = GUARD["Ask again later"]["Seconds"]
-    states = {"context": {"Execution": {"StartTime": "2026-11-23T18:00:01.250Z"}}}
+    states = {"context": {"Execution": {"Input": {}, "StartTime": "2026-11-23T18:00:01.250Z"}}}
     spent, rounds = 0.0, 0
     while spent < days * 86_400:
         spent += float(evaluate(wait, states, now=STARTED + timedelta(seconds=spent)))

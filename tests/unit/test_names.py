@@ -9,14 +9,20 @@ from hypothesis import strategies as st
 
 from chalicelib.names import (
     FUNCTIONS,
+    LONGEST_NAME,
+    MOST_SLOTS,
     GuardName,
+    batch_machine,
     by_hand_name,
     execution_arn,
     function_name,
+    guard_machine,
     machine_arn,
     parse_guard_name,
     pause_name,
     pause_number,
+    pool_pause_name,
+    pool_waiter_name,
     renewal_name,
     repetition_name,
     run_name,
@@ -24,6 +30,7 @@ from chalicelib.names import (
     scheduled_name,
     stage_of_function,
     waiter_name,
+    waiting_machine,
     waits_after,
 )
 
@@ -88,6 +95,7 @@ MINUTES_EVER = st.integers(-50_000_000, 4_000_000_000).map(
     lambda n: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=n)
 )
 AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 @given(JOB_NAMES, MINUTES_EVER, st.integers(1, 99))
@@ -100,6 +108,42 @@ def test_a_guard_executions_name_says_whose_it_is_and_for_when(job: str, time: d
     assert parse_guard_name(waiter_name(job, 41, number)) == GuardName(job, "waiter", after=41, turn=number)
     if 1 <= time.year <= 9999:
         assert parse_guard_name(renewal_name(job, AT)) == GuardName(job, "renewal")
+
+
+@given(JOB_NAMES, st.integers(1, MOST_SLOTS), st.text(max_size=20))
+def test_a_pools_names_say_whose_they_are_and_that_they_wait_behind_no_run(job: str, slot: int, asked: str) -> None:
+    waiter = pool_waiter_name(job, asked)
+    assert parse_guard_name(waiter) == GuardName(job, "waiter")
+    assert waits_after(waiter) is None
+    assert parse_guard_name(pool_pause_name(job, "0a1b2c3d4e5f")) == GuardName(job, "pause")
+    assert parse_guard_name(renewal_name(job, AT, slot)) == GuardName(job, "renewal")
+    longest = "j" * (LONGEST_NAME - len(repetition_name("", AT, 99)))
+    assert len(pool_waiter_name(longest, asked)) <= LONGEST_NAME
+    assert len(renewal_name(longest, AT, slot)) <= LONGEST_NAME
+
+
+def test_each_start_of_a_pool_has_one_waiter_and_another_start_another() -> None:
+    first, second = (execution_arn("arn:x:stateMachine:guard", scheduled_name("report", AT + n * HOUR)) for n in (0, 1))
+    assert pool_waiter_name("report", first) == pool_waiter_name("report", first)
+    assert len({pool_waiter_name(job, start) for job in ("report", "import") for start in (first, second)}) == 4
+
+
+def test_each_slot_has_a_machine_and_its_renewals_names_of_their_own() -> None:
+    assert [batch_machine("dev", "warehouse", slot) for slot in (1, 2, 9)] == [
+        "batch-guard-dev-warehouse",
+        "batch-guard-dev-warehouse--2",
+        "batch-guard-dev-warehouse--9",
+    ]
+    assert [renewal_name("report", AT, slot) for slot in (1, 2)] == [
+        "report-renewal-20261123",
+        "report-renewal-20261123-2",
+    ]
+
+
+@given(st.lists(st.tuples(JOB_NAMES, st.integers(1, MOST_SLOTS)), min_size=2, unique=True))
+def test_no_pools_slot_is_anothers_nor_another_machine(slots: list[tuple[str, int]]) -> None:
+    machines = [batch_machine("dev", pool, slot) for pool, slot in slots]
+    assert len({*machines, guard_machine("dev"), waiting_machine("dev")}) == len(slots) + 2
 
 
 @settings(max_examples=50, deadline=None)
@@ -121,6 +165,11 @@ def test_different_starts_have_different_names(one: str, other: str, time: datet
         pytest.param("nightly-20261123T1800Z-by-hand-0", id="no repetition"),
         pytest.param("nightly-by-hand-1", id="neither a repetition nor a token"),
         pytest.param("nightly-renewal-202612", id="a renewal of a month"),
+        pytest.param("nightly-renewal-20261201-1", id="a renewal of a first slot that says so"),
+        pytest.param("nightly-renewal-20261201-10", id="a renewal of a tenth slot"),
+        pytest.param("nightly-waits-0123", id="a waiter with too short a token"),
+        pytest.param("nightly-waits-0123456789AB", id="a waiter in upper case"),
+        pytest.param("nightly-paused-000001", id="a pause with a number: a batch machine has those"),
         pytest.param("Nightly-20261123T1800Z", id="upper case"),
         pytest.param("nightly--20261123T1800Z", id="a double hyphen"),
         pytest.param("-20261123T1800Z", id="no job"),

@@ -18,6 +18,7 @@ from guardctl.records import FREELY, PER_SECOND, Reader
 NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 JOB = Job(
     name="report",
+    pool="report",
     ecs=Ecs(cluster="batch", task_definition="report", container="app"),
     schedules=(parse_schedule("0 * * * *"),),
 )

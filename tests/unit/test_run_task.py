@@ -110,6 +110,13 @@ def test_the_commands_of_a_start_come_before_the_jobs() -> None:
     assert container["Command"] == ["bin/x", "{% $boom() %}"]
 
 
+@pytest.mark.parametrize(("slot", "expected"), [(None, None), (1, "1"), (9, "9")])
+def test_a_task_is_told_its_slot_if_there_are_several(slot: int | None, expected: str | None) -> None:
+    for job in JOBS:
+        (container, *_) = arguments(job, slot=slot)["Overrides"]["ContainerOverrides"]
+        assert {each["Name"]: each["Value"] for each in container["Environment"]}.get("BATCH_SLOT") == expected
+
+
 def test_the_length_of_the_overrides_is_that_of_what_is_sent() -> None:
     sent = arguments("fargate", commands=("größer",))
     execution = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-every-fargate:run-000042"

@@ -394,6 +394,7 @@ def test_no_schedule_is_never() -> None:
 
 NIGHTLY = Job(
     name="nightly-report",
+    pool="nightly-report",
     ecs=Ecs(cluster="batch", task_definition="report", container="app", subnets=("subnet-0",)),
     schedules=(parse_schedule("cron(0 3 * * ? *)"),),
     timezone="Asia/Tokyo",
@@ -435,6 +436,10 @@ def test_due_says_by_when_and_how_late() -> None:
     )
 
 
+ALONE = ("nightly-report", 1)
+"""A pool of one slot, and a job of it."""
+
+
 @pytest.mark.parametrize(
     ("now", "names"),
     [
@@ -447,12 +452,22 @@ def test_due_says_by_when_and_how_late() -> None:
     ],
 )
 def test_renewals_on_every_twenty_sixth_day(now: str, names: list[str]) -> None:
-    job = replace(NIGHTLY, enabled=False, schedules=())
-    found = renewals([job], utc(now), 90)
+    found = renewals([ALONE], utc(now), 90)
     assert [each.name for each in found] == names
     at = utc(now).replace(hour=0, minute=7)
     assert all((each.renewal, each.scheduled_at, each.deadline) == (True, at, at + DAY) for each in found)
-    assert renewals([job], utc(now).astimezone(ZoneInfo("Asia/Tokyo")), 90) == found
+    assert renewals([ALONE], utc(now).astimezone(ZoneInfo("Asia/Tokyo")), 90) == found
+
+
+def test_every_slot_of_every_pool_is_renewed_by_a_job_of_it() -> None:
+    found = renewals([ALONE, ("day-close", 3)], utc("2026-12-13T12:00"), 90)
+    assert [(each.job, each.slot, each.name) for each in found] == [
+        ("nightly-report", 1, "nightly-report-renewal-20261213"),
+        ("day-close", 1, "day-close-renewal-20261213"),
+        ("day-close", 2, "day-close-renewal-20261213-2"),
+        ("day-close", 3, "day-close-renewal-20261213-3"),
+    ]
+    assert all(each.renewal for each in found)
 
 
 @pytest.mark.parametrize(("history", "every"), [(90, 26), (60, 16), (30, 6)])
@@ -468,9 +483,9 @@ def test_a_renewal_comes_in_time_and_is_the_same_for_every_tick(history: int, da
     start = utc("1990-01-01T00:00") + day * DAY
     longest = (history - 10) // 3
     ticks = [start + n * DAY + timedelta(seconds=second) for n in range(longest)]
-    found = [due for tick in ticks for due in renewals([NIGHTLY], tick, history)]
+    found = [due for tick in ticks for due in renewals([ALONE], tick, history)]
     assert len(found) == 1, "one in so many days, whenever one begins to count"
-    of_the_day = [renewals([NIGHTLY], found[0].scheduled_at + n * HOUR, history) for n in range(24)]
+    of_the_day = [renewals([ALONE], found[0].scheduled_at + n * HOUR, history) for n in range(24)]
     assert {(due.name, due.scheduled_at, due.deadline) for (due,) in of_the_day} == {
         (found[0].name, found[0].scheduled_at, found[0].deadline)
     }

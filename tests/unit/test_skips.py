@@ -1,5 +1,6 @@
 """How many scheduled times in a row passed without a run."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Ecs, Job, JobsFile
-from chalicelib.decide.facts import Details, Evidence, Execution, Facts, stamp
+from chalicelib.decide.facts import Details, Evidence, Execution, Facts, SlotFacts, stamp
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.decide.skips import MOST, skips_in_a_row
 from tests.world import GUARD, MACHINE, NOW, FakeExecutions, ago, execution, run
@@ -19,7 +20,12 @@ FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-
 def job(*schedules: str) -> Job:
     """A job of the schedules, in UTC. It is 19:01, a Monday."""
     ecs = Ecs(cluster="batch", task_definition="report", container="app")
-    return Job(name="nightly-report", ecs=ecs, schedules=tuple(map(parse_schedule, schedules)))
+    return Job(name="nightly-report", pool="nightly-report", ecs=ecs, schedules=tuple(map(parse_schedule, schedules)))
+
+
+def page_of(*executions: Execution) -> Facts:
+    """What is known when the job's page has been read."""
+    return Facts(NOW, {MACHINE: SlotFacts(executions)})
 
 
 NIGHTLY, QUARTERS = job("0 19 * * *"), job("rate(15 minutes)")
@@ -43,18 +49,18 @@ NIGHTLY, QUARTERS = job("0 19 * * *"), job("rate(15 minutes)")
     ],
 )  # fmt: skip
 def test_skips_in_a_row(of: Job, page: tuple[Execution, ...], expected: int) -> None:
-    assert skips_in_a_row(of.schedules, of.timezone, Facts(NOW, executions=page)) == expected
+    assert skips_in_a_row(of.schedules, of.timezone, page_of(*page), MACHINE) == expected
 
 
 def test_a_run_that_the_list_does_not_show_yet_ends_the_row_too() -> None:
     won = run(42, "RUNNING", began=0.5)
-    facts = Facts(NOW, executions=(run(41, began=9 * DAY, ended=8 * DAY),), details={won.name: Details(won)})
-    assert skips_in_a_row(NIGHTLY.schedules, NIGHTLY.timezone, facts) == 0
+    facts = replace(page_of(run(41, began=9 * DAY, ended=8 * DAY)), details={won.arn: Details(won)})
+    assert skips_in_a_row(NIGHTLY.schedules, NIGHTLY.timezone, facts, MACHINE) == 0
 
 
 def test_a_job_that_has_never_run_counts_from_its_deployment() -> None:
-    facts = Facts(NOW, executions=(), created_at=NOW - timedelta(days=4), evidence=Evidence((), None))
-    assert skips_in_a_row(NIGHTLY.schedules, NIGHTLY.timezone, facts) == 4
+    facts = Facts(NOW, {MACHINE: SlotFacts((), created_at=NOW - timedelta(days=4))}, Evidence())
+    assert skips_in_a_row(NIGHTLY.schedules, NIGHTLY.timezone, facts, MACHINE) == 4
 
 
 @pytest.mark.parametrize(

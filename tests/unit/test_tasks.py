@@ -17,7 +17,9 @@ from chalicelib.read.aws import NotDeployed, PermissionDenied
 from tests.world import MACHINE, STAGE_RUNS
 
 RUN = MACHINE.replace(":stateMachine:", ":execution:") + ":run-000001"
-JOB = Job(name="nightly-report", ecs=Ecs(cluster="batch", task_definition="report:7", container="app"))
+JOB = Job(
+    name="nightly-report", pool="nightly-report", ecs=Ecs(cluster="batch", task_definition="report:7", container="app")
+)
 TARGET = JOB.ecs.target
 OLD = Target("old-cluster", "old-report", "main")
 LISTED = {"cluster": "batch", "family": "report"}
@@ -63,14 +65,14 @@ def describes(stub: Stubber, *answers: dict[str, Any], cluster: str = "batch") -
 def test_two_lists_and_no_more_when_there_is_nothing(ecs: tuple[tasks.Ecs, Stubber]) -> None:
     client, stub = ecs
     lists(stub, running=[])
-    assert tasks.evidence(client, JOB).tasks == ()
+    assert tasks.evidence(client, [JOB]).tasks == ()
 
 
 def test_a_task_on_its_way_down_is_on_the_stopped_list_and_alive(ecs: tuple[tasks.Ecs, Stubber]) -> None:
     client, stub = ecs
     lists(stub, running=[], stopped=["t1"])
     stub.add_response("describe_tasks", {"tasks": [described("t1", "DEACTIVATING", override=environment(RUN))]})
-    (task,) = tasks.evidence(client, JOB).tasks
+    (task,) = tasks.evidence(client, [JOB]).tasks
     assert (task.execution, task.alive) == (RUN, True)
 
 
@@ -79,7 +81,7 @@ def test_a_task_that_stops_between_the_lists_is_described_once(ecs: tuple[tasks.
     lists(stub, running=["t1"], stopped=["t1"])
     answer = {"tasks": [described("t1", override=environment(RUN))]}
     stub.add_response("describe_tasks", answer, {"cluster": "batch", "tasks": [arn("t1")]})
-    assert len(tasks.evidence(client, JOB).tasks) == 1
+    assert len(tasks.evidence(client, [JOB]).tasks) == 1
 
 
 def test_every_page_is_read_and_described_a_hundred_at_a_time(ecs: tuple[tasks.Ecs, Stubber]) -> None:
@@ -92,7 +94,7 @@ def test_every_page_is_read_and_described_a_hundred_at_a_time(ecs: tuple[tasks.E
     stub.add_response("list_tasks", {"taskArns": []}, {**LISTED, "desiredStatus": "STOPPED"})
     for batch in (names[:100], names[100:]):
         stub.add_response("describe_tasks", {"tasks": [described(n, override=environment(RUN)) for n in batch]})
-    assert len(tasks.evidence(client, JOB).tasks) == 150
+    assert len(tasks.evidence(client, [JOB]).tasks) == 150
 
 
 def test_a_listed_running_task_that_is_not_described_is_not_taken_for_gone(ecs: tuple[tasks.Ecs, Stubber]) -> None:
@@ -100,14 +102,14 @@ def test_a_listed_running_task_that_is_not_described_is_not_taken_for_gone(ecs: 
     lists(stub, running=["t1"])
     stub.add_response("describe_tasks", {"tasks": [], "failures": [{"arn": arn("t1"), "reason": "MISSING"}]})
     with pytest.raises(CantTell, match=r"does not show .*t1"):
-        tasks.evidence(client, JOB)
+        tasks.evidence(client, [JOB])
 
 
 def test_a_stopped_task_that_ecs_has_forgotten_is_gone(ecs: tuple[tasks.Ecs, Stubber]) -> None:
     client, stub = ecs
     lists(stub, running=[], stopped=["t1"])
     stub.add_response("describe_tasks", {"tasks": [], "failures": [{"arn": arn("t1"), "reason": "MISSING"}]})
-    assert tasks.evidence(client, JOB).tasks == ()
+    assert tasks.evidence(client, [JOB]).tasks == ()
 
 
 def test_an_outsiders_command_is_its_override(ecs: tuple[tasks.Ecs, Stubber]) -> None:
@@ -115,8 +117,8 @@ def test_an_outsiders_command_is_its_override(ecs: tuple[tasks.Ecs, Stubber]) ->
     lists(stub, running=["t1"])
     stub.add_response("describe_tasks", {"tasks": [described("t1", override={"command": ["bin/x"]})]})
     stub.add_response("describe_task_definition", definition(["bin/report"]), {"taskDefinition": "report:7"})
-    found = tasks.evidence(client, JOB)
-    assert (found.tasks[0].command, found.command) == (("bin/x",), ("bin/report",))
+    found = tasks.evidence(client, [JOB])
+    assert (found.tasks[0].command, found.commands) == (("bin/x",), {JOB.name: ("bin/report",)})
 
 
 def test_an_outsiders_command_is_else_its_task_definitions(ecs: tuple[tasks.Ecs, Stubber]) -> None:
@@ -124,7 +126,7 @@ def test_an_outsiders_command_is_else_its_task_definitions(ecs: tuple[tasks.Ecs,
     lists(stub, running=["t1", "t2"])
     stub.add_response("describe_tasks", {"tasks": [described("t1"), described("t2")]})
     stub.add_response("describe_task_definition", definition(["bin/report"]))  # one call for both
-    found = tasks.evidence(client, replace(JOB, ecs=replace(JOB.ecs, command=("bin/report",))))
+    found = tasks.evidence(client, [replace(JOB, ecs=replace(JOB.ecs, command=("bin/report",)))])
     assert [task.command for task in found.tasks] == [("bin/report",)] * 2
 
 
@@ -132,7 +134,7 @@ def test_a_services_task_is_marked_and_costs_no_further_call(ecs: tuple[tasks.Ec
     client, stub = ecs
     lists(stub, running=["t1"])
     stub.add_response("describe_tasks", {"tasks": [described("t1", group="service:web")]})
-    (task,) = tasks.evidence(client, JOB).tasks
+    (task,) = tasks.evidence(client, [JOB]).tasks
     assert task.service
 
 
@@ -140,7 +142,7 @@ def test_a_cluster_that_does_not_exist_is_said_to(ecs: tuple[tasks.Ecs, Stubber]
     client, stub = ecs
     stub.add_client_error("list_tasks", "ClusterNotFoundException", "Cluster not found.")
     with pytest.raises(NotDeployed, match="family report on batch"):
-        tasks.evidence(client, JOB)
+        tasks.evidence(client, [JOB])
 
 
 def test_a_task_that_was_told_to_stop_is_looked_at_though_no_list_shows_it(ecs: tuple[tasks.Ecs, Stubber]) -> None:
@@ -148,7 +150,7 @@ def test_a_task_that_was_told_to_stop_is_looked_at_though_no_list_shows_it(ecs: 
     lists(stub, running=[], stopped=[])
     told = described("t1", "STOPPING", override=environment(RUN))
     stub.add_response("describe_tasks", {"tasks": [told]}, {"cluster": "batch", "tasks": [arn("t1")]})
-    (task,) = tasks.evidence(client, JOB, stopping=Stopping(arn("t1"), "batch")).tasks
+    (task,) = tasks.evidence(client, [JOB], stopping=Stopping(arn("t1"), "batch")).tasks
     assert task.alive
 
 
@@ -159,10 +161,10 @@ def test_a_second_look_describes_only_what_is_new(ecs: tuple[tasks.Ecs, Stubber]
     client, stub = ecs
     lists(stub, running=[], stopped=["t1"])
     describes(stub, described("t1", "STOPPED", override=environment(RUN)))
-    first = tasks.evidence(client, JOB)
+    first = tasks.evidence(client, [JOB])
     lists(stub, running=["t2"], stopped=["t1"])
     describes(stub, described("t2", override=environment(RUN)))
-    second = tasks.evidence(client, JOB)
+    second = tasks.evidence(client, [JOB])
     assert [(task.arn, task.alive) for task in first.tasks] == [(arn("t1"), False)]
     assert [(task.arn, task.alive) for task in second.tasks] == [(arn("t1"), False), (arn("t2"), True)]
 
@@ -172,10 +174,10 @@ def test_a_task_that_has_not_stopped_is_described_again(ecs: tuple[tasks.Ecs, St
     client, stub = ecs
     lists(stub, running=[], stopped=["t1"])
     describes(stub, described("t1", status, override=environment(RUN)))
-    assert [task.alive for task in tasks.evidence(client, JOB).tasks] == [True]
+    assert [task.alive for task in tasks.evidence(client, [JOB]).tasks] == [True]
     lists(stub, running=[], stopped=["t1"])
     describes(stub, described("t1", "STOPPED", override=environment(RUN)))
-    assert [task.alive for task in tasks.evidence(client, JOB).tasks] == [False]
+    assert [task.alive for task in tasks.evidence(client, [JOB]).tasks] == [False]
 
 
 def test_a_stopped_task_that_the_running_list_still_shows_stays_stopped(ecs: tuple[tasks.Ecs, Stubber]) -> None:
@@ -184,14 +186,14 @@ def test_a_stopped_task_that_the_running_list_still_shows_stays_stopped(ecs: tup
         lists(stub, running=["t1"], stopped=[])
         if describe:
             describes(stub, described("t1", "STOPPED", override=environment(RUN)))
-        assert [task.alive for task in tasks.evidence(client, JOB).tasks] == [False]
+        assert [task.alive for task in tasks.evidence(client, [JOB]).tasks] == [False]
 
 
 def test_what_is_remembered_of_one_target_is_not_shown_for_another(ecs: tuple[tasks.Ecs, Stubber]) -> None:
     client, stub = ecs
     lists(stub, running=[], stopped=["t1"])
     describes(stub, described("t1", "STOPPED", override=environment(RUN)))
-    tasks.evidence(client, JOB)
+    tasks.evidence(client, [JOB])
     lists(stub, running=[], stopped=[], target=OLD)
     assert tasks.tasks_of(client, OLD, RUN) == ()
 
@@ -205,7 +207,7 @@ def test_every_target_is_looked_in_and_a_task_says_where_it_was_found(ecs: tuple
     describes(stub, described("t1", override=environment(RUN)))
     lists(stub, running=["t2"], target=OLD)
     describes(stub, described("t2", override=environment(RUN)), cluster="old-cluster")
-    found = tasks.evidence(client, JOB, (TARGET, OLD), stage_runs=STAGE_RUNS).tasks
+    found = tasks.evidence(client, [JOB], (TARGET, OLD), stage_runs=STAGE_RUNS).tasks
     assert [(task.arn, task.cluster) for task in found] == [(arn("t1"), "batch"), (arn("t2"), "old-cluster")]
 
 
@@ -214,14 +216,14 @@ def test_a_cluster_that_is_gone_has_no_task(ecs: tuple[tasks.Ecs, Stubber]) -> N
     lists(stub, running=["t1"])
     describes(stub, described("t1", override=environment(RUN)))
     stub.add_client_error("list_tasks", "ClusterNotFoundException", "Cluster not found.")
-    assert len(tasks.evidence(client, JOB, (TARGET, OLD)).tasks) == 1
+    assert len(tasks.evidence(client, [JOB], (TARGET, OLD)).tasks) == 1
 
 
 def test_but_the_jobs_own_cluster_must_be_there(ecs: tuple[tasks.Ecs, Stubber]) -> None:
     client, stub = ecs
     stub.add_client_error("list_tasks", "ClusterNotFoundException", "Cluster not found.")
     with pytest.raises(NotDeployed, match="family report on batch"):
-        tasks.evidence(client, JOB, (TARGET, OLD))
+        tasks.evidence(client, [JOB], (TARGET, OLD))
 
 
 @pytest.mark.parametrize("error", ["AccessDeniedException", "ServerException", "ThrottlingException"])
@@ -230,14 +232,14 @@ def test_an_old_cluster_that_can_not_be_asked_is_not_taken_for_gone(ecs: tuple[t
     lists(stub, running=[])
     stub.add_client_error("list_tasks", error, "no")
     with pytest.raises((CantTell, PermissionDenied), match="old-report on old-cluster"):
-        tasks.evidence(client, JOB, (TARGET, OLD))
+        tasks.evidence(client, [JOB], (TARGET, OLD))
 
 
 def test_what_was_told_to_stop_in_another_cluster_is_described_there(ecs: tuple[tasks.Ecs, Stubber]) -> None:
     client, stub = ecs
     lists(stub, running=[])
     describes(stub, described("t9", "STOPPING", override=environment(RUN)), cluster="old-cluster")
-    (task,) = tasks.evidence(client, JOB, stopping=Stopping(arn("t9"), "old-cluster")).tasks
+    (task,) = tasks.evidence(client, [JOB], stopping=Stopping(arn("t9"), "old-cluster")).tasks
     assert (task.alive, task.execution, task.cluster) == (True, RUN, "old-cluster")
 
 
@@ -253,7 +255,7 @@ def test_what_was_told_to_stop_in_another_target_is_described_with_that_ones_tas
         described("t9", "STOPPING", override=environment(RUN)),
         cluster="old-cluster",
     )
-    found = tasks.evidence(client, JOB, (TARGET, OLD), Stopping(arn("t9"), "old-cluster")).tasks
+    found = tasks.evidence(client, [JOB], (TARGET, OLD), Stopping(arn("t9"), "old-cluster")).tasks
     assert [task.cluster for task in found] == ["old-cluster"] * 2
 
 
@@ -264,7 +266,7 @@ def test_a_task_of_this_stage_is_not_asked_what_it_runs(ecs: tuple[tasks.Ecs, St
     client, stub = ecs
     lists(stub, running=["t1"])
     describes(stub, described("t1", override=environment(STAGE_RUNS + "hourly-import:run-000001")))
-    (task,) = tasks.evidence(client, JOB, stage_runs=STAGE_RUNS).tasks
+    (task,) = tasks.evidence(client, [JOB], stage_runs=STAGE_RUNS).tasks
     assert task.command is None
 
 
@@ -275,8 +277,8 @@ def test_a_task_of_another_stage_is_asked_what_it_runs(ecs: tuple[tasks.Ecs, Stu
     describes(stub, described("t1", override=of_prod))
     stub.add_response("describe_task_definition", definition(["bin/report"]))
     stub.add_response("describe_task_definition", definition(["bin/report"]), {"taskDefinition": "report:7"})
-    found = tasks.evidence(client, JOB, stage_runs=STAGE_RUNS)
-    assert found.tasks[0].command == found.command == ("bin/report",)
+    found = tasks.evidence(client, [JOB], stage_runs=STAGE_RUNS)
+    assert found.tasks[0].command == found.commands[JOB.name] == ("bin/report",)
 
 
 def test_a_task_says_for_which_job_it_was_started(ecs: tuple[tasks.Ecs, Stubber]) -> None:
@@ -285,7 +287,7 @@ def test_a_task_says_for_which_job_it_was_started(ecs: tuple[tasks.Ecs, Stubber]
     named = environment(RUN)
     named["environment"].append({"name": "BATCH_JOB", "value": "nightly-report"})
     describes(stub, described("t1", override=named))
-    (task,) = tasks.evidence(client, JOB).tasks
+    (task,) = tasks.evidence(client, [JOB]).tasks
     assert task.job == "nightly-report"
 
 
@@ -295,7 +297,7 @@ def test_the_override_that_says_whose_a_task_is_need_not_be_the_first(ecs: tuple
     sidecar = {"name": "sidecar", "environment": [{"name": "LEVEL", "value": "info"}]}
     overrides = {"containerOverrides": [sidecar, {"name": "main", **environment(RUN)}]}
     describes(stub, {**described("t1"), "overrides": overrides})
-    (task,) = tasks.evidence(client, JOB).tasks
+    (task,) = tasks.evidence(client, [JOB]).tasks
     assert task.execution == RUN
 
 

@@ -197,3 +197,22 @@ def test_on_a_renewal_day_every_job_has_one_renewal(days: int, day: str) -> None
     later = tick(trigger(client, file=file), noon + timedelta(hours=9))
     assert {n: result for n, result in later.items() if "renewal" in n} == dict.fromkeys(names, "handled")
     assert not any("renewal" in n for n in tick(trigger(client, file=file), noon + timedelta(days=1)))
+
+
+POOLS = """
+[pools.warehouse]
+slots = 3
+[defaults]
+pool = "warehouse"
+"""
+
+
+def test_on_a_renewal_day_every_slot_of_a_pool_has_one_renewal_whoever_is_in_it() -> None:
+    client = FakeStepFunctions()
+    noon = datetime(2026, 12, 13, 12, tzinfo=UTC)
+    file = f"{POOLS}{FILE}\n[jobs.alone]\npool = 'alone'\necs = {{ task_definition = 'alone' }}"
+    found = {n for n in tick(trigger(client, file=file), noon) if "renewal" in n}
+    first = "nightly-report-renewal-20261213"
+    assert found == {first, f"{first}-2", f"{first}-3", "alone-renewal-20261213"}
+    assert [client.taken[name].get("slot") for name in sorted(found)] == [None, None, 2, 3]
+    assert all(client.taken[name]["renewal"] is True for name in found)
