@@ -75,7 +75,7 @@ def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: date
         event = {"job": job, "paused": True, "reason": said, **({"until": stamp(until)} if until else {})}
         name = pool_pause_name(job, secrets.token_hex(6))
         answer = client.start_execution(stateMachineArn=stage.waiting, name=name, input=json.dumps(event))
-        return Pause(name, answer["startDate"], said, until)
+        return Pause(name, answer["startDate"], reason, until)
     page = StepFunctions(client).page(stage.machine(job)).executions
     latest = max((pause_number(e.name) or 0 for e in page), default=0)
     seconds = {"seconds": math.ceil((until - now).total_seconds())} if until else {}
@@ -85,7 +85,7 @@ def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: date
             answer = client.start_execution(stateMachineArn=stage.machine(job), name=pause_name(number), input=given)
         except client.exceptions.ExecutionAlreadyExists:
             continue
-        return Pause(pause_name(number), answer["startDate"], said, until)
+        return Pause(pause_name(number), answer["startDate"], reason, until)
     raise Stop(
         f"the names up to {pause_name(latest + _TRIES)} are taken, but the list does not show them: try again", AWS
     )

@@ -107,7 +107,13 @@ def test_status_tells_how_a_job_stands(stage: LocalStage) -> None:
 
     stage.finish("watched")
     paused = guardctl_json(stage, "pause", "watched", "--reason", "the database moves")
-    assert paused == {"job": "watched", "paused": "paused-000001", "reason": "the database moves"}
+    assert paused == {
+        "job": "watched",
+        "paused": "paused-000001",
+        "reason": "the database moves",
+        "until": None,
+        "new": True,
+    }
     (told,) = guardctl_json(stage, "status", "watched")
     assert (told["state"], told["last_run"]["run"], told["last_run"]["outcome"]) == ("paused", "run-000001", "ran")
     assert told["usual_seconds"]["runs"] == 1

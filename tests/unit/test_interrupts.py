@@ -27,7 +27,7 @@ GUARD = f"{EXECUTION}:report-by-hand-0123456789ab"
 OTHER = f"{EXECUTION}:report-20261123T1800Z"
 RUN = f"{EXECUTION}-report:run-000042"
 WAITER = f"{EXECUTION}:report-after-run-000041-1"
-JOB = Job(name="report", ecs=Ecs(cluster="batch", task_definition="report", container="app"))
+JOB = Job(name="report", pool="report", ecs=Ecs(cluster="batch", task_definition="report", container="app"))
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/batch/0a1b2c"
 
 
@@ -140,7 +140,8 @@ class Steps:
             self.hidden_looks -= 1
             raise Missing
         if self.stop_date:
-            return {"status": "SUCCEEDED", "stopDate": self.stop_date}
+            ran = {"executionArn": executionArn, "name": "run-000042", "startDate": self.stop_date}
+            return {**ran, "status": "SUCCEEDED", "stopDate": self.stop_date}
         return {"status": "RUNNING", "input": json.dumps({"guard_execution": self.shown[executionArn]})}
 
     def list_executions(self, **_: Any) -> Any:
@@ -229,7 +230,7 @@ class Ecs1:
         self.told.append(task)
 
 
-OPEN = alive.Target(Execution(RUN, "run-000042", "RUNNING", NOW - timedelta(hours=1)), ())
+OPEN = alive.Target((Execution(RUN, "run-000042", "RUNNING", NOW - timedelta(hours=1)),), ())
 MORE = timedelta(milliseconds=1)
 
 
