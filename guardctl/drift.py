@@ -76,6 +76,9 @@ def job(stage: Stage, job: Job, deployed: Functions) -> tuple[str, ...]:
         differences += _machine(stage, machine, template.definition("batch"), what)
     if deployed.jobs is not None:
         known = deployed.jobs.jobs.get(job.name)
+        slots, slots_here = deployed.jobs.slots_of(job.pool), stage.file.slots_of(job.pool)
+        if known and slots != slots_here:
+            differences.append(f"pool {job.pool} has slots = {slots}, and here {slots_here}")
         differences += _settings(job, known) if known else ["the functions don't know it"]
     if job.schedules:
         try:

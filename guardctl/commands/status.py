@@ -62,7 +62,8 @@ def status(
 def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
     # A row of usual names fits 80 columns, which is also what a pipe gets. Names and years: `status JOB`, --json.
     table = Table("job", "state", "last run", "usually", "next time", "zone", box=None, pad_edge=False)
-    notes = []
+    notes: list[str] = []
+    pools: dict[str, str] = {}
     for line in lines:
         zone, last = ZoneInfo(line.timezone), line.last
         table.add_row(
@@ -74,15 +75,16 @@ def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
             f"{(line.next_time or now).astimezone(zone):%Z}",
         )
         shown = [
-            ("pool", _pool(line, zone).replace("\n", "; ")),
             ("drift:", "; ".join(line.drift)),
             ("is", line.concern),
             ("last skip:", _step_back(line, zone)),
             ("paused", _paused(line, zone)),
         ]
         notes += [f"{line.job}: {name} {value}" for name, value in shown if value]
+        if line.pool and (line.pool.held or line.pool.waiting):
+            pools[line.pool.name] = "pool " + _pool(line, zone).replace("\n", "; ")
     out.print(table)
-    for note in notes:
+    for note in (*notes, *pools.values()):
         out.print(note, markup=False)
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from botocore.exceptions import ClientError
 
+from chalicelib.config.jobs import parse
 from chalicelib.decide.facts import stamp
 from chalicelib.names import parse_guard_name, scheduled_name
 from chalicelib.read.record import recorded_as
 from chalicelib.read.tasks import Ecs
 from guardctl import alive, job_status, log_lines, pauses, starts
-from guardctl.chart import Timeline, drawn
+from guardctl.__main__ import app
+from guardctl.chart import Row, Timeline, drawn
 from guardctl.console import jobs_of, moment
 from guardctl.errors import Stop
 from guardctl.job_status import JobStatus
@@ -24,6 +29,7 @@ from guardctl.records import Reader
 from guardctl.stage import Stage
 from lab.play import BEGIN, Play, Played, Program
 from tests.contracts.keys import definition
+from tests.documents import ROOT
 
 MINUTE = 60.0
 JOBS = """
@@ -208,6 +214,41 @@ def test_status_of_a_shared_pool_asks_the_same_however_many_runs_its_neighbours_
     status(stage, play, "day-close", "import")
     assert aws.calls["ListExecutions"] == 3, "the guard's failures, the pool's one slot, who waits"
     assert aws.calls["DescribeExecution"] <= 2 * 20 + 2 * 10 + 2
+
+
+def test_the_page_about_pools_says_what_its_commands_cost() -> None:
+    def row(reader: Reader, play: Play, job: str) -> Row:
+        return reader.row(reader.stage.job(job), BEGIN, play.now, limit=200)
+
+    asked: dict[str, Callable[[Reader, Play], Any]] = {
+        "`status day-close`": lambda reader, play: status(reader.stage, play, "day-close"),
+        "`status` of both": lambda reader, play: status(reader.stage, play, "day-close", "import"),
+        "`why day-close TIME`": lambda reader, play: reader.entry(reader.stage.job("day-close"), BEGIN, play.now),
+        "`history day-close`, the whole night": lambda reader, play: row(reader, play, "day-close"),
+        "`history import`, the whole night": lambda reader, play: row(reader, play, "import"),
+        "`timeline` of both": lambda reader, play: (row(reader, play, "day-close"), row(reader, play, "import")),
+    }
+    page = (ROOT / "docs" / "pools.md").read_text(encoding="utf-8")
+    play, aws, stage = staged()
+    a_day_of_neighbours(play)
+    for what, ask in asked.items():
+        aws.calls.clear()
+        ask(Reader(stage, sleep=lambda _: None), play)
+        lists, described = aws.calls["ListExecutions"], aws.calls["DescribeExecution"]
+        assert f"\n| {what} | {lists} | {described} |\n" in page
+
+
+def test_the_page_about_pools_has_a_sound_example_and_commands_that_exist() -> None:
+    page = (ROOT / "docs" / "pools.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    ecs = '{{ cluster = "c", task_definition = "{}", container = "c", subnets = ["subnet-1"] }}\n'
+    jobs = re.sub(r"(\[jobs\.(.+)\]\n)", lambda job: f"{job[1]}ecs = {ecs.format(job[2])}", example)
+    jobs += f'[jobs.solver]\npool = "solver-licence"\necs = {ecs.format("solver")}'
+    assert parse(jobs, stage="dev", place="docs/pools.md").pools == ("warehouse", "solver-licence")
+    commands = typer.main.get_group(app).commands
+    for name, words in re.findall(r"`guardctl (\w+)([^`]*)`", page):
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--\w+", words)) <= known, name
 
 
 def test_history_and_timeline_give_each_run_to_its_job() -> None:
