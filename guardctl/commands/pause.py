@@ -52,11 +52,12 @@ def pause(
     before: dict[str, pauses.Pause] = {}
 
     def case() -> str:
-        done = ", ".join(f"{name} ({each.name})" for name, each in made.items())
-        words = ["--pool", pool] if pool else ["--all"] if every else [*names]
-        return (
-            f"but paused by then: {done}; resume: {target.command('resume', *words)}" if done else "nothing is paused"
-        )
+        if not made:
+            return "no job was paused"
+        were, them = ("was", "it") if len(made) == 1 else ("were", "them")
+        ended_by = target.command("resume", *(["--pool", pool] if pool else ["--all"] if every else names))
+        pauses_made = ", ".join(each.name for each in made.values())
+        return f"but {' and '.join(made)} {were} paused by then ({pauses_made}); resume {them} with: {ended_by}"
 
     look = target.command("status", *([] if several else names))
     with asking("pausing…") as progress, interruptible(case, look=look):

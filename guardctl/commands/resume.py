@@ -34,8 +34,8 @@ def resume(
     ended: dict[str, list[str]] = {}
 
     def case() -> str:
-        done = ", ".join(name for name, pauses_ended in ended.items() if pauses_ended)
-        return f"but resumed by then: {done}" if done else "no job was resumed"
+        done = [name for name, found in ended.items() if found]
+        return f"but resumed by then: {' and '.join(done)}" if done else "no job was resumed"
 
     look = target.command("status", *([] if several else names))
     with asking("resuming…") as progress, interruptible(case, look=look):
