@@ -219,7 +219,9 @@ def _job(
     if shared:
         own = reader.newest_runs(deployed, now, shared.pages)
         running = next((held.run for held in shared.held if held.job == job.name), None)
-        last = next((of_run(job, run) for run in own if run.stopped_at), None)
+        newest = next((run.arn for run in own if run.stopped_at), None)
+        described = reader.execution(newest) if newest else None
+        last = of_run(job, described) if described else None
         took = usual(own, stage.file.history_days)
     else:
         running, last, took = open_run(page), _last(reader, job, page), usual(page, stage.file.history_days)

@@ -88,7 +88,8 @@ def _newest(reader: Reader, job: Job, machines: Sequence[str], now: datetime) ->
     run: Record | None = None
     if stage.shared(job.name):
         mine = reader.newest_runs(reader.deployed(job)[0], now, pages)
-        run = next((run for run in mine if machine_of(run.arn) in machines), None)
+        arn = next((run.arn for run in mine if machine_of(run.arn) in machines), None)
+        run = reader.execution(arn) if arn else None
     elif newest := max((number for e in pages[0] if (number := run_number(e.name))), default=None):
         run = reader.execution(execution_arn(machines[0], run_name(newest)))
     if run is None:

@@ -66,7 +66,7 @@ class Reader:
         """The newest runs of a job in a shared pool, newest first, no renewals.
 
         Those among the newest of `pages`, one a slot, and those that the job's last scheduled times led to, however
-        many runs of its neighbours there were since.
+        many runs of its neighbours there were since. Of one that succeeded there may be no more than the list tells.
         """
         times: list[datetime] = []
         at = now

@@ -200,10 +200,14 @@ def test_last_run_and_usual_duration_are_the_jobs_own_though_its_neighbours_fill
     close, imports = status(stage, play, "day-close", "import")
     assert close.last
     assert (close.last.run, close.last.outcome) == ("run-000001", "ran")
+    assert (close.last.scheduled, close.last.by_hand) == (BEGIN, False)
     assert close.usual
     assert (close.usual.runs, round(close.usual.median.total_seconds(), -1)) == (1, 25 * MINUTE)
     assert imports.last
     assert imports.last.run == "run-000145"
+    (by_itself,) = status(stage, play, "import")
+    assert by_itself.last == imports.last
+    assert not imports.last.by_hand
     assert imports.usual
     assert timedelta(seconds=30) <= imports.usual.median < timedelta(seconds=40)
 
@@ -330,6 +334,15 @@ def test_logs_finds_the_jobs_own_run_in_whichever_slot() -> None:
         log_lines.find_run(reader, solver, "1", 2, play.now)
     with pytest.raises(Stop, match="--slot 3: solver's pool has 2"):
         log_lines.find_run(reader, solver, "1", 3, play.now)
+
+
+def test_logs_knows_the_start_of_the_newest_run() -> None:
+    play, _, stage = staged()
+    a_day_of_neighbours(play)
+    for job, run in (("day-close", "run-000001"), ("import", "run-000145")):
+        found = log_lines.find_run(Reader(stage), stage.job(job), None, None, play.now)
+        assert found.name == run
+        assert (found.guard_execution or "").startswith(f"{job}-202611")
 
 
 def test_a_run_number_that_a_job_has_in_two_slots_asks_which() -> None:
