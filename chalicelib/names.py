@@ -221,3 +221,14 @@ def execution_arn(machine: str, name: str) -> str:
 def execution_name(arn: str) -> str:
     """The name in an execution's ARN."""
     return arn.rpartition(":")[2]
+
+
+def machine_of(execution: str) -> str:
+    """The ARN of the state machine of the execution with this ARN."""
+    return execution.rpartition(":")[0].replace(":execution:", ":stateMachine:")
+
+
+def slot_of(machine: str) -> int:
+    """2 for the batch machine (a name or an ARN) of a pool's second slot; 1 for any other machine."""
+    match = re.search(r"--([2-9])$", machine)
+    return int(match[1]) if match else 1

@@ -1,7 +1,7 @@
-"""Stopping a job's run and its task, and nobody else's: first the run, so that it starts no further task."""
+"""Stopping a job's runs and their tasks, and nobody else's: first the runs, so that they start no further task."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,9 +19,10 @@ _POLL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Target:
-    """What would be stopped: a run, its tasks, and orphans of earlier runs."""
+    """What would be stopped: runs, their tasks, and orphans of earlier runs."""
 
-    run: Execution | None
+    runs: tuple[Execution, ...]
+    """The job's own; more than one only in a pool of several slots."""
     tasks: tuple[Task, ...]
     others: tuple[Task, ...] = ()
     """Live tasks of the family that this guard did not start; they are left alone."""
@@ -29,15 +30,14 @@ class Target:
     @property
     def anything(self) -> bool:
         """Whether there is anything to stop."""
-        return self.run is not None or bool(self.tasks)
+        return bool(self.runs or self.tasks)
 
 
 def look(stage: Stage, job: Job) -> Target:
     """What is alive of the job. Raises what `chalicelib.read.aws.reading` raises."""
-    page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
-    run = open_run(page)
-    alive = [task for task in _shown(stage, job) if task.alive and not task.service]
-    return Target(run, _of_runs(stage, job, alive), tuple(task for task in alive if task.execution is None))
+    runs = tuple(run for run in map(open_run, _pages(stage, job)) if run and _is_own(stage, job, run))
+    alive = [task for task in _shown(stage, job, runs) if task.alive and not task.service]
+    return Target(runs, _of_runs(stage, job, alive), tuple(task for task in alive if task.execution is None))
 
 
 def _now() -> datetime:
@@ -52,12 +52,12 @@ def stop(
     say: Callable[[str], None],
     now: Callable[[], datetime] = _now,
 ) -> tuple[str, ...]:
-    """Stop the run, then every task of the job until none is alive; the ARNs of the tasks, all seen STOPPED.
+    """Stop the runs, then every task of the job until none is alive; the ARNs of the tasks, all seen STOPPED.
 
-    ECS may hide a task that RunTask accepted for so long as `TASK_LAG`: until the run's last one has been seen, it
+    ECS may hide a task that RunTask accepted for so long as `TASK_LAG`: until each run's last one has been seen, it
     is looked for.
     """
-    ended: datetime | None = None
+    ended: dict[Execution, datetime] = {}
     told: set[str] = set()
     alive = {task.arn for task in target.tasks}
     look = stage.command("status", job.name)
@@ -65,25 +65,25 @@ def stop(
     def case() -> str:
         if not ended and not told:
             return "nothing was stopped"
-        stopped = f"{target.run.name} was stopped, and " if target.run else ""
+        stopped = f"{' and '.join(run.name for run in ended)} was stopped, and " if ended else ""
         if alive:
             return f"{stopped}{_named(alive)} not STOPPED yet; go on with: {stage.command('stop', job.name)}"
         return f"{stopped}a task that ECS does not show yet may be alive; look: {look}"
 
     with interruptible(case, look):
-        if target.run:
+        for run in target.runs:
             with finishing():
-                ended = _stop_run(stage, target.run, cause)
+                ended[run] = _stop_run(stage, run, cause)
         while True:
-            seen = _of_runs(stage, job, _shown(stage, job))
+            seen = _of_runs(stage, job, _shown(stage, job, target.runs))
             clusters = {task.arn: task.cluster for task in (*target.tasks, *seen)}
             alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
             for arn in sorted(alive - told):
                 with finishing():
                     stage.ecs.stop_task(cluster=clusters[arn], task=arn, reason=cause[:255])
                     told.add(arn)
-            hidden = target.run and ended and not _last_one_seen(target.run, seen, told, ended)
-            if not alive and (not hidden or not ended or now() - ended >= TASK_LAG):
+            hidden = any(now() - at < TASK_LAG and not _last_one_seen(run, seen, told, at) for run, at in ended.items())
+            if not alive and not hidden:
                 return tuple(sorted(told))
             say(f"waiting until {_named(alive)} STOPPED" if alive else "looking for a task that ECS may not show yet")
             time.sleep(_POLL_SECONDS)
@@ -98,21 +98,44 @@ def _stop_run(stage: Stage, run: Execution, cause: str) -> datetime:
         return ended.astimezone(UTC) if ended else datetime.now(UTC)
 
 
-def _shown(stage: Stage, job: Job) -> tuple[Task, ...]:
-    """The tasks that ECS shows where the job's task runs now, and where its newest run's does, if that has moved."""
+def _pages(stage: Stage, job: Job) -> list[tuple[Execution, ...]]:
+    """The newest page of each slot of the job's pool."""
     executions = StepFunctions(stage.stepfunctions)
-    newest = newest_run(executions.page(stage.machine(job.name)).executions)
-    details = executions.details(newest.arn) if newest else None
+    return [executions.page(machine).executions for machine in stage.machines(job.name)]
+
+
+def _is_own(stage: Stage, job: Job, run: Execution) -> bool:
+    """Whether a run of the job's pool is the job's: in a shared pool its input says so."""
+    if not stage.shared(job.name):
+        return True
+    details = StepFunctions(stage.stepfunctions).details(run.arn)
+    return details is not None and details.job == job.name
+
+
+def _shown(stage: Stage, job: Job, runs: Sequence[Execution]) -> tuple[Task, ...]:
+    """The tasks that ECS shows where the job's task runs now, and where its newest runs' do, if that has moved."""
+    executions = StepFunctions(stage.stepfunctions)
+    newest = filter(None, map(newest_run, _pages(stage, job)))
     targets: dict[tuple[str, str], Where] = {job.ecs.target.place: job.ecs.target}
-    if details and details.target:
-        targets.setdefault(details.target.place, details.target)
-    return tasks.evidence(stage.tasks, job, tuple(targets.values())).tasks
+    for arn in dict.fromkeys(run.arn for run in (*runs, *newest)):
+        details = executions.details(arn)
+        if details and details.target and (details.job == job.name or not stage.shared(job.name)):
+            targets.setdefault(details.target.place, details.target)
+    return tasks.evidence(stage.tasks, [job], tuple(targets.values()), stage_runs=stage.runs).tasks
 
 
 def _of_runs(stage: Stage, job: Job, found: Iterable[Task]) -> tuple[Task, ...]:
-    """Those that runs of the job started."""
-    prefix = execution_arn(stage.machine(job.name), "")
-    return tuple(task for task in found if (task.execution or "").startswith(prefix))
+    """Those that runs of the job started, in its pool or in the one that it was in before."""
+    alone = None if stage.shared(job.name) else execution_arn(stage.machine(job.name), "")
+    return tuple(
+        task
+        for task in found
+        if task.execution
+        and (
+            (task.job == job.name and task.execution.startswith(stage.runs))
+            or (alone is not None and task.execution.startswith(alone))
+        )
+    )
 
 
 def _stopped(seen: Iterable[Task]) -> set[str]:

@@ -68,6 +68,8 @@ class Row:
     entries: tuple[Entry, ...]
     tasks: tuple[HandTask, ...] = ()
     """Tasks by hand, as far as ECS shows them: it forgets a task about an hour after it stopped."""
+    pool: str | None = None
+    """Its pool, if that is shared: its rows stand beside each other."""
     left_out: int = 0
     """Earlier scheduled times that were not looked up."""
     deployed: bool = True
@@ -113,7 +115,11 @@ def drawn(timeline: Timeline, width: int) -> list[Text]:
     label = max(map(len, names), default=0) + 2
     cells = max(10, width - label - 1)
     lines = [Text(" " * label + _axis(timeline, cells), style="dim")]
+    pool = None
     for row in timeline.rows:
+        if row.pool and row.pool != pool:
+            lines.append(Text(f"pool {row.pool}", style="dim"))
+        pool = row.pool
         line = _line(timeline, row.entries, cells) if row.deployed else Text("not deployed", style="dim")
         lines.append(Text(f"{row.job:<{label}}") + line)
         if row.tasks:

@@ -1,6 +1,7 @@
 """What every command has in common: where it prints, the options that all take, and what it is given to read."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from chalicelib.config.tables import seconds_of
 from guardctl.errors import EXIT_CODES, Stop, explained
 from guardctl.ledger import KEPT
 from guardctl.records import Progress
+from guardctl.stage import Stage
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -23,6 +25,10 @@ StageOption = Annotated[str, typer.Option("--stage", help="The stage: a jobs fil
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 JobArgument = Annotated[str, typer.Argument(help="The job's name in the jobs file.")]
 
+
+SomeJob = Annotated[str | None, typer.Argument(help="The job's name in the jobs file; or --pool, or --all.")]
+PoolOption = Annotated[str | None, typer.Option("--pool", help="All jobs of this pool.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every job of the stage.")]
 
 SinceOption = Annotated[str, typer.Option("--since", help='How far back: "90m", "24h", "7d", at most "90d".')]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look up so many scheduled times of a job at most.")]
@@ -65,8 +71,28 @@ def confirmed(question: str) -> bool:
         return False
 
 
-def moment(text: str, zone: ZoneInfo, what: str) -> datetime:
-    """A time in UTC as a person writes it: in the job's zone unless it says another. Raises `Stop`."""
+def jobs_of(stage: Stage, job: str | None, pool: str | None, every: bool) -> tuple[list[str], bool]:
+    """The names of the jobs that a command is for, and whether it may be several. Raises `Stop`."""
+    if [job is not None, pool is not None, every].count(True) != 1:
+        raise Stop("name one job, or say --pool POOL, or --all")
+    if job is not None:
+        return [stage.job(job).name], False
+    if every:
+        return [*stage.file.jobs], True
+    if pool not in stage.file.pools:
+        raise Stop(f"no pool {pool!r} in stage {stage.name}; the pools are: {', '.join(sorted(stage.file.pools))}")
+    return [each.name for each in stage.file.members(pool)], True
+
+
+def moment(text: str, zone: ZoneInfo, what: str, now: datetime | None = None) -> datetime:
+    """A time in UTC as a person writes it: in the job's zone unless it says another. Raises `Stop`.
+
+    With `now`, a time of day will do: the next one.
+    """
+    if now is not None and re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        there = now.astimezone(zone)
+        at = there.replace(hour=int(text[:2]), minute=int(text[3:]), second=0, microsecond=0)
+        return (at if at > there else at + timedelta(days=1)).astimezone(UTC)
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:

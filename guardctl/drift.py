@@ -64,14 +64,21 @@ def functions(stage: Stage) -> Functions:
 
 def guard_machine(stage: Stage) -> tuple[str, ...]:
     """Compare the guard machine with this checkout's."""
-    return _machine(stage, stage.guard, template.definition("guard"), "the guard machine")
+    return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
 
 
 def job(stage: Stage, job: Job, deployed: Functions) -> tuple[str, ...]:
     """Compare what is deployed of one job with the jobs file here."""
-    differences = [*_machine(stage, stage.machine(job.name), template.definition("batch"), "its state machine")]
+    machines = stage.machines(job.name)
+    differences: list[str] = []
+    for slot, machine in enumerate(machines, 1):
+        what = f"the state machine of slot {slot}" if len(machines) > 1 else "its state machine"
+        differences += _machine(stage, machine, template.definition("batch"), what)
     if deployed.jobs is not None:
         known = deployed.jobs.jobs.get(job.name)
+        slots, slots_here = deployed.jobs.slots_of(job.pool), stage.file.slots_of(job.pool)
+        if known and slots != slots_here:
+            differences.append(f"pool {job.pool} has slots = {slots}, and here {slots_here}")
         differences += _settings(job, known) if known else ["the functions don't know it"]
     if job.schedules:
         try:

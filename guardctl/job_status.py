@@ -1,12 +1,14 @@
 """How every job stands. Nothing here writes.
 
 Per job: one page of its executions, and of those a description of the newest; the tasks of a run in progress; what
-is deployed of it. Per stage: one page of guard executions that failed, and the functions.
+is deployed of it. Per shared pool: a page of each slot, and whose the run in progress is; the job's own runs are those
+that its last scheduled times led to, and those among the newest of each slot. Per stage: one page of guard executions
+that failed, the functions, and who waits for shared pools.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,9 +20,9 @@ from chalicelib.decide.facts import CantTell, Execution, open_run
 from chalicelib.names import parse_guard_name, run_number, scheduled_name
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions
-from guardctl import drift, run_state
+from guardctl import drift, pauses, run_state
 from guardctl.ledger import Entry, Record, not_started, of_run
-from guardctl.pauses import Pause, in_force
+from guardctl.pauses import Pause
 from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
 from guardctl.stage import Stage
@@ -32,7 +34,8 @@ _LOOK_BACK = 10
 _RENEWAL = timedelta(seconds=5)
 
 State = Literal["running", "busy", "free", "paused", "disabled", "not deployed"]
-"""Busy: no run is in progress, and yet a start would step back: a task is alive. Only `detail` asks for that."""
+"""Busy: no run of it is in progress, and yet a start would step back: its neighbours' runs hold the pool, or a task is
+alive. Only `detail` asks for tasks."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,28 @@ class Usual:
     median: timedelta
     p95: timedelta
     runs: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """A slot of a pool and the run in progress there. Whose it is can't be told while its input is not visible."""
+
+    slot: int
+    run: Execution
+    job: str | None
+
+
+@dataclass(frozen=True)
+class PoolStatus:
+    """How a shared pool stands."""
+
+    name: str
+    slots: int
+    pages: tuple[tuple[Execution, ...], ...]
+    """The newest executions of each slot."""
+    held: tuple[Held, ...]
+    waiting: tuple[Execution, ...]
+    """Who waits for it: first who goes first."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,8 @@ class JobStatus:
     not_started: tuple[datetime, Entry] | None = None
     """The last start that stepped back, and when."""
     pause: Pause | None = None
+    pool: PoolStatus | None = None
+    """Its pool, if that is shared."""
     drift: tuple[str, ...] = ()
     """What is deployed otherwise than the jobs file says."""
 
@@ -86,7 +113,15 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress) -
         progress("comparing the functions with this checkout…")
         functions = _functions(stage)
         progress("asking about every job…")
-        answers = [pool.submit(_job, reader, job, now, functions, failed.result()) for job in jobs]
+        jobs = [*jobs]
+        shared = dict.fromkeys(job.pool for job in jobs if stage.shared(job.name))
+        waiting = pool.submit(pauses.waiting, stage) if shared else None
+        # They are asked for before the jobs that wait for them, so there is a thread for them.
+        pools = {name: pool.submit(_pool, reader, name, waiting) for name in shared if waiting}
+        answers = [
+            pool.submit(_job, reader, job, now, functions, failed.result(), pools.get(job.pool), waiting)
+            for job in jobs
+        ]
         return StageStatus(tuple(answer.result() for answer in answers), (*functions.differences, *machine.result()))
 
 
@@ -119,7 +154,7 @@ _WOULD: Mapping[str, str] = {
 }
 
 
-def usual(executions: Iterable[Execution], history_days: int = 90) -> Usual | None:
+def usual(executions: Iterable[Execution | Record], history_days: int = 90) -> Usual | None:
     """Median and 95th percentile (nearest rank, both) of the runs that succeeded; None if there is none.
 
     Renewals are left out, as far as they can be told in a list: on a renewal day, and over in seconds.
@@ -144,30 +179,68 @@ def _functions(stage: Stage) -> drift.Functions:
         return drift.Functions((f"the functions could not be compared: {error}",))
 
 
-def _job(reader: Reader, job: Job, now: datetime, functions: drift.Functions, failed: list[str]) -> JobStatus:
+def _pool(reader: Reader, name: str, waiting: "Future[tuple[Execution, ...]]") -> PoolStatus:
+    stage = reader.stage
+    members = [job.name for job in stage.file.members(name)]
+    steps = StepFunctions(stage.stepfunctions)
+    pages = tuple(steps.page(machine).executions for machine in stage.machines(members[0]))
+    held = []
+    for slot, page in enumerate(pages, 1):
+        if run := open_run(page):
+            said = reader.execution(run.arn)
+            job = said.input.get("job") if said else None
+            held.append(Held(slot, run, job if isinstance(job, str) else None))
+    named = [(execution, parse_guard_name(execution.name)) for execution in waiting.result()]
+    waiters = [e for e, said in named if said and said.kind == "waiter" and said.job in members]
+    waiters.sort(key=lambda e: (e.started_at, e.name))
+    return PoolStatus(name, len(pages), pages, tuple(held), tuple(waiters))
+
+
+def _job(
+    reader: Reader,
+    job: Job,
+    now: datetime,
+    functions: drift.Functions,
+    failed: list[str],
+    pool: "Future[PoolStatus] | None",
+    waiting: "Future[tuple[Execution, ...]] | None",
+) -> JobStatus:
     stage = reader.stage
     about: dict[str, Any] = {"job": job.name, "timezone": job.timezone}
     try:
         deployed, _ = reader.deployed(job)
-        page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
+        shared = pool.result() if pool else None
+        page = () if shared else StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
+        others = waiting.result() if shared and waiting else page
     except NotDeployed:
         upcoming = schedule.upcoming(job.schedules, job.timezone, now, limit=1) if job.enabled else []
         return JobStatus(**about, state="not deployed", next_time=next(iter(upcoming), None))
     upcoming = schedule.upcoming(deployed.schedules, deployed.timezone, now, limit=1) if deployed.enabled else []
-    running = open_run(page)
-    pause = next(iter(in_force(page)), None)
+    if shared:
+        own = reader.newest_runs(deployed, now, shared.pages)
+        running = next((held.run for held in shared.held if held.job == job.name), None)
+        newest = next((run.arn for run in own if run.stopped_at), None)
+        described = reader.execution(newest) if newest else None
+        last = of_run(job, described) if described else None
+        took = usual(own, stage.file.history_days)
+    else:
+        running, last, took = open_run(page), _last(reader, job, page), usual(page, stage.file.history_days)
+    pause = next(iter(pauses.in_force(job.name, others)), None)
+    busy = shared is not None and len(shared.held) == shared.slots
+    free: State = "busy" if busy else "free" if deployed.enabled else "disabled"
     state = run_state.look(stage, job.name, running, now) if running else RunState(None)
     return JobStatus(
         **about,
-        state="running" if running else "paused" if pause else "free" if deployed.enabled else "disabled",
+        state="running" if running else "paused" if pause else free,
         run=running,
         task=state.task,
         concern=state.concern,
-        last=_last(reader, job, page),
-        usual=usual(page, stage.file.history_days),
+        last=last,
+        usual=took,
         next_time=next(iter(upcoming), None),
         not_started=_not_started(reader, job, deployed, failed, now),
-        pause=_pause(reader, job, pause) if pause else None,
+        pause=pauses.described(reader, pause) if pause else None,
+        pool=shared,
         drift=drift.job(stage, job, functions),
     )
 
@@ -175,15 +248,10 @@ def _job(reader: Reader, job: Job, now: datetime, functions: drift.Functions, fa
 def _last(reader: Reader, job: Job, page: Iterable[Execution]) -> Entry | None:
     """The last run that ended and was no renewal."""
     for execution in sorted((e for e in page if e.closed), key=lambda e: run_number(e.name) or 0, reverse=True)[:3]:
-        run = reader.run(job.name, execution.name) if run_number(execution.name) else None
+        run = reader.execution(execution.arn) if run_number(execution.name) else None
         if run and not run.renewal:
             return of_run(job, run)
     return None
-
-
-def _pause(reader: Reader, job: Job, execution: Execution) -> Pause:
-    found = reader.run(job.name, execution.name)
-    return Pause(execution.name, execution.started_at, str(found.input.get("reason", "")) if found else "")
 
 
 def _failed(stage: Stage) -> list[str]:

@@ -1,8 +1,9 @@
 """What became of each scheduled time. Pure: facts in, entries out; no AWS, no clock.
 
 Three things are compared: the times that the schedule asked for, the guard execution that each of
-them has (by its name), and the job's runs. What a guard execution says leads to its run; runs that no scheduled
-time asked for were started by hand. ``why``, ``history`` and ``timeline`` are views of the same entries.
+them has (by its name), and the job's runs. What a guard execution says leads to its run, in whichever slot of
+whichever pool that is; runs that no scheduled time asked for were started by hand. ``why``, ``history`` and
+``timeline`` are views of the same entries.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,15 @@ from typing import Any, Literal
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import stamp
-from chalicelib.names import execution_name, parse_guard_name, run_number, scheduled_name, waits_after
+from chalicelib.names import (
+    execution_arn,
+    execution_name,
+    machine_of,
+    parse_guard_name,
+    run_number,
+    scheduled_name,
+    slot_of,
+)
 from chalicelib.trigger import LATE
 
 KEPT = timedelta(days=90)
@@ -55,7 +64,7 @@ _SAID: Mapping[str, Outcome] = {
 class Record:
     """One execution as DescribeExecution tells it: a guard execution or a run. Times are UTC."""
 
-    name: str
+    arn: str
     status: str
     started_at: datetime
     stopped_at: datetime | None = None
@@ -63,6 +72,27 @@ class Record:
     output: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     cause: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name in its ARN."""
+        return execution_name(self.arn)
+
+    @property
+    def started_run(self) -> str | None:
+        """Of a guard execution: the ARN of the run that it started."""
+        return self._started("started", "run")
+
+    @property
+    def waiter(self) -> str | None:
+        """Of a guard execution: the ARN of the execution that waits for it; an older release did not say where."""
+        return self._started("queued", "waiter")
+
+    def _started(self, outcome: str, key: str) -> str | None:
+        name, machine = self.output.get(key), self.output.get("state_machine_arn", machine_of(self.arn))
+        if self.output.get("outcome") != outcome or not isinstance(name, str) or not isinstance(machine, str):
+            return None
+        return execution_arn(machine, name)
 
     @property
     def guard_execution(self) -> str | None:
@@ -108,11 +138,23 @@ class Entry:
     reason: str = ""
     """Why it did not run, or how its run failed: the guard's and the run's own words."""
     run: str | None = None
+    arn: str | None = None
+    """The run's."""
     started: datetime | None = None
     ended: datetime | None = None
     by_hand: bool = False
     guard_execution: str | None = None
     """The name of the guard execution that has the last word."""
+
+    @property
+    def slot(self) -> int:
+        """The slot of its run in the job's pool."""
+        return slot_of(machine_of(self.arn or ""))
+
+    @property
+    def run_told(self) -> str:
+        """``run-000041``; with its slot, if that is not the first: each slot counts its own runs."""
+        return run_told(self.arn) if self.arn else self.run or ""
 
     @property
     def late(self) -> timedelta | None:
@@ -129,15 +171,15 @@ class Entry:
 
 def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
     """An entry for each scheduled time and each of its known repetitions, and for each run without one."""
-    runs = {run.name: run for run in facts.runs if run_number(run.name)}
+    runs = {run.arn: run for run in facts.runs if run_number(run.name)}
     times = sorted(set(times))
     entries = [_scheduled(job, time, facts, runs) for time in times]
     for name in facts.guards:
         said = parse_guard_name(name)
         if said and (said.job, said.kind) == (job.name, "repetition") and (repeated := said.scheduled_at) in times:
             entries.append(replace(_told(job, repeated, name, facts, runs), by_hand=True))
-    claimed = {entry.run for entry in entries}
-    entries += [of_run(job, run) for run in runs.values() if run.name not in claimed and not run.renewal]
+    claimed = {entry.arn for entry in entries}
+    entries += [of_run(job, run) for run in runs.values() if run.arn not in claimed and not run.renewal]
     return sorted(entries, key=lambda entry: (entry.scheduled, entry.by_hand, entry.started or entry.scheduled))
 
 
@@ -171,16 +213,15 @@ def _told(job: Job, time: datetime, name: str, facts: Facts, runs: Mapping[str, 
     """What the guard execution `name` leads to: its own run, the start that waits for it, or its reason."""
     guard = facts.guards[name]
     entry = Entry(job=job.name, scheduled=time, outcome="waiting", guard_execution=name)
-    waiter, run = guard.output.get("waiter"), guard.output.get("run")
-    if guard.output.get("outcome") == "queued" and isinstance(waiter, str) and waiter != name:
+    if guard.waiter and (waiter := execution_name(guard.waiter)) != name:
         if waiter in facts.guards:
             return _told(job, time, waiter, facts, runs)
         return replace(entry, reason=f"{waiter} waits for it")
-    if guard.output.get("outcome") == "started" and isinstance(run, str):
+    if run := guard.started_run:
         if run in runs:
             return _of_run(job, time, runs[run], guard=name)
         why = "Step Functions does not show it (yet, or any more)"
-        return replace(entry, outcome="running", reason=why, run=run, started=guard.stopped_at)
+        return replace(entry, outcome="running", reason=why, run=execution_name(run), arn=run, started=guard.stopped_at)
     outcome, reason = _verdict(guard)
     return replace(entry, outcome=outcome, reason=reason)
 
@@ -188,7 +229,7 @@ def _told(job: Job, time: datetime, name: str, facts: Facts, runs: Mapping[str, 
 def _verdict(guard: Record) -> tuple[Outcome, str]:
     """What a guard execution that started nothing says."""
     if guard.status == "RUNNING":
-        waits = waits_after(guard.name)
+        waits = _waits(guard.name)
         return ("waiting" if waits else "deciding"), f"{guard.name} has been open since {stamp(guard.started_at)}"
     if guard.output.get("outcome") == "skip":
         error = guard.output.get("error") or "BatchGuard.AlreadyRunning"
@@ -224,6 +265,7 @@ def _of_run(job: Job, time: datetime, run: Record, *, guard: str | None, by_hand
         outcome=outcome,
         reason=reason,
         run=run.name,
+        arn=run.arn,
         started=run.started_at,
         ended=run.stopped_at,
         by_hand=by_hand,
@@ -251,7 +293,19 @@ def _how_it_ended(run: Record) -> tuple[Outcome, str]:
 
 def _by_hand(job: Job, run: Record) -> bool:
     """Whether a run that no known scheduled time asked for was started by a person, and not by an older schedule."""
-    if waits_after(run.guard_execution or ""):  # it waited, and its own name does not say for whom
+    if _waits(run.guard_execution or ""):  # it waited, and its own name does not say for whom
         return run.scheduled_at is None or run.scheduled_at.second + run.scheduled_at.microsecond > 0
     said = parse_guard_name(run.guard_execution or "")
     return said is None or (said.job, said.kind) != (job.name, "scheduled")
+
+
+def run_told(arn: str) -> str:
+    """A run by its ARN: ``run-000041``, or ``run-000041 (slot 2)``."""
+    slot = slot_of(machine_of(arn))
+    return f"{execution_name(arn)} (slot {slot})" if slot > 1 else execution_name(arn)
+
+
+def _waits(guard_execution: str) -> bool:
+    """Whether a guard execution of this name waits for its turn."""
+    said = parse_guard_name(guard_execution)
+    return said is not None and said.kind == "waiter"

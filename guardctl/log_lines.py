@@ -1,7 +1,7 @@
 """The log lines of a run's ECS task, and of the decision that started it. Nothing here writes."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from chalicelib.config.jobs import Job
 from chalicelib.contract import parse_object
-from chalicelib.names import log_group, run_name, run_number
+from chalicelib.names import execution_arn, log_group, machine_of, run_name, run_number
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
 from guardctl.errors import Stop
@@ -54,18 +54,47 @@ class Stream:
     region: str | None
 
 
-def find_run(stage: Stage, job: Job, asked: str | None) -> str:
-    """The name of the run: ``run-000042`` for "42" or "run-000042", the newest one for None. Raises `Stop`."""
+def find_run(reader: Reader, job: Job, asked: str | None, slot: int | None, now: datetime) -> Record:
+    """The job's run: ``run-000042`` for "42" or "run-000042", the newest one for None. Raises `Stop`.
+
+    Each slot of a pool counts its own runs: without a `slot` all of them are looked through.
+    """
+    stage = reader.stage
+    machines = stage.machines(job.name)
+    if slot is not None and not 1 <= slot <= len(machines):
+        raise Stop(f"--slot {slot}: {job.name}'s pool has {len(machines)}, counted from 1")
+    machines = machines if slot is None else (machines[slot - 1],)
     if asked is None:
-        page = StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
-        newest = max((number for e in page if (number := run_number(e.name))), default=None)
-        if newest is None:
-            raise Stop(f"{job.name} has not run yet: no run is visible")
-        return run_name(newest)
+        return _newest(reader, job, machines, now)
     name = run_name(int(asked)) if asked.isascii() and asked.isdigit() else asked
     if run_number(name) is None:
         raise Stop(f"{asked!r} is not a run; write run-000042, or 42")
-    return name
+    found = [run for machine in machines if (run := reader.execution(execution_arn(machine, name)))]
+    own = [run for run in found if not stage.shared(job.name) or run.input.get("job") == job.name]
+    if len(own) > 1:
+        raise Stop(f"{job.name} has had a {name} in {len(own)} slots; say which: --slot 1 … {len(machines)}")
+    if not own and found:
+        others = " and ".join(str(run.input.get("job")) for run in found)
+        raise Stop(f"{name} of pool {job.pool} is a run of {others}, not of {job.name}")
+    if not own:
+        raise Stop(f"Step Functions shows no {name} of {job.name} (it keeps a run for 90 days)")
+    return own[0]
+
+
+def _newest(reader: Reader, job: Job, machines: Sequence[str], now: datetime) -> Record:
+    stage = reader.stage
+    steps = StepFunctions(stage.stepfunctions)
+    pages = [steps.page(machine).executions for machine in machines]
+    run: Record | None = None
+    if stage.shared(job.name):
+        mine = reader.newest_runs(reader.deployed(job)[0], now, pages)
+        arn = next((run.arn for run in mine if machine_of(run.arn) in machines), None)
+        run = reader.execution(arn) if arn else None
+    elif newest := max((number for e in pages[0] if (number := run_number(e.name))), default=None):
+        run = reader.execution(execution_arn(machines[0], run_name(newest)))
+    if run is None:
+        raise Stop(f"{job.name} has not run yet: no run is visible")
+    return run
 
 
 def decision(reader: Reader, run: Record) -> Iterator[Line]:
@@ -90,13 +119,12 @@ def decision(reader: Reader, run: Record) -> Iterator[Line]:
 
 
 def launches(stage: Stage, job: Job, run: str) -> list[Launch]:
-    """The tasks of a run, in the order of their start: from its history, and from ECS while that shows them."""
-    arn = stage.run(job.name, run)
-    pages = stage.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
+    """The tasks of a run (its ARN), in the order of their start: from its history, and from ECS while it shows them."""
+    pages = stage.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=run)
     found = {launch.task: launch for page in pages for launch in started_in(page["events"])}
-    details = StepFunctions(stage.stepfunctions).details(arn)
+    details = StepFunctions(stage.stepfunctions).details(run)
     target = (details and details.target) or job.ecs.target
-    newest = tasks.newest_task(stage.tasks, target, arn)
+    newest = tasks.newest_task(stage.tasks, target, run)
     if newest:
         found.setdefault(newest.arn, Launch(newest.arn))
     return [_seen(stage, job, launch) for launch in found.values()]
@@ -162,11 +190,11 @@ class Tail:
 
 
 def of_tasks(reader: Reader, job: Job, run: str, *, follow: bool) -> Iterator[Line]:
-    """The lines of the run's tasks, one task after the other. With `follow` until the run has ended."""
+    """The lines of the tasks of a run (its ARN), one task after the other. With `follow` until the run has ended."""
     tails: dict[str, Tail] = {}
     quiet = 0
     while True:
-        record = reader.run(job.name, run)
+        record = reader.execution(run)
         for launch in launches(reader.stage, job, run):
             if launch.task not in tails:
                 definition = _definition(reader.stage, job, launch)

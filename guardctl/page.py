@@ -4,7 +4,7 @@ The picture is a table of lists. Every bar and mark is a link to its line in the
 what it is: to a screen reader by its name, to everybody else on hover and focus.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
 from importlib import resources
 from zoneinfo import ZoneInfo
@@ -20,11 +20,8 @@ _COLUMNS = ("Scheduled", "Job", "Outcome", "Started", "Took", "Run", "Reason")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-RunArn = Callable[[str, str], str]
-
-
-def html(timeline: Timeline, run_arn: RunArn) -> str:
-    """The whole page; `run_arn` gives the ARN of a job's run."""
+def html(timeline: Timeline) -> str:
+    """The whole page."""
     period = f"{local(timeline.start, timeline.zone)} to {local(timeline.end, timeline.zone)}"
     title = f"batch-guard {timeline.stage}: {period}"
     style = resources.files("guardctl").joinpath(_STYLE).read_text(encoding="utf-8")
@@ -45,7 +42,7 @@ def html(timeline: Timeline, run_arn: RunArn) -> str:
             '<div class="scroll"><table class="details"><thead><tr>',
             *(f'<th scope="col">{column}</th>' for column in _COLUMNS),
             "</tr></thead><tbody>",
-            *_details(timeline, run_arn),
+            *_details(timeline),
             "</tbody></table></div></main></body></html>\n",
         )
     )
@@ -74,7 +71,8 @@ def _picture(timeline: Timeline, row: Row) -> str:
     items += [_task_item(timeline, row, task) for task in row.tasks]
     nothing = "nothing happened" if row.deployed else "not deployed"
     listed = f"<ol>{''.join(items)}</ol>" if items else f'<p class="faint">{nothing}</p>'
-    return f'<tr><th scope="row">{escape(row.job)}</th><td>{listed}</td></tr>'
+    pool = f' <small class="faint">pool {escape(row.pool)}</small>' if row.pool else ""
+    return f'<tr><th scope="row">{escape(row.job)}{pool}</th><td>{listed}</td></tr>'
 
 
 def _item(timeline: Timeline, row: Row, number: int, entry: Entry) -> str:
@@ -113,7 +111,7 @@ def _notes(timeline: Timeline) -> Iterator[str]:
             yield f'<p class="faint">{escape(row.job)}: {row.left_out} earlier scheduled times were not looked up.</p>'
 
 
-def _details(timeline: Timeline, run_arn: RunArn) -> Iterator[str]:
+def _details(timeline: Timeline) -> Iterator[str]:
     zone = timeline.zone
     for row in timeline.rows:
         for number, entry in enumerate(row.entries):
@@ -124,7 +122,7 @@ def _details(timeline: Timeline, run_arn: RunArn) -> Iterator[str]:
                 f"{_glyph(entry.outcome)} {entry.outcome}{hand}",
                 f"{local(entry.started, zone)}{late}" if entry.started else "",
                 span(entry.duration) if entry.duration is not None else "",
-                _console(links.execution(run_arn(row.job, entry.run)), entry.run) if entry.run else "",
+                _console(links.execution(entry.arn), entry.run_told) if entry.arn else "",
                 escape(entry.reason),
             )
             yield _detail(_anchor(row, number), local(entry.scheduled, zone), cells)

@@ -1,62 +1,91 @@
-"""Pausing a job without a deployment: an open execution ``paused-000001`` of its batch machine.
+"""Pausing a job without a deployment: an open execution that says in its input why, and who paused.
 
-It needs no store and costs a start nothing to see, since the checker reads the page of executions anyway; it
-survives deployments, and says in its input why. It ends when `resume` stops it, or after a year (AWS's limit).
+It needs no store, costs a start no call that it would not make anyway, and survives deployments. A job that has its
+pool to itself is paused by ``paused-000001`` of its batch machine, any other by ``<job>-paused-…`` of the machine of
+those who wait. It ends when `resume` stops it, at the time it was given, or after a year (AWS's limit).
 """
 
 import json
+import math
+import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from chalicelib.decide.facts import Execution
-from chalicelib.names import pause_name, pause_number
+from chalicelib.decide.facts import Execution, stamp
+from chalicelib.names import parse_guard_name, pause_name, pause_number, pool_pause_name
 from chalicelib.read.executions import StepFunctions
 from guardctl.errors import AWS, Stop
+from guardctl.ledger import Record
+from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.wording import local
 
 _TRIES = 20
 
+LONGEST = timedelta(days=364)
+"""AWS ends an execution after a year (Step Functions quotas)."""
+
 
 @dataclass(frozen=True)
 class Pause:
-    """A pause in force. `since` is UTC."""
+    """A pause in force. Times are UTC."""
 
     name: str
     since: datetime
     reason: str
+    until: datetime | None = None
+    """When it ends by itself, if it was told to."""
+
+    def told(self, zone: ZoneInfo) -> str:
+        """Since when, until when and why."""
+        until = f" until {local(self.until, zone)}" if self.until else ""
+        return f"since {local(self.since, zone)}{until}: {self.reason}"
 
 
 def current(stage: Stage, job: str) -> Pause | None:
     """The job's pause; None if it is not paused."""
-    executions = StepFunctions(stage.stepfunctions)
-    for execution in in_force(executions.page(stage.machine(job), only_running=True).executions):
-        details = executions.details(execution.arn)
-        return Pause(execution.name, execution.started_at, (details and details.reason) or "no reason is visible")
-    return None
+    open_ones = in_force(job, _open(stage, job))
+    return described(Reader(stage), open_ones[0]) if open_ones else None
 
 
-def pause(stage: Stage, job: str, reason: str) -> Pause:
-    """Pause the job. Raises `Stop` if it is paused already."""
-    page = StepFunctions(stage.stepfunctions).page(stage.machine(job)).executions
+def described(reader: Reader, execution: Execution) -> Pause:
+    """What the execution of a pause says."""
+    found = reader.execution(execution.arn)
+    reason = found.input.get("reason") if found else None
+    until = _until(found) if found else None
+    return Pause(execution.name, execution.started_at, str(reason or "no reason is visible"), until)
+
+
+def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: datetime) -> Pause:
+    """Pause the job. Raises `Stop` if it is paused already, and for a time that is past or too far."""
+    zone = ZoneInfo(stage.job(job).timezone)
+    if until and not now < until <= now + LONGEST:
+        wrong = "is past" if until <= now else f"is more than {LONGEST.days} days ahead, and AWS ends it after a year"
+        raise Stop(f"--until {local(until, zone)} {wrong}")
     if there := current(stage, job):
-        since = local(there.since, ZoneInfo(stage.job(job).timezone))
         raise Stop(
-            f"{job} is paused already, since {since}: {there.reason}; "
-            f"for another reason, first: {stage.command('resume', job)}"
+            f"{job} is paused already, {there.told(zone)}; for another reason, first: {stage.command('resume', job)}"
         )
-    event = json.dumps({"paused": True, "reason": f"{reason} ({stage.who})"})
+    said = f"{reason} ({stage.who})"
+    client = stage.stepfunctions
+    if stage.shared(job):
+        event = {"job": job, "paused": True, "reason": said, **({"until": stamp(until)} if until else {})}
+        name = pool_pause_name(job, secrets.token_hex(6))
+        answer = client.start_execution(stateMachineArn=stage.waiting, name=name, input=json.dumps(event))
+        return Pause(name, answer["startDate"], reason, until)
+    page = StepFunctions(client).page(stage.machine(job)).executions
     latest = max((pause_number(e.name) or 0 for e in page), default=0)
+    seconds = {"seconds": math.ceil((until - now).total_seconds())} if until else {}
+    given = json.dumps({"paused": True, "reason": said, **seconds})
     for number in range(latest + 1, latest + 1 + _TRIES):  # older pauses may have left the page
         try:
-            answer = stage.stepfunctions.start_execution(
-                stateMachineArn=stage.machine(job), name=pause_name(number), input=event
-            )
-        except stage.stepfunctions.exceptions.ExecutionAlreadyExists:
+            answer = client.start_execution(stateMachineArn=stage.machine(job), name=pause_name(number), input=given)
+        except client.exceptions.ExecutionAlreadyExists:
             continue
-        return Pause(pause_name(number), answer["startDate"], reason)
+        return Pause(pause_name(number), answer["startDate"], reason, until)
     raise Stop(
         f"the names up to {pause_name(latest + _TRIES)} are taken, but the list does not show them: try again", AWS
     )
@@ -64,12 +93,44 @@ def pause(stage: Stage, job: str, reason: str) -> Pause:
 
 def resume(stage: Stage, job: str) -> list[str]:
     """End every pause of the job and return their names; none if it was not paused."""
-    found = in_force(StepFunctions(stage.stepfunctions).page(stage.machine(job), only_running=True).executions)
+    found = in_force(job, _open(stage, job))
     for execution in found:
-        stage.stepfunctions.stop_execution(executionArn=execution.arn, cause=f"resumed by {stage.caller}")
+        with suppress(stage.stepfunctions.exceptions.ValidationException):  # it has just ended by itself
+            stage.stepfunctions.stop_execution(executionArn=execution.arn, cause=f"resumed by {stage.caller}")
     return [execution.name for execution in found]
 
 
-def in_force(executions: Iterable[Execution]) -> list[Execution]:
-    """The pauses on a page of a batch machine that have not been ended."""
-    return [e for e in executions if not e.closed and pause_number(e.name) is not None]
+def in_force(job: str, executions: Iterable[Execution]) -> list[Execution]:
+    """The pauses of the job among these executions of its batch machine, or of the one of those who wait."""
+    return [e for e in executions if not e.closed and (pause_number(e.name) is not None or _is_of(job, e.name))]
+
+
+def waiting(stage: Stage) -> tuple[Execution, ...]:
+    """Who waits for, or pauses a job of, the stage's shared pools: the open executions, all pages."""
+    steps = StepFunctions(stage.stepfunctions)
+    found: list[Execution] = []
+    token: str | None = None
+    while True:
+        page = steps.page(stage.waiting, token, only_running=True)
+        found += page.executions
+        token = page.token
+        if token is None:
+            return tuple(found)
+
+
+def _open(stage: Stage, job: str) -> tuple[Execution, ...]:
+    if stage.shared(job):
+        return waiting(stage)
+    return StepFunctions(stage.stepfunctions).page(stage.machine(job), only_running=True).executions
+
+
+def _is_of(job: str, name: str) -> bool:
+    said = parse_guard_name(name)
+    return said is not None and (said.job, said.kind) == (job, "pause")
+
+
+def _until(found: Record) -> datetime | None:
+    seconds, until = found.input.get("seconds"), found.input.get("until")
+    if isinstance(seconds, int):
+        return found.started_at + timedelta(seconds=seconds)
+    return datetime.fromisoformat(until) if isinstance(until, str) else None

@@ -2,6 +2,10 @@
 
 DescribeExecution has a quota that the guard needs, too (AWS: a burst of 250, then 10 a second in most Regions).
 So a long history is read at a pace that leaves it most of that.
+
+A run of the job is found by what the job's guard executions say they started. Runs that no known one started (by hand,
+say) are found on the pages of the machines of the job's pool: in a shared pool each of those is described, since only
+its input says whose it is.
 """
 
 import json
@@ -9,14 +13,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.config.jobs import Job
 from chalicelib.contract import parse_object
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution
-from chalicelib.names import LAST_REPETITION, repetition_name, run_number, schedule_parameter, scheduled_name
+from chalicelib.names import (
+    LAST_REPETITION,
+    repetition_name,
+    run_number,
+    schedule_parameter,
+    scheduled_name,
+)
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import StepFunctions
@@ -31,6 +41,11 @@ FREELY = 150
 PER_SECOND = 8
 _SIDE_BY_SIDE = 8
 
+NEWEST = 20
+"""So many of the newest runs of each slot of a shared pool are described to find those of one job."""
+TIMES = 10
+"""So many of its newest scheduled times lead to a job's runs that have left that page."""
+
 
 @dataclass
 class Reader:
@@ -40,14 +55,31 @@ class Reader:
     progress: Progress = lambda _line: None
     sleep: Callable[[float], None] = time.sleep
     _asked: int = field(default=0, init=False)
+    _closed: dict[str, Record] = field(default_factory=dict, init=False)
+    """By ARN, executions that have ended: the jobs of a pool see the same runs."""
 
     def guard(self, name: str) -> Record | None:
         """The guard execution `name`; None if Step Functions does not show it."""
-        return self._describe(self.stage.guard_execution(name))
+        return self.execution(self.stage.guard_execution(name))
 
-    def run(self, job: str, name: str) -> Record | None:
-        """An execution of the job's batch machine; None if Step Functions does not show it."""
-        return self._describe(self.stage.run(job, name))
+    def newest_runs(self, job: Job, now: datetime, pages: Iterable[Iterable[Execution]]) -> list[Record]:
+        """The newest runs of a job in a shared pool, newest first, no renewals.
+
+        Those among the newest of `pages`, one a slot, and those that the job's last scheduled times led to, however
+        many runs of its neighbours there were since. Of one that succeeded there may be no more than the list tells.
+        """
+        times: list[datetime] = []
+        at = now
+        for _ in range(TIMES):
+            before = schedule.latest(job.schedules, job.timezone, at, within=timedelta(days=90))
+            if before is None:
+                break
+            times.append(before)
+            at = before - timedelta(minutes=1)
+        guards = self._guards([scheduled_name(job.name, time) for time in times], job.name)
+        listed = [e for page in pages for e in [e for e in page if run_number(e.name)][:NEWEST]]
+        found = self._runs(job, self._with_waiters(guards, job.name), listed)
+        return sorted((run for run in found if not run.renewal), key=lambda run: run.started_at, reverse=True)
 
     def entries(self, job: Job, start: datetime, end: datetime, *, limit: int) -> tuple[list[Entry], int]:
         """The ledger from `start` to `end` (UTC), of the newest `limit` scheduled times, and how many were left out.
@@ -58,7 +90,8 @@ class Reader:
         asked_for = schedule.between(job.schedules, job.timezone, start, end)
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
-        runs = [*self._newest(job.name, since=times[0] if left_out else start)]
+        since_then = times[0] if left_out else start
+        runs = [e for machine in self.stage.machines(job.name) for e in self._newest(machine, since_then)]
         names = [scheduled_name(job.name, time) for time in times]
         guards = self._guards(names, f"{job.name}: scheduled times")
         entries = ledger(job, times, self._facts(job, since, end, guards, runs))
@@ -84,16 +117,20 @@ class Reader:
         try:
             entries, left_out = self.entries(job, start, end, limit=limit)
         except NotDeployed:
-            return Row(job=job.name, entries=(), deployed=False)
+            return Row(job=job.name, pool=self._pool(job), entries=(), deployed=False)
         self.progress(f"{job.name}: tasks")
-        evidence = tasks.evidence(self.stage.tasks, job)
+        evidence = tasks.evidence(self.stage.tasks, [job])
+        command = evidence.commands.get(job.name)
         by_hand = [
             HandTask(arn=task.arn, started=task.created_at, ended=task.stopped_at)
             for task in evidence.tasks
             if task.execution is None and not task.service and task.created_at
-            if job.outsiders == "family" or (job.outsiders == "command" and task.command == evidence.command)
+            if job.outsiders == "family" or (job.outsiders == "command" and task.command == command)
         ]
-        return Row(job=job.name, entries=tuple(entries), tasks=tuple(by_hand), left_out=left_out)
+        return Row(job=job.name, pool=self._pool(job), entries=tuple(entries), tasks=tuple(by_hand), left_out=left_out)
+
+    def _pool(self, job: Job) -> str | None:
+        return job.pool if self.stage.shared(job.name) else None
 
     def deployed(self, job: Job) -> tuple[Job, datetime]:
         """The job with the schedule that is deployed, and since when it has had it (UTC).
@@ -116,26 +153,34 @@ class Reader:
         self, job: Job, since: datetime, now: datetime, guards: dict[str, Record], listed: list[Execution]
     ) -> Facts:
         """`guards`, and what they lead to; `listed` are the runs that the list shows."""
-        waiters = [guard.output["waiter"] for guard in guards.values() if guard.output.get("waiter")]
-        guards = guards | self._guards(waiters, f"{job.name}: starts that waited")
-        started = {guard.output["run"] for guard in guards.values() if guard.output.get("outcome") == "started"}
+        guards = self._with_waiters(guards, job.name)
+        return Facts(now=now, since=since, guards=guards, runs=tuple(self._runs(job, guards, listed)))
+
+    def _with_waiters(self, guards: dict[str, Record], job: str) -> dict[str, Record]:
+        waiters = [guard.waiter for guard in guards.values() if guard.waiter]
+        return guards | {each.name: each for each in self._all(waiters, f"{job}: starts that waited") if each}
+
+    def _runs(self, job: Job, guards: Mapping[str, Record], listed: Iterable[Execution]) -> list[Record]:
+        """The job's own runs: those that these guard executions started, and those of `listed` that are its own."""
+        by_arn = {execution.arn: execution for execution in listed}
+        started = {guard.started_run for guard in guards.values() if guard.started_run}
         # The list tells all there is to know of a run that succeeded and whose guard execution is known.
-        plain = {e.name: _plain(e) for e in listed if e.status == "SUCCEEDED" and e.name in started}
-        rest = sorted((started | {e.name for e in listed}) - plain.keys())
-        told = self._all([self.stage.run(job.name, name) for name in rest], f"{job.name}: runs")
-        runs = (*plain.values(), *(each for each in told if each))
-        return Facts(now=now, since=since, guards=guards, runs=runs)
+        plain = {arn: _plain(e) for arn, e in by_arn.items() if e.status == "SUCCEEDED" and arn in started}
+        told = self._all(sorted((started | by_arn.keys()) - plain.keys()), f"{job.name}: runs")
+        shared = self.stage.shared(job.name)
+        own = [run for run in told if run and (not shared or run.arn in started or run.input.get("job") == job.name)]
+        return [*plain.values(), *own]
 
     def _guards(self, names: Iterable[str], what: str) -> dict[str, Record]:
         arns = [self.stage.guard_execution(name) for name in names]
         return {each.name: each for each in self._all(arns, what) if each}
 
-    def _newest(self, job: str, since: datetime) -> Iterator[Execution]:
-        """The runs that were open at some time after `since`."""
+    def _newest(self, machine: str, since: datetime) -> Iterator[Execution]:
+        """The runs of a slot that were open at some time after `since`."""
         steps = StepFunctions(self.stage.stepfunctions)
         token: str | None = None
         while True:
-            page = steps.page(self.stage.machine(job), token)
+            page = steps.page(machine, token)
             for execution in page.executions:
                 if run_number(execution.name) and (execution.stopped_at is None or execution.stopped_at > since):
                     yield execution
@@ -152,25 +197,31 @@ class Reader:
                 some = arns[first : first + _SIDE_BY_SIDE]
                 if self._asked > FREELY:
                     self.sleep(len(some) / PER_SECOND)
-                found += pool.map(self._describe, some)
-                self._asked += len(some)
+                self._asked += sum(arn not in self._closed for arn in some)
+                found += pool.map(self.execution, some)
                 self.progress(f"{what}: {len(found)} of {len(arns)}")
         return found
 
-    def _describe(self, arn: str) -> Record | None:
+    def execution(self, arn: str) -> Record | None:
+        """The execution with this ARN; None if Step Functions does not show it."""
+        if arn in self._closed:
+            return self._closed[arn]
         client = self.stage.stepfunctions
         try:
             answer: Any = client.describe_execution(executionArn=arn)
         except client.exceptions.ExecutionDoesNotExist:
             return None
-        return described(answer)
+        found = described(answer)
+        if found.stopped_at:
+            self._closed[arn] = found
+        return found
 
 
 def described(answer: Mapping[str, Any]) -> Record:
     """An answer of DescribeExecution."""
     stopped = answer.get("stopDate")
     return Record(
-        name=answer["name"],
+        arn=answer["executionArn"],
         status=answer["status"],
         started_at=answer["startDate"].astimezone(UTC),
         stopped_at=stopped.astimezone(UTC) if stopped else None,
@@ -183,7 +234,7 @@ def described(answer: Mapping[str, Any]) -> Record:
 
 def _plain(execution: Execution) -> Record:
     return Record(
-        name=execution.name,
+        arn=execution.arn,
         status=execution.status,
         started_at=execution.started_at,
         stopped_at=execution.stopped_at,

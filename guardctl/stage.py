@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config.jobs import DIRECTORY, Job, JobsFile, JobsFileInvalid, load, place_of
-from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine
+from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine, waiting_machine
 from chalicelib.read import tasks
 from guardctl.errors import AWS, Stop
 
@@ -149,14 +149,33 @@ class Stage:
         """The guard machine's ARN."""
         return self._states + guard_machine(self.name)
 
-    def machine(self, job: str) -> str:
-        """The ARN of a job's batch machine."""
-        return self._states + batch_machine(self.name, job)
+    @property
+    def waiting(self) -> str:
+        """The ARN of the machine of those who wait for a shared pool, or pause a job of one."""
+        return self._states + waiting_machine(self.name)
+
+    def pool(self, job: str) -> str:
+        """The job's pool; a job that is not in the jobs file (any more) is alone in one of its own."""
+        known = self.file.jobs.get(job)
+        return known.pool if known else job
+
+    def shared(self, job: str) -> bool:
+        """Whether the job's pool has several jobs or slots."""
+        return self.file.shared(self.pool(job))
+
+    def machine(self, job: str, slot: int = 1) -> str:
+        """The ARN of a batch machine of the job's pool."""
+        return self._states + batch_machine(self.name, self.pool(job), slot)
+
+    def machines(self, job: str) -> tuple[str, ...]:
+        """The ARNs of the batch machines of the job's pool, one a slot."""
+        return tuple(self.machine(job, slot) for slot in range(1, self.file.slots_of(self.pool(job)) + 1))
 
     def guard_execution(self, name: str) -> str:
         """The ARN of a guard execution."""
         return execution_arn(self.guard, name)
 
-    def run(self, job: str, name: str) -> str:
-        """The ARN of an execution of a job's batch machine."""
-        return execution_arn(self.machine(job), name)
+    @property
+    def runs(self) -> str:
+        """What the ARN of every run of the stage begins with."""
+        return execution_arn(self._states + batch_machine(self.name, ""), "")[:-1]

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.contract import parse_object
 from chalicelib.decide.facts import stamp
-from chalicelib.names import LAST_REPETITION, by_hand_name, execution_arn, execution_name, repetition_name, run_number
+from chalicelib.names import (
+    LAST_REPETITION,
+    by_hand_name,
+    execution_arn,
+    execution_name,
+    machine_of,
+    repetition_name,
+    run_number,
+)
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage
 
@@ -95,7 +103,8 @@ def _verdict(stage: Stage, ended: Mapping[str, Any]) -> Verdict:
             return Verdict(True, run, f"started {output['run']}")
         if output.get("outcome") == "queued":
             reason = f"waits in the queue as {output['waiter']}: {output['reason']}"
-            return Verdict(False, None, reason, execution_arn(stage.guard, output["waiter"]))
+            machine = output.get("state_machine_arn", stage.guard)  # an older release did not say
+            return Verdict(False, None, reason, execution_arn(machine, output["waiter"]))
         return Verdict(False, None, output.get("reason", ended["output"]))
     return Verdict(False, None, f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}")
 
@@ -159,7 +168,7 @@ def now(stage: Stage, waiter: Verdict) -> Verdict:
 def asked_for(client: "SFNClient", guard_execution: str) -> list[str]:
     """The ARNs of the runs and waiters that a guard execution has asked Step Functions for, from its history."""
     pages = client.get_paginator("get_execution_history").paginate(executionArn=guard_execution)
-    beside = guard_execution.rpartition(":")[0]
+    beside = machine_of(guard_execution)
     asked = []
     for page in pages:
         for event in page["events"]:
@@ -168,7 +177,7 @@ def asked_for(client: "SFNClient", guard_execution: str) -> list[str]:
                 if decision.get("outcome") == "start":
                     asked.append(execution_arn(decision["state_machine_arn"], decision["next_run"]))
                 elif decision.get("outcome") == "queue":
-                    asked.append(f"{beside}:{decision['waiter']}")
+                    asked.append(execution_arn(decision.get("waiter_machine", beside), decision["waiter"]))
     return asked
 
 

@@ -10,7 +10,16 @@ from importlib import resources
 from typing import Any
 
 from chalicelib.config.jobs import Ecs, Job, JobsFile
-from chalicelib.names import FUNCTIONS, batch_machine, function_name, guard_machine, log_group, schedule_parameter
+from chalicelib.config.pools import pool_rows
+from chalicelib.names import (
+    FUNCTIONS,
+    batch_machine,
+    function_name,
+    guard_machine,
+    log_group,
+    schedule_parameter,
+    waiting_machine,
+)
 from chalicelib.read.record import recorded_as
 from guardctl import alarms
 from guardctl.cloudformation import Json, arn, logical_id
@@ -60,16 +69,25 @@ def sam_extension(jobs: JobsFile) -> Json:
 def machines(jobs: JobsFile) -> Json:
     """Logical ID → resource. The guard comes after the batch machines: it starts only what they understand."""
     batches: Json = {}
+    role_of: dict[str, str] = {}
     for logical_role, sharing in _roles(jobs).items():
         batches[logical_role] = _role(_batch_statements(jobs.stage, sharing))
-        for job in sharing:
-            batches[logical_id(job.name, "Batch")] = _machine(
-                batch_machine(jobs.stage, job.name), logical_role, _BATCH_DEFINITION, jobs.stage
+        role_of |= {job.name: logical_role for job in sharing}
+    for pool in jobs.pools:
+        roles = list(dict.fromkeys(role_of[job.name] for job in jobs.members(pool)))
+        if len(roles) > 1:  # a pool's machine runs the tasks of all its jobs
+            each = [[job for job in jobs.members(pool) if role_of[job.name] == role] for role in roles]
+            roles = [logical_id(pool, "Role")]
+            batches[roles[0]] = _role(statement for some in each for statement in _batch_statements(jobs.stage, some))
+        for slot in range(1, jobs.slots_of(pool) + 1):
+            batches[logical_id(pool, f"Batch{slot}" if slot > 1 else "Batch")] = _machine(
+                batch_machine(jobs.stage, pool, slot), roles[0], _BATCH_DEFINITION, jobs.stage
             )
-    guard = _machine(
-        guard_machine(jobs.stage), "GuardMachineRole", render(definition("guard"), indent=None), jobs.stage
-    )
-    guard["DependsOn"] = [logical_id(job, "Batch") for job in jobs.jobs]
+    text = render(guard_definition(jobs), indent=None)
+    guard = _machine(guard_machine(jobs.stage), "GuardMachineRole", text, jobs.stage)
+    guard["DependsOn"] = [logical for logical, each in batches.items() if each["Type"] != "AWS::IAM::Role"]
+    if any(jobs.shared(pool) for pool in jobs.pools):
+        batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", text, jobs.stage)
     schedules = {
         logical_id(job.name, "BatchSchedule"): {
             "Type": "AWS::SSM::Parameter",
@@ -88,6 +106,13 @@ def machines(jobs: JobsFile) -> Json:
 def definition(machine: str) -> Json:
     """The ASL file ``chalicelib/machines/<machine>.asl.json``, parsed."""
     text = resources.files("chalicelib").joinpath("machines", f"{machine}.asl.json").read_text(encoding="utf-8")
+    parsed: Json = json.loads(text)
+    return parsed
+
+
+def guard_definition(jobs: JobsFile) -> Json:
+    """The guard's definition, with a row for each job of a shared pool."""
+    text = json.dumps(definition("guard")).replace("$pools := {}", f"$pools := {pool_rows(jobs)}")
     parsed: Json = json.loads(text)
     return parsed
 

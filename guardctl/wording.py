@@ -37,7 +37,7 @@ _PHRASES: dict[Outcome, str] = {
 def sentence(entry: Entry, zone: ZoneInfo) -> str:
     """What became of a scheduled time, in one sentence."""
     phrase = _PHRASES[entry.outcome].format(
-        run=entry.run,
+        run=entry.run_told,
         hand=" by hand" if entry.by_hand else "",
         took=f" after {span(entry.duration)}" if entry.duration is not None else "",
         late=f", having started {span(entry.late)} late" if entry.late else "",
@@ -54,6 +54,8 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "by_hand": entry.by_hand,
         "reason": entry.reason,
         "run": entry.run,
+        "slot": entry.slot if entry.run else None,
+        "run_arn": entry.arn,
         "started_at": stamp(entry.started) if entry.started else None,
         "ended_at": stamp(entry.ended) if entry.ended else None,
         "duration_seconds": entry.duration.total_seconds() if entry.duration is not None else None,

@@ -76,13 +76,14 @@ class LocalStage:
         """The guard machine's ARN."""
         return self._arn(guard_machine(self.name))
 
-    def machine(self, job: str) -> str:
-        """The ARN of the job's batch machine."""
-        return self._arn(batch_machine(self.name, job))
+    def machine(self, job: str, slot: int = 1) -> str:
+        """The ARN of a batch machine of the job's pool."""
+        known = self.jobs.jobs.get(job)
+        return self._arn(batch_machine(self.name, known.pool if known else job, slot))
 
-    def run_arn(self, job: str, run: str) -> str:
+    def run_arn(self, job: str, run: str, slot: int = 1) -> str:
         """The ARN of the run called `run`."""
-        return execution_arn(self.machine(job), run)
+        return execution_arn(self.machine(job, slot), run)
 
     def command(self, *arguments: str, stdin: str | None = None, code: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run a Python module of the project (``guardctl …``), as a person would. Raises `CommandFailed`."""
@@ -109,7 +110,8 @@ class LocalStage:
         So their guard executions are there already, refused for want of a job; also when such a day is about to begin.
         """
         for day in (now, now + timedelta(hours=6)):
-            for renewal in renewals([(job, 1) for job in self.jobs.jobs], day.replace(hour=12), self.jobs.history_days):
+            pools = [(self.jobs.members(pool)[0].name, self.jobs.slots_of(pool)) for pool in self.jobs.pools]
+            for renewal in renewals(pools, day.replace(hour=12), self.jobs.history_days):
                 with suppress(self.stepfunctions.exceptions.ExecutionAlreadyExists):
                     self.stepfunctions.start_execution(stateMachineArn=self.guard, name=renewal.name, input="{}")
 
@@ -151,10 +153,18 @@ class LocalStage:
         return [self.ended(arn, within=within) for arn in arns]
 
     def runs(self, job: str) -> list[Any]:
-        """The executions of the job's batch machine that are no pauses, oldest first."""
-        pages = self.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=self.machine(job))
-        found = (item for page in pages for item in page["executions"] if pause_number(item["name"]) is None)
+        """The job's runs in all slots of its pool, oldest first."""
+        pool = self._job(job).pool
+        slots = range(1, self.jobs.slots_of(pool) + 1)
+        lists = self.stepfunctions.get_paginator("list_executions")
+        pages = [page for slot in slots for page in lists.paginate(stateMachineArn=self.machine(job, slot))]
+        found = [item for page in pages for item in page["executions"] if pause_number(item["name"]) is None]
+        if self.jobs.shared(pool):
+            found = [item for item in found if self._job_of(item["executionArn"]) == job]
         return sorted(found, key=lambda item: item["startDate"])
+
+    def _job_of(self, run: str) -> Any:
+        return json.loads(self.stepfunctions.describe_execution(executionArn=run)["input"]).get("job")
 
     def live_tasks(self, job: str) -> list[str]:
         """The ARNs of the live tasks of the job's family, whoever started them."""

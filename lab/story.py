@@ -14,11 +14,14 @@ from itertools import combinations
 from typing import Any
 
 from chalicelib.decide.facts import stamp
+from chalicelib.names import execution_arn
 from lab.stage import LocalStage, until
 
 STAGE = "local"
 SCHEDULED = "every-minute"
 BY_HAND = "report"
+OFTEN, SELDOM = "import", "day-close"
+"""Two jobs of one pool."""
 AT_ONCE = 25
 INVOKE = f"invoke -n check --stage {STAGE}"
 QUESTION = json.dumps({"job": BY_HAND})
@@ -44,7 +47,9 @@ class Step:
 def deploy(stage: LocalStage) -> str:
     """The real deployment: CloudFormation for the machines, Chalice for the functions."""
     stage.deploy()
-    return f"2 functions, {1 + len(stage.jobs.jobs)} state machines"
+    pools = stage.jobs.pools
+    machines = sum(stage.jobs.slots_of(pool) for pool in pools) + any(stage.jobs.shared(pool) for pool in pools)
+    return f"2 functions, {1 + machines} state machines"
 
 
 def the_schedule_fires(stage: LocalStage) -> str:
@@ -136,6 +141,21 @@ def an_orphan(stage: LocalStage) -> str:
     return f"skipped, naming its live {short(task)}; once that ended, {start(stage)}"
 
 
+def a_pool(stage: LocalStage) -> str:
+    """Two jobs that must not meet: the one that waits goes before the other's next start."""
+    run_of(stage.ended(stage.start(OFTEN)))
+    stage.a_task(OFTEN)
+    waiter = json.loads(stage.ended(stage.start(SELDOM))["output"])
+    expect(waiter["outcome"] == "queued", f"{SELDOM} did not wait: {waiter}")
+    stage.finish(OFTEN)
+    fresh = stage.start(OFTEN)
+    run = run_of(stage.ended(execution_arn(waiter["state_machine_arn"], waiter["waiter"])))
+    verdict = stage.ended(fresh)
+    expect(stepped_back([verdict], f"{SELDOM}: {run}") == 1, f"{SELDOM} did not go first: {summary([verdict])}")
+    stage.finish(SELDOM)
+    return f"{SELDOM} waited and got {run}, before the next {OFTEN}"
+
+
 def chalice_invoke(stage: LocalStage) -> str:
     """The decision, as anybody may ask for it at any time."""
     run = stage.runs(BY_HAND)[-1]["name"]
@@ -154,6 +174,7 @@ BY_HAND_STEPS = (
     Step(f"{AT_ONCE} starts at once after its end", a_crowd_meets_nobody),
     Step("a start during a task by hand", a_task_by_hand),
     Step("a start after a run was aborted", an_orphan),
+    Step("two jobs of one pool", a_pool),
     Step("chalice invoke -n check", chalice_invoke, below=f"echo '{QUESTION}' | chalice {INVOKE}"),
 )
 ON_SCREEN = (DEPLOYED, SCHEDULE_FIRES, EVENT_TWICE, *BY_HAND_STEPS)
@@ -165,7 +186,9 @@ def totals(stage: LocalStage) -> str:
     jobs = [*stage.jobs.jobs]
     starts = sum(len(guard_executions(stage, job)) for job in jobs)
     runs = sum(len(stage.runs(job)) for job in jobs)
-    met = [f"{a} and {b}" for job in jobs for a, b in overlaps(activities(stage, job))]
+    pools = [stage.jobs.members(pool) for pool in stage.jobs.pools if stage.jobs.slots_of(pool) == 1]
+    at_work = [{k: v for job in pool for k, v in activities(stage, job.name).items()} for pool in pools]
+    met = [f"{a} and {b}" for spans in at_work for a, b in overlaps(spans)]
     expect(not met, f"overlaps: {'; '.join(met)}")
     return f"{starts} starts, {runs} runs, {len(met)} overlaps"
 

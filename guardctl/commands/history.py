@@ -61,7 +61,7 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
         took = span(entry.duration) if entry.duration is not None else ""
         outcome = f"{_mark(entry)} {entry.outcome}{hand}"
         started = _started(entry, zone)
-        rows.append((local(entry.scheduled, zone), outcome, started, entry.run or "", took, entry.reason))
+        rows.append((local(entry.scheduled, zone), outcome, started, entry.run_told, took, entry.reason))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for *cells, reason in rows:
         row = "  ".join(f"{cell:<{size}}" for cell, size in zip(cells, widths, strict=True))

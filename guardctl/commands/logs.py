@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import typer
 
 from guardctl import log_lines
 from guardctl.console import JobArgument, StageOption, command, err
-from guardctl.errors import Stop, explained
+from guardctl.errors import explained
 from guardctl.interrupts import interruptible
 from guardctl.ledger import of_run
 from guardctl.records import Reader
@@ -22,6 +23,9 @@ from guardctl.wording import sentence
 def logs(
     job: JobArgument,
     run: Annotated[str | None, typer.Argument(help="run-000042, or 42; the newest run when left out.")] = None,
+    slot: Annotated[
+        int | None, typer.Option("--slot", help="The slot of the run, in a pool of several; each counts its own runs.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     stage: StageOption = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
@@ -33,16 +37,16 @@ def logs(
     target = Stage(stage)
     asked = target.job(job)
     zone = ZoneInfo(asked.timezone)
-    go_on = f"only the reading; go on with: {target.command('logs', job, *([run] if run else []), '--follow')}"
+    which = [*([run] if run else []), *(["--slot", str(slot)] if slot else [])]
+    go_on = f"only the reading; go on with: {target.command('logs', job, *which, '--follow')}"
     with explained(), interruptible(lambda: go_on, look=target.command("status", job)):
         reader = Reader(target)
-        name = log_lines.find_run(target, asked, run)
-        record = reader.run(job, name)
-        if record is None:
-            raise Stop(f"Step Functions shows no {name} of {job} (it keeps a run for 90 days)")
+        record = log_lines.find_run(reader, asked, run, slot, datetime.now(UTC))
         err.print(sentence(of_run(asked, record), zone), markup=False)
         count = 0
-        for line in chain(log_lines.decision(reader, record), log_lines.of_tasks(reader, asked, name, follow=follow)):
+        for line in chain(
+            log_lines.decision(reader, record), log_lines.of_tasks(reader, asked, record.arn, follow=follow)
+        ):
             count += 1
             if as_json:
                 about = {"at": line.at.isoformat(), "source": line.source, "task": line.task, "message": line.message}

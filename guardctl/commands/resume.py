@@ -1,26 +1,51 @@
 """``guardctl resume``."""
 
 from guardctl import pauses
-from guardctl.console import JobArgument, JsonOption, StageOption, asking, command, out, print_json
+from guardctl.console import (
+    AllOption,
+    JsonOption,
+    PoolOption,
+    SomeJob,
+    StageOption,
+    asking,
+    command,
+    jobs_of,
+    out,
+    print_json,
+)
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
 
 @command(example="python -m guardctl resume nightly-report")
-def resume(job: JobArgument, stage: StageOption = "dev", as_json: JsonOption = False) -> None:
-    """Resume a paused job. Times that passed meanwhile are not made up for."""
+def resume(
+    job: SomeJob = None,
+    pool: PoolOption = None,
+    every: AllOption = False,
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """Resume a paused job. Times that passed meanwhile are not made up for.
+
+    With --pool all jobs of a pool, with --all every job of the stage, however they were paused.
+    """
     target = Stage(stage)
-    target.job(job)
-    ended: list[str] | None = None
+    names, several = jobs_of(target, job, pool, every)
+    ended: dict[str, list[str]] = {}
 
     def case() -> str:
-        if ended is None:
-            return f"nothing was done to {job}"
-        return f"but {job} was resumed by then" if ended else f"{job} was not paused"
+        done = [name for name, found in ended.items() if found]
+        return f"but resumed by then: {' and '.join(done)}" if done else "no job was resumed"
 
-    with asking("resuming…"), interruptible(case, look=target.command("status", job)), finishing():
-        ended = pauses.resume(target, job)
+    look = target.command("status", *([] if several else names))
+    with asking("resuming…") as progress, interruptible(case, look=look):
+        for name in names:
+            progress(f"resuming {name}…")
+            with finishing():
+                ended[name] = pauses.resume(target, name)
     if as_json:
-        print_json({"job": job, "resumed": ended})
-    else:
-        out.print(f"{job}: resumed" if ended else f"{job}: was not paused")
+        found = [{"job": name, "resumed": ended[name]} for name in names]
+        print_json(found if several else found[0])
+        return
+    for name in names:
+        out.print(f"{name}: resumed" if ended[name] else f"{name}: was not paused")

@@ -20,6 +20,7 @@ from guardctl.console import (
     print_json,
 )
 from guardctl.job_status import JobStatus
+from guardctl.ledger import run_told
 from guardctl.stage import Stage
 from guardctl.wording import entry_json, local, sentence
 
@@ -32,7 +33,7 @@ def status(
 ) -> None:
     """Show how the jobs stand.
 
-    Running or free, last run, usual duration, next time, last skip, pause, drift.
+    Running or free, who holds and who waits for its pool, last run, usual duration, next time, last skip, pause, drift.
     """
     target, now = Stage(stage), datetime.now(UTC)
     jobs = [target.job(job)] if job else [*target.file.jobs.values()]
@@ -61,7 +62,8 @@ def status(
 def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
     # A row of usual names fits 80 columns, which is also what a pipe gets. Names and years: `status JOB`, --json.
     table = Table("job", "state", "last run", "usually", "next time", "zone", box=None, pad_edge=False)
-    notes = []
+    notes: list[str] = []
+    pools: dict[str, str] = {}
     for line in lines:
         zone, last = ZoneInfo(line.timezone), line.last
         table.add_row(
@@ -79,8 +81,10 @@ def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
             ("paused", _paused(line, zone)),
         ]
         notes += [f"{line.job}: {name} {value}" for name, value in shown if value]
+        if line.pool and (line.pool.held or line.pool.waiting):
+            pools[line.pool.name] = "pool " + _pool(line, zone).replace("\n", "; ")
     out.print(table)
-    for note in notes:
+    for note in (*notes, *pools.values()):
         out.print(note, markup=False)
 
 
@@ -94,9 +98,11 @@ def _card(line: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
     if line.run:
         age = span(now - line.run.started_at)
         since = local(line.run.started_at, zone)
-        yield "run", f"{line.run.name}, for {age}, since {since}\n{links.execution(line.run.arn)}"
+        yield "run", f"{run_told(line.run.arn)}, for {age}, since {since}\n{links.execution(line.run.arn)}"
         task = f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
         yield "task", f"{line.concern}\n{task}" if line.concern else task
+    if line.pool:
+        yield "pool", _pool(line, zone)
     yield "last run", sentence(last, zone) if last else "none yet"
     if usual:
         yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
@@ -114,7 +120,24 @@ def _step_back(line: JobStatus, zone: ZoneInfo) -> str:
 
 
 def _paused(line: JobStatus, zone: ZoneInfo) -> str:
-    return f"since {local(line.pause.since, zone)}: {line.pause.reason}" if line.pause else ""
+    return line.pause.told(zone) if line.pause else ""
+
+
+def _pool(line: JobStatus, zone: ZoneInfo) -> str:
+    """Who holds the pool, a line a slot, and who waits for it, in the order in which they go."""
+    pool = line.pool
+    if pool is None:
+        return ""
+    held = {
+        each.slot: f"{each.job or 'a job whose name is not visible yet'} as {each.run.name} "
+        f"since {local(each.run.started_at, zone)}"
+        for each in pool.held
+    }
+    slots = [
+        f"{f'slot {slot}: ' if pool.slots > 1 else ''}{held.get(slot, 'no run')}" for slot in range(1, pool.slots + 1)
+    ]
+    waiters = [f"{each.name} waits since {local(each.started_at, zone)}" for each in pool.waiting]
+    return "\n".join([f"{pool.name}: {slots[0]}", *slots[1:], *waiters])
 
 
 def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
@@ -138,6 +161,29 @@ def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
         else None,
         "next_time": stamp(line.next_time) if line.next_time else None,
         "last_skip": {"at": stamp(when), "outcome": step.outcome, "reason": step.reason} if when and step else None,
-        "paused": {"since": stamp(line.pause.since), "reason": line.pause.reason} if line.pause else None,
+        "paused": {
+            "since": stamp(line.pause.since),
+            "until": stamp(line.pause.until) if line.pause.until else None,
+            "reason": line.pause.reason,
+        }
+        if line.pause
+        else None,
+        "pool": {
+            "name": line.pool.name,
+            "slots": line.pool.slots,
+            "held": [
+                {
+                    "slot": held.slot,
+                    "job": held.job,
+                    "run": held.run.name,
+                    "since": stamp(held.run.started_at),
+                    "arn": held.run.arn,
+                }
+                for held in line.pool.held
+            ],
+            "waiting": [{"name": e.name, "since": stamp(e.started_at), "arn": e.arn} for e in line.pool.waiting],
+        }
+        if line.pool
+        else None,
         "drift": [*line.drift, *stage_drift],
     }

@@ -8,6 +8,7 @@ from guardctl import alive
 from guardctl.console import JobArgument, JsonOption, StageOption, asking, command, confirmed, out, print_json
 from guardctl.errors import NOT_RUN, Stop
 from guardctl.interrupts import interruptible
+from guardctl.ledger import run_told
 from guardctl.stage import Stage
 
 
@@ -24,7 +25,8 @@ def stop(
 ) -> None:
     """Stop a job's run and its task.
 
-    The tasks of earlier runs that were closed without them, too. Waits until all are STOPPED.
+    In a pool of several slots all the job's runs, and never a neighbour's. The tasks of earlier runs that were closed
+    without them, too. Waits until all are STOPPED.
     """
     target = Stage(stage)
     asked = target.job(job)
@@ -34,7 +36,7 @@ def stop(
         with asking("looking for what is alive…"):
             found = alive.look(target, asked)
             cause = f"stopped by hand{f': {reason}' if reason else ''} ({target.who})"
-        named = [found.run.name] if found.run else []
+        named = [run_told(run.arn) for run in found.runs]
         named += [f"task {task.arn.rpartition('/')[2]}" for task in found.tasks]
         if found.anything and yes and not as_json:
             out.print(f"{job}: alive: {', '.join(named)}", markup=False)
@@ -45,8 +47,16 @@ def stop(
         with asking("stopping… (Ctrl-C stops waiting, not the stopping)") as progress:
             stopped = alive.stop(target, asked, found, cause, progress)
     if as_json:
-        run_arn = found.run.arn if found.run else None
-        print_json({"job": job, "run": run_arn, "tasks": list(stopped), "left_alone": [t.arn for t in found.others]})
+        runs = [run.arn for run in found.runs]
+        print_json(
+            {
+                "job": job,
+                "run": next(iter(runs), None),
+                "runs": runs,
+                "tasks": list(stopped),
+                "left_alone": [t.arn for t in found.others],
+            }
+        )
         return
     if not found.anything:
         out.print(f"{job}: nothing of it is alive")

@@ -40,17 +40,18 @@ def timeline(
 ) -> None:
     """Draw the history of all jobs.
 
-    A row per job, runs as bars, what did not run as marks.
+    A row per job, those of a pool beside each other; runs as bars, what did not run as marks.
     """
     target, now = Stage(stage), datetime.now(UTC)
-    asked = [target.job(job) for job in jobs] if jobs else [*target.file.jobs.values()]
+    file = target.file
+    asked = [target.job(job) for job in jobs] if jobs else [job for pool in file.pools for job in file.members(pool)]
     start, zones = ago(since, now), {job.timezone for job in asked}
     with asking("looking up every scheduled time…") as progress:
         reader = Reader(target, progress)
         rows = tuple(reader.row(job, start, now, limit=limit) for job in asked)
         zone = ZoneInfo(zones.pop() if len(zones) == 1 else "UTC")
         chart = Timeline(stage=stage, start=start, end=now, zone=zone, rows=rows)
-        text = html(chart, target.run) if page else ""
+        text = html(chart) if page else ""
     if page:
         try:
             page.write_text(text, encoding="utf-8")
@@ -76,6 +77,7 @@ def _row_json(row: Row) -> dict[str, Any]:
     ]
     return {
         "job": row.job,
+        "pool": row.pool,
         "entries": [entry_json(entry) for entry in row.entries],
         "tasks_by_hand": tasks,
         "left_out": row.left_out,

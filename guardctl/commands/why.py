@@ -43,18 +43,18 @@ def why(
     with asking("looking it up…"):
         reader = Reader(target)
         entries = reader.entry(asked, at, now)
-        concerns = {e.run: _concern(target, e, now) for e in entries if e.outcome == "running" and e.run}
+        concerns = {e.arn: _concern(target, e, now) for e in entries if e.outcome == "running" and e.arn}
         if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
             _require_scheduled(reader.deployed(asked)[0], at, zone, target)
     if as_json:
         more = [
-            {"sentence": sentence(entry, zone), "concern": concerns.get(entry.run or "") or None} for entry in entries
+            {"sentence": sentence(entry, zone), "concern": concerns.get(entry.arn or "") or None} for entry in entries
         ]
         print_json([{**entry_json(entry), **also} for entry, also in zip(entries, more, strict=True)])
     else:
         for entry in entries:
             out.print(sentence(entry, zone), markup=False)
-            if concern := concerns.get(entry.run or ""):
+            if concern := concerns.get(entry.arn or ""):
                 out.print(f"  {concern}", markup=False)
             _details(target, entry, zone)
     if entries[-1].outcome not in GOOD:
@@ -67,7 +67,7 @@ def _json(entry: Entry, zone: ZoneInfo, concern: str | None) -> dict[str, Any]:
 
 def _concern(stage: Stage, entry: Entry, now: datetime) -> str:
     """Why an open run has no live task, if that is so."""
-    details = StepFunctions(stage.stepfunctions).details(stage.run(entry.job, entry.run or ""))
+    details = StepFunctions(stage.stepfunctions).details(entry.arn or "")
     if details is None or details.execution.closed:
         return ""
     return run_state.look(stage, entry.job, details.execution, now).concern
@@ -88,14 +88,15 @@ def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: Stage) -> 
 
 
 def _details(target: Stage, entry: Entry, zone: ZoneInfo) -> None:
+    slot = ("--slot", str(entry.slot)) if entry.slot > 1 else ()
     lines: dict[str, str | None] = {
         "started": local(entry.started, zone) if entry.started else None,
         "ended": local(entry.ended, zone) if entry.ended else None,
         "guard": entry.guard_execution,
         "": links.execution(target.guard_execution(entry.guard_execution)) if entry.guard_execution else None,
-        "run": entry.run,
-        " ": links.execution(target.run(entry.job, entry.run)) if entry.run else None,
-        "logs": target.command("logs", entry.job, entry.run) if entry.run else None,
+        "run": entry.run_told,
+        " ": links.execution(entry.arn) if entry.arn else None,
+        "logs": target.command("logs", entry.job, entry.run, *slot) if entry.run else None,
     }
     for name, value in lines.items():
         if value:

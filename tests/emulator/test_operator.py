@@ -107,7 +107,13 @@ def test_status_tells_how_a_job_stands(stage: LocalStage) -> None:
 
     stage.finish("watched")
     paused = guardctl_json(stage, "pause", "watched", "--reason", "the database moves")
-    assert paused == {"job": "watched", "paused": "paused-000001", "reason": "the database moves"}
+    assert paused == {
+        "job": "watched",
+        "paused": "paused-000001",
+        "reason": "the database moves",
+        "until": None,
+        "new": True,
+    }
     (told,) = guardctl_json(stage, "status", "watched")
     assert (told["state"], told["last_run"]["run"], told["last_run"]["outcome"]) == ("paused", "run-000001", "ran")
     assert told["usual_seconds"]["runs"] == 1
@@ -155,7 +161,7 @@ def test_stop_ends_the_run_and_its_task_and_nobody_elses(stage: LocalStage) -> N
     assert "Stop run-000001 and task" in declined.stdout
     stopped = guardctl_json(stage, "stop", "halted", "--yes", "--reason", "wrong day")
     run = stage.run_arn("halted", "run-000001")
-    assert stopped == {"job": "halted", "run": run, "tasks": [task], "left_alone": [by_hand]}
+    assert stopped == {"job": "halted", "run": run, "runs": [run], "tasks": [task], "left_alone": [by_hand]}
     assert stage.live_tasks("halted") == [by_hand]
     ended = stage.stepfunctions.describe_execution(executionArn=run)
     assert (ended["status"], ended["cause"]) == ("ABORTED", "stopped by hand: wrong day (root)")

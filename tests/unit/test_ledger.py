@@ -29,6 +29,8 @@ JOB = Job(
     start_deadline=3_600,
 )
 GUARD = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:"
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:batch-guard-dev-report"
+RUNS = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev-report:"
 NAME = "report-20261123T1800Z"
 
 
@@ -40,12 +42,12 @@ def at(minutes: float) -> datetime:
 def guard(status: str = "SUCCEEDED", name: str = NAME, *, began: float = 0, ended: float = 0.1, **said: Any) -> Record:
     """A guard execution that ended a few seconds after it began."""
     stopped = None if status == "RUNNING" else at(max(began, ended))
-    return Record(name=name, status=status, started_at=at(began), stopped_at=stopped, **said)
+    return Record(arn=GUARD + name, status=status, started_at=at(began), stopped_at=stopped, **said)
 
 
 def started(run: str = "run-000042", **more: Any) -> Record:
     """A guard execution that started a run."""
-    return guard(output={"outcome": "started", "run": run, "state_machine_arn": "…"}, **more)
+    return guard(output={"outcome": "started", "run": run, "state_machine_arn": MACHINE}, **more)
 
 
 def refused(error: str, cause: str, **more: Any) -> Record:
@@ -59,7 +61,7 @@ def run(status: str = "SUCCEEDED", number: int = 42, *, began: float = 0.1, ende
     stopped = None if status == "RUNNING" else at(ended)
     about |= more.pop("input", {})
     return Record(
-        name=f"run-{number:06d}", status=status, started_at=at(began), stopped_at=stopped, input=about, **more
+        arn=f"{RUNS}run-{number:06d}", status=status, started_at=at(began), stopped_at=stopped, input=about, **more
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from chalicelib.config.jobs import Ecs, Job
 from chalicelib.decide.facts import CantTell
 from chalicelib.decide.schedule import parse_schedule
+from chalicelib.names import execution_arn
 from chalicelib.read.record import recorded_as
 from guardctl.records import FREELY, PER_SECOND, Reader
 
@@ -56,8 +58,11 @@ class World:
     def guard_execution(self, name: str) -> str:
         return f"arn:aws:states:us-east-1:1:execution:batch-guard-dev:{name}"
 
-    def run(self, job: str, name: str) -> str:
-        return f"arn:aws:states:us-east-1:1:execution:batch-guard-dev-{job}:{name}"
+    def machines(self, job: str) -> tuple[str, ...]:
+        return (self.machine(job),)
+
+    def shared(self, _job: str) -> bool:
+        return False
 
     def get_parameter(self, Name: str) -> Any:  # noqa: N803 (as boto3 has it)
         return {"Parameter": {"Value": self.recorded, "LastModifiedDate": self.since}}
@@ -80,14 +85,21 @@ class World:
         except ValueError:
             raise Missing from None
         hour = (NOW - time) // timedelta(hours=1)
-        output = f'{{"outcome": "started", "run": "run-{self.first_hours_ago - hour:06d}"}}'
+        run = {"run": f"run-{self.first_hours_ago - hour:06d}", "state_machine_arn": self.machine("report")}
+        output = json.dumps({"outcome": "started", **run})
         ended = time + timedelta(seconds=2)
-        return {"name": name, "status": "SUCCEEDED", "startDate": time, "stopDate": ended, "output": output}
+        return {
+            "executionArn": executionArn,
+            "status": "SUCCEEDED",
+            "startDate": time,
+            "stopDate": ended,
+            "output": output,
+        }
 
     def _run(self, hours_ago: int) -> Any:
         began = NOW.replace(minute=0) - timedelta(hours=hours_ago)
         name = f"run-{self.first_hours_ago - hours_ago:06d}"
-        about = {"executionArn": self.run("report", name), "name": name, "status": "SUCCEEDED"}
+        about = {"executionArn": execution_arn(self.machine("report"), name), "name": name, "status": "SUCCEEDED"}
         return {**about, "startDate": began, "stopDate": began + timedelta(minutes=5)}
 
 

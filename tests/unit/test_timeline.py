@@ -16,6 +16,7 @@ from guardctl.ledger import Entry, Outcome
 from guardctl.page import html
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+MACHINES = "arn:aws:states:us-east-1:123456789012:stateMachine:batch-guard-dev"
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/batch/0a1b2c"
 
 
@@ -32,6 +33,7 @@ def entry(outcome: Outcome, scheduled: float, began: float | None = None, ended:
         outcome=outcome,
         reason=reason,
         run=f"run-{run:06d}" if run else None,
+        arn=execution_arn(f"{MACHINES}-{job}", f"run-{run:06d}") if run else None,
         started=None if began is None else at(began),
         ended=None if ended is None else at(ended),
     )
@@ -49,11 +51,6 @@ ENTRIES = (
     entry("skipped", 35, reason='run-000043 has been running for "10" min & more'),
     entry("missed", 13),
 )
-
-
-def run_arn(job: str, run: str) -> str:
-    """The ARN of a run, in an account of the documentation."""
-    return execution_arn(f"arn:aws:states:us-east-1:123456789012:stateMachine:batch-guard-dev-{job}", run)
 
 
 def lines(picture: Timeline, width: int = 69) -> list[str]:
@@ -83,7 +80,7 @@ def test_a_task_by_hand_has_a_line_of_its_own() -> None:
 def test_a_job_that_is_not_deployed_says_so() -> None:
     row = Row(job="report", entries=(), deployed=False)
     assert lines(timeline(row))[1] == "report  not deployed"
-    assert '<p class="faint">not deployed</p>' in html(timeline(row), run_arn)
+    assert '<p class="faint">not deployed</p>' in html(timeline(row))
 
 
 def test_what_reaches_out_of_the_window_is_cut_off() -> None:
@@ -102,7 +99,7 @@ def test_the_axis_has_round_times(minutes: float, step: int) -> None:
 
 
 def test_no_time_of_the_page_stands_so_near_its_end_that_it_would_widen_it() -> None:
-    axis = re.findall(r'<span style="left:([0-9.]+)%">', html(timeline(minutes=61), run_arn))
+    axis = re.findall(r'<span style="left:([0-9.]+)%">', html(timeline(minutes=61)))
     assert [round(float(place)) for place in axis] == [16, 33, 49, 66, 82]
 
 
@@ -132,7 +129,7 @@ def page() -> tuple[str, Page]:
     """The page of a small timeline, and what is on it."""
     hand = HandTask(arn=TASK, started=at(40), ended=at(50))
     rows = (Row(job="report", entries=ENTRIES, tasks=(hand,)), Row(job="idle", entries=(), left_out=3))
-    text = html(timeline(*rows), run_arn)
+    text = html(timeline(*rows))
     return text, Page(text)
 
 
@@ -175,7 +172,7 @@ def test_tables_have_headers_and_a_job_without_anything_says_so(page: tuple[str,
 
 def test_what_others_wrote_is_escaped() -> None:
     hostile = entry("skipped", 5, reason='<script>alert("x")</script>')
-    text = html(timeline(Row(job="report", entries=(hostile,))), run_arn)
+    text = html(timeline(Row(job="report", entries=(hostile,))))
     assert "<script>" not in text
     assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in text
 
