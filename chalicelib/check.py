@@ -42,6 +42,7 @@ from chalicelib.decide.facts import (
     NeedWaiting,
     Refused,
     Request,
+    Target,
     stamp,
 )
 from chalicelib.decide.overlap import (
@@ -245,6 +246,7 @@ class Checker:
     def _decide(self, job: Job, start: Start, now: datetime) -> tuple[Decision, Facts]:
         facts = Facts(now=now)
         tokens: dict[str, str | None] = {}
+        places: dict[tuple[str, str], Target] = {}
         while True:
             match self.decide(start, facts):
                 case NeedDetails(arn):
@@ -260,8 +262,12 @@ class Checker:
                     known = replace(facts.of(machine), created_at=self.executions.created_at(machine))
                     facts = replace(facts, slots={**facts.slots, machine: known})
                 case NeedEvidence(targets):
+                    # Each slot names its own: were those of the slot before not asked again, there would be no end.
+                    places = {target.place: target for target in targets} | places
                     jobs = [self.load_jobs().jobs[member.job] for member in start.request.members]
-                    evidence = tasks.evidence(self.ecs(), jobs, targets, start.stopping, start.request.stage_runs)
+                    evidence = tasks.evidence(
+                        self.ecs(), jobs, places.values(), start.stopping, start.request.stage_runs
+                    )
                     facts = replace(facts, evidence=evidence)
                 case NeedWaiting():
                     facts = replace(facts, waiting=self.waiting(start.waiting_machine))
