@@ -313,7 +313,8 @@ def _in_the_way(start: Start, facts: Facts, busy: Busy) -> Decision | Missing:
     in_time = facts.now < start.deadline
     seconds = _pace(start, facts.now - start.began_at)
     for held in busy.slots:
-        if in_time and held.why == "orphan" and start.policy.orphans == "stop":
+        stops = start.policy.orphans == "stop" and _is_of(start.request, held, facts)  # a neighbour has its own policy
+        if in_time and held.why == "orphan" and stops:
             return StopTask(held.reason, held.holder, seconds, held.cluster)
     if start.waits:
         return _queue(start, facts, busy)  # also when the jobs file has meanwhile changed to another policy
