@@ -433,6 +433,8 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
         if waiter and waiter.guard_execution == start.request.guard_execution:
             return Queued(f"{name} waits for this start; {busy.reason}", busy.holder, name, start.guard_machine)
         if waiter is None or not waiter.execution.closed:
+            if start.request.may_wait:  # that it waits may be old news
+                return Wait(busy.reason, busy.holder, max(1, start.policy.grace))
             return Skip(f"{name} already waits; {busy.reason}", busy.holder, "AlreadyQueued")
         turn = after[1] + 1
         if turn > LAST_WAITER:
@@ -441,15 +443,23 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
     return Queue(busy.reason, busy.holder, name, start.guard_machine)
 
 
-def _wait_for_the_pool(start: Start, facts: Facts, busy: Busy, waited: timedelta) -> Decision:
-    """One start of each job waits: of two the younger steps back, by date and then by name."""
+def _wait_for_the_pool(start: Start, facts: Facts, busy: Busy, waited: timedelta) -> Decision | NeedDetails:
+    """One start of each job waits: of two the younger steps back, by date and then by name.
+
+    The list of those who wait is old news, so the one to step back for is described, and a first look is not final.
+    """
     reason = _told(facts, busy, start.request)
     mine = pool_waiter_name(start.request.job, start.request.guard_execution or "")
     others = [e for e in facts.waiting or () if _is(e, start.request.job, "waiter")]
     others = [e for e in others if e.arn != start.request.guard_execution and e.name != mine]
+    others = [e for e in others if not ((known := facts.details.get(e.arn)) and known.execution.closed)]
     oldest = min(others, key=lambda e: (e.started_at, e.name), default=None)
     age = (start.began_at, execution_name(start.request.guard_execution or ""))
     if oldest is not None and (not start.waits or (oldest.started_at, oldest.name) < age):
+        if oldest.arn not in facts.details:
+            return NeedDetails(oldest.arn)
+        if start.request.may_wait:
+            return Wait(reason, busy.holder, max(1, start.policy.grace))
         since = f"has waited since {stamp(oldest.started_at)}"
         return Skip(f"{oldest.name} {since}; {reason}", busy.holder, "AlreadyQueued")
     if start.waits:
