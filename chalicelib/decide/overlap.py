@@ -216,6 +216,8 @@ def decide(start: Start, facts: Facts) -> Decision | Missing:
         return NeedWaiting()
     if not start.anyway and (paused := _pause(start, facts)):
         return paused
+    if isinstance(verdict, Free | Busy) and (queued := _has_queued(start, facts)):
+        return queued
     match verdict:
         case Free(machine, latest, reason):
             return _yield(start, facts, latest) or Run(reason, latest + 1, machine)
@@ -246,6 +248,26 @@ def _pause(start: Start, facts: Facts) -> Skip | NeedDetails | None:
             raise CantTell(f"{start.request.claim.run} was asked for and is not visible; by now the job is {reason}")
         return Skip(reason, Holder("pause", execution.name, execution.arn, execution.started_at), "Paused")
     return None
+
+
+def _has_queued(start: Start, facts: Facts) -> Queued | NeedDetails | None:
+    """The waiter's name that this start did not get is its own waiter's: the answer had been lost.
+
+    Then that one runs, or has run, in its place, and this one must not run as well, whether the pool is free or not.
+    """
+    name, asking = start.place_taken, start.request.guard_execution or ""
+    if name is None:
+        return None
+    machine = start.waiting_machine if start.request.shared else start.guard_machine
+    arn = execution_arn(machine, name)
+    if start.request.shared:
+        own = name == pool_waiter_name(start.request.job, asking)  # only this guard execution asks for that name
+    elif arn not in facts.details:
+        return NeedDetails(arn)
+    else:
+        waiter = facts.details[arn]
+        own = waiter is not None and waiter.guard_execution == asking
+    return Queued(f"{name} waits for this start", Holder("waiter", name, arn), name, machine) if own else None
 
 
 def _is(execution: Execution, job: str, kind: str) -> bool:
@@ -430,8 +452,6 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
         if arn not in facts.details:
             return NeedDetails(arn)
         waiter = facts.details[arn]
-        if waiter and waiter.guard_execution == start.request.guard_execution:
-            return Queued(f"{name} waits for this start; {busy.reason}", busy.holder, name, start.guard_machine)
         if waiter is None or not waiter.execution.closed:
             if start.request.may_wait:  # that it waits may be old news
                 return Wait(busy.reason, busy.holder, max(1, start.policy.grace))
@@ -464,8 +484,6 @@ def _wait_for_the_pool(start: Start, facts: Facts, busy: Busy, waited: timedelta
         return Skip(f"{oldest.name} {since}; {reason}", busy.holder, "AlreadyQueued")
     if start.waits:
         return Wait(reason, busy.holder, _pace(start, waited))
-    if start.place_taken == mine:  # only this guard execution asks for that name
-        return Queued(f"{mine} waits for this start; {reason}", busy.holder, mine, start.waiting_machine)
     return Queue(reason, busy.holder, mine, start.waiting_machine)
 
 
