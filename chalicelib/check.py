@@ -200,6 +200,14 @@ class Checker:
             return (self._machine(batch_machine(file.stage, job.pool, question.start.slot)),)
         return tuple(self._machine(batch_machine(file.stage, job.pool, slot)) for slot in range(1, number + 1))
 
+    def _beyond(self, question: StartQuestion, job: Job) -> tuple[str, ...]:
+        """The machines of slots that the guard was deployed with, and the jobs file has no more."""
+        if question.guard is None or question.start.slot is not None:
+            return ()
+        file = self.load_jobs()
+        numbers = range(file.slots_of(job.pool) + 1, (question.guard.slots or 1) + 1)
+        return tuple(self._machine(batch_machine(file.stage, job.pool, slot)) for slot in numbers)
+
     def _machine(self, name: str) -> str:
         return machine_arn(self.function_arn, name)
 
@@ -222,6 +230,7 @@ class Checker:
             claim=guard.claim if guard else None,
             losses=guard.losses if guard else 0,
             history=timedelta(days=file.history_days),
+            beyond=self._beyond(question, job),
         )
         # A renewal runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
         policy = Policy(job.name, grace=job.grace)
