@@ -242,3 +242,42 @@ def test_fewer_slots_do_not_hide_a_task_that_ecs_hides() -> None:
     play.start("a")
     play.run_until(MINUTE)
     assert len(play.tasks) == 2, "one is alive, and there is one slot"
+
+
+def test_a_redriven_start_runs_nothing_that_was_not_just_looked_for() -> None:
+    """It was stopped while StartExecution was throttled; a person ran the task by hand, and then redrove it."""
+    play = stage()
+    play.program = Program(seconds=30 * MINUTE)
+    start_execution = play.start_execution
+
+    def throttled(machine: str, name: str, given: str) -> Played:
+        raise StatesError("StepFunctions.ThrottlingException", "Rate exceeded")
+
+    start = play.start("report", deadline="2026-11-23T22:00:00Z")
+    play.start_execution = throttled  # type: ignore[method-assign]
+    play.run_until(5)
+    assert start.states[-1] == "Start the run"
+    play.abort(start)
+    play.start_execution = start_execution  # type: ignore[method-assign]
+    play.run_until(60 * MINUTE)
+    play.task_by_hand("batch", "report", Program(seconds=60 * MINUTE))
+    play.run_until(MINUTE)
+    play.redrive(start)
+    play.run_until()
+    assert (end(start), play.most_at_once) == ("BatchGuard.CheckFailed", 1)
+    assert "a redriven start" in (start.cause or "")
+
+
+def test_a_start_that_was_redriven_while_it_waited_goes_on() -> None:
+    play = stage()
+    play.program = Program(seconds=30 * MINUTE)
+    play.start("alone")
+    play.run_until(MINUTE)
+    play.start("alone")
+    play.run_until(MINUTE)
+    waiter = next(e for e in play.executions.values() if "queued_since" in e.given)
+    play.abort(waiter)
+    play.run_until(60 * MINUTE)
+    play.redrive(waiter)
+    play.run_until()
+    assert end(waiter) == "started"
