@@ -42,6 +42,7 @@ from chalicelib.decide.facts import (
     NeedWaiting,
     Refused,
     Request,
+    Target,
     stamp,
 )
 from chalicelib.decide.overlap import (
@@ -199,6 +200,14 @@ class Checker:
             return (self._machine(batch_machine(file.stage, job.pool, question.start.slot)),)
         return tuple(self._machine(batch_machine(file.stage, job.pool, slot)) for slot in range(1, number + 1))
 
+    def _beyond(self, question: StartQuestion, job: Job) -> tuple[str, ...]:
+        """The machines of slots that the guard was deployed with, and the jobs file has no more."""
+        if question.guard is None or question.start.slot is not None:
+            return ()
+        file = self.load_jobs()
+        numbers = range(file.slots_of(job.pool) + 1, (question.guard.slots or 1) + 1)
+        return tuple(self._machine(batch_machine(file.stage, job.pool, slot)) for slot in numbers)
+
     def _machine(self, name: str) -> str:
         return machine_arn(self.function_arn, name)
 
@@ -221,6 +230,7 @@ class Checker:
             claim=guard.claim if guard else None,
             losses=guard.losses if guard else 0,
             history=timedelta(days=file.history_days),
+            beyond=self._beyond(question, job),
         )
         # A renewal runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
         policy = Policy(job.name, grace=job.grace)
@@ -245,6 +255,7 @@ class Checker:
     def _decide(self, job: Job, start: Start, now: datetime) -> tuple[Decision, Facts]:
         facts = Facts(now=now)
         tokens: dict[str, str | None] = {}
+        places: dict[tuple[str, str], Target] = {}
         while True:
             match self.decide(start, facts):
                 case NeedDetails(arn):
@@ -260,8 +271,12 @@ class Checker:
                     known = replace(facts.of(machine), created_at=self.executions.created_at(machine))
                     facts = replace(facts, slots={**facts.slots, machine: known})
                 case NeedEvidence(targets):
+                    # Each slot names its own: were those of the slot before not asked again, there would be no end.
+                    places = {target.place: target for target in targets} | places
                     jobs = [self.load_jobs().jobs[member.job] for member in start.request.members]
-                    evidence = tasks.evidence(self.ecs(), jobs, targets, start.stopping, start.request.stage_runs)
+                    evidence = tasks.evidence(
+                        self.ecs(), jobs, places.values(), start.stopping, start.request.stage_runs
+                    )
                     facts = replace(facts, evidence=evidence)
                 case NeedWaiting():
                     facts = replace(facts, waiting=self.waiting(start.waiting_machine))

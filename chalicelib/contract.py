@@ -264,9 +264,9 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
     for key in ("by", "reason", "guard_execution"):
         if not isinstance(event.get(key), str | None):
             faults.append(f"{key} must be a string, not {shown(event[key])}")
-    slot = event.get("slot")
-    if slot is not None and not (type(slot) is int and 1 <= slot <= MOST_SLOTS and event.get("renewal") is True):
-        faults.append(f"slot must be from 1 to {MOST_SLOTS}, and of a renewal, not {shown(slot)}")
+    slot = _whole(event.get("slot"))
+    if event.get("slot") is not None and not (1 <= (slot or 0) <= MOST_SLOTS and event.get("renewal") is True):
+        faults.append(f"slot must be from 1 to {MOST_SLOTS}, and of a renewal, not {shown(event['slot'])}")
         slot = None
     return StartInput(
         job=event["job"],
@@ -288,7 +288,7 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
 
 def _carried(value: Any, faults: list[str]) -> Carried | None:
     """What the guard machine made; None, and a fault, for what it can't have made."""
-    if isinstance(value, Mapping) and not value.get("forged") and type(value.get("version")) is int:
+    if isinstance(value, Mapping) and not value.get("forged") and _whole(value.get("version")) is not None:
         unknown = sorted(set(value) - {field.name for field in fields(Carried)}, key=str)
         if value["version"] > VERSION or unknown:
             what = f"version {shown(value['version'])}" if value["version"] > VERSION else f"{shown(unknown)} in it"
@@ -305,21 +305,25 @@ def _carried(value: Any, faults: list[str]) -> Carried | None:
 
 
 def _read_carried(value: Any, wrong: list[str]) -> Carried | None:
-    if not isinstance(value, Mapping) or value.get("forged") or type(value["version"]) is not int:
+    version = _whole(value["version"]) if isinstance(value, Mapping) and not value.get("forged") else None
+    if version is None:
+        return None
+    losses, slots = _whole(value.get("losses", 0)), _whole(value.get("slots"))
+    if losses is None or (slots is None and value.get("slots") is not None):
         return None
     claim, stopping = value.get("claim"), value.get("stopping")
     return Carried(
-        version=value["version"],
+        version=version,
         execution=_typed(value["execution"], str),
         started=_time(value, "started", _TIME, wrong) or _moment(value["started"]),
         waited=_typed(value.get("waited", False), bool),
-        losses=_typed(value.get("losses", 0), int),
+        losses=losses,
         claim=_claim(claim) if claim is not None else None,
         place_taken=_typed(value["place_taken"], str) if value.get("place_taken") is not None else None,
         stopping=Stopping(_typed(stopping["task"], str), _typed(stopping["cluster"], str)) if stopping else None,
         yields_since=_time(value, "yields_since", _TIME, wrong),
         pool=_typed(value["pool"], str) if value.get("pool") is not None else None,
-        slots=_typed(value["slots"], int) if value.get("slots") is not None else None,
+        slots=slots,
         stopped_at=_time(value, "stopped_at", _TIME, wrong),
     )
 
@@ -378,7 +382,7 @@ def details_of(
         target=read_target(said.get("target")),
         renewal=said.get("renewal") is True,
         job=said["job"] if isinstance(said.get("job"), str) else None,
-        retries=retries if isinstance(retries, int) else 0,
+        retries=_whole(retries) or 0,
         tasks=frozenset(_TASK_ARN.findall(f"{output or ''} {cause or ''}")) if execution.closed else frozenset(),
     )
 
@@ -399,7 +403,7 @@ def task_in_cause(cause: str, container: str) -> TaskState | None:
         for each in (containers if isinstance(containers, list) else [])
         if isinstance(each, Mapping) and each.get("Name") == container
     ]
-    code = codes[0] if codes and type(codes[0]) is int else None
+    code = _whole(codes[0]) if codes else None
     return TaskState(arn, status, code, str(task.get("StopCode") or ""), str(task.get("StoppedReason") or ""))
 
 
@@ -442,6 +446,16 @@ def cut(reason: str) -> str:
 
 
 # --- parts ------------------------------------------------------------------------------------------------
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number of JSON; None for anything else.
+
+    JSONata knows one kind of number, so what went through a state machine may come back as 2.0.
+    """
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def _typed(value: Any, *kinds: type) -> Any:

@@ -106,6 +106,9 @@ class Played:
     cause: str | None = None
     states: list[str] = field(default_factory=list)
     """Those that it has entered, in order."""
+    redrives: int = 0
+    at: Any = None
+    """Where a redrive goes on: its definition, the state, its input and the variables."""
 
     @property
     def arn(self) -> str:
@@ -253,6 +256,12 @@ class Play:
         """Stop an execution; its task lives on."""
         self._close(execution, "ABORTED", error=error, cause=cause)
 
+    def redrive(self, execution: Played) -> None:
+        """RedriveExecution: it goes on at the state in which it was stopped."""
+        execution.redrives += 1
+        execution.status, execution.stopped_at, execution.error, execution.cause = "RUNNING", None, None, None
+        self._go_on(execution, self._interpret(execution, execution.at[0]))
+
     def task_by_hand(self, cluster: str, family: str, program: Program, **environment: str) -> RunningTask:
         """Start a task past the guard."""
         override = {"name": "app", "environment": [{"name": k, "value": v} for k, v in environment.items()]}
@@ -276,8 +285,10 @@ class Play:
         return there
 
     def _go_on(self, execution: Played, steps: Steps) -> None:
+        redrives = execution.redrives
+
         def step() -> None:
-            if execution.status != "RUNNING":
+            if execution.status != "RUNNING" or execution.redrives != redrives:
                 return
             try:
                 seconds = next(steps)
@@ -299,19 +310,22 @@ class Play:
     def _interpret(self, execution: Played, definition: Json) -> Steps:
         variables: dict[str, Any] = {}
         data, name = json.loads(execution.given), definition["StartAt"]
+        if execution.at:
+            _, name, data, variables = execution.at
         context: Json = {
             "Execution": {
                 "Id": execution.arn,
                 "Name": execution.name,
                 "Input": json.loads(execution.given),
                 "StartTime": stamp_ms(execution.started_at),
-                "RedriveCount": self.redrives,
+                "RedriveCount": self.redrives + execution.redrives,
             },
             "StateMachine": {"Id": execution.machine},
         }
         while True:
             state = definition["States"][name]
             execution.states.append(name)
+            execution.at = (definition, name, data, dict(variables))
             context["State"] = {"Name": name, "EnteredTime": stamp_ms(self.now)}
             known = {"input": data, "context": json.loads(json.dumps(context))}
             match state["Type"]:

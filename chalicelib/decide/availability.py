@@ -141,16 +141,36 @@ def judge(request: Request, facts: Facts) -> Verdict | Missing:
         if mine is not None and request.guard_execution and mine.guard_execution == request.guard_execution:
             return Mine(_run_holder(mine.execution))
         if mine is None:  # it may be this start's own: it asks for that very name again, or for none
+            if claim.machine not in slots:
+                raise CantTell(f"{claim.run} was asked for and is not visible, and the pool has that slot no more")
             slots = (claim.machine,)
+    left = _beyond(request, facts)
+    if not isinstance(left, list):
+        return left
     held: list[Busy] = []
     floating = 0  # tasks that no run answers for: each fills the first slot that is seen free otherwise
     for machine in slots:
         verdict = _judge_slot(machine, request, facts, floating)
+        if isinstance(verdict, Free) and left:
+            verdict = left.pop(0)
         if not isinstance(verdict, Busy):
             return verdict
         floating += verdict.why == "outsider"
         held.append(verdict)
     return replace(held[0], others=tuple(held[1:]))
+
+
+def _beyond(request: Request, facts: Facts) -> list[Busy] | Unsure | Missing:
+    """What is left in slots that the pool has no more; no number of theirs is proposed, so none is too old."""
+    left: list[Busy] = []
+    outsiders = len(facts.evidence.tasks) if facts.evidence else 0  # these are not counted here
+    for machine in request.beyond:
+        verdict = _judge_slot(machine, replace(request, first=True), facts, outsiders)
+        if isinstance(verdict, Busy):
+            left.append(verdict)
+        elif not isinstance(verdict, Free | Mine):
+            return verdict
+    return left
 
 
 def _judge_slot(machine: str, request: Request, facts: Facts, floating: int) -> Verdict | Missing:
@@ -373,7 +393,7 @@ def _task_of_a_run(task: Task, machine: str, facts: Facts) -> _Blocked | NeedDet
 def _foreign_task(task: Task, evidence: Evidence, request: Request) -> _Blocked | None:
     """A live task that no run of this pool's machines started."""
     if task.execution is not None and task.execution.startswith(request.stage_runs):
-        if any(task.execution.startswith(execution_arn(machine, "")) for machine in request.slots):
+        if any(task.execution.startswith(execution_arn(machine, "")) for machine in (*request.slots, *request.beyond)):
             return None  # it holds its own run's slot
         if task.job not in {member.job for member in request.members}:  # another pool's, which has a lock of its own
             return None

@@ -174,6 +174,9 @@ class Request:
     losses: int = 0
     history: timedelta = timedelta(days=90)
     """How long the account keeps closed executions, and so their names."""
+    beyond: tuple[str, ...] = ()
+    """The machines of slots that are deployed, but that the pool has no more by the jobs file: what is open there fills
+    a slot of those it has."""
 
     @property
     def job(self) -> str:
@@ -183,7 +186,7 @@ class Request:
     @property
     def shared(self) -> bool:
         """The pool has several jobs or slots: who waits and who pauses is no execution of its batch machine."""
-        return len(self.members) > 1 or len(self.slots) > 1
+        return len(self.members) > 1 or len(self.slots) + len(self.beyond) > 1
 
 
 @dataclass(frozen=True, slots=True)

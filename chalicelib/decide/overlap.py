@@ -219,6 +219,8 @@ def decide(start: Start, facts: Facts) -> Decision | Missing:
         return NeedWaiting()
     if not start.anyway and (paused := _pause(start, facts)):
         return paused
+    if isinstance(verdict, Free | Busy) and (queued := _has_queued(start, facts)):
+        return queued
     match verdict:
         case Free(machine, latest, reason):
             return _yield(start, facts, latest) or Run(reason, latest + 1, machine)
@@ -249,6 +251,26 @@ def _pause(start: Start, facts: Facts) -> Skip | NeedDetails | None:
             raise CantTell(f"{start.request.claim.run} was asked for and is not visible; by now the job is {reason}")
         return Skip(reason, Holder("pause", execution.name, execution.arn, execution.started_at), "Paused")
     return None
+
+
+def _has_queued(start: Start, facts: Facts) -> Queued | NeedDetails | None:
+    """The waiter's name that this start did not get is its own waiter's: the answer had been lost.
+
+    Then that one runs, or has run, in its place, and this one must not run as well, whether the pool is free or not.
+    """
+    name, asking = start.place_taken, start.request.guard_execution or ""
+    if name is None:
+        return None
+    machine = start.waiting_machine if start.request.shared else start.guard_machine
+    arn = execution_arn(machine, name)
+    if start.request.shared:
+        own = name == pool_waiter_name(start.request.job, asking)  # only this guard execution asks for that name
+    elif arn not in facts.details:
+        return NeedDetails(arn)
+    else:
+        waiter = facts.details[arn]
+        own = waiter is not None and waiter.guard_execution == asking
+    return Queued(f"{name} waits for this start", Holder("waiter", name, arn), name, machine) if own else None
 
 
 def _is(execution: Execution, job: str, kind: str) -> bool:
@@ -316,7 +338,8 @@ def _in_the_way(start: Start, facts: Facts, busy: Busy) -> Decision | Missing:
     in_time = facts.now < start.deadline
     seconds = _pace(start, facts.now - start.began_at)
     for held in busy.slots:
-        if in_time and held.why == "orphan" and start.policy.orphans == "stop":
+        stops = start.policy.orphans == "stop" and _is_of(start.request, held, facts)  # a neighbour has its own policy
+        if in_time and held.why == "orphan" and stops:
             return StopTask(held.reason, held.holder, seconds, held.cluster)
     if start.waits:
         return _queue(start, facts, busy)  # also when the jobs file has meanwhile changed to another policy
@@ -434,9 +457,9 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
         if arn not in facts.details:
             return NeedDetails(arn)
         waiter = facts.details[arn]
-        if waiter and waiter.guard_execution == start.request.guard_execution:
-            return Queued(f"{name} waits for this start; {busy.reason}", busy.holder, name, start.guard_machine)
         if waiter is None or not waiter.execution.closed:
+            if start.request.may_wait:  # that it waits may be old news
+                return Wait(busy.reason, busy.holder, max(1, start.policy.grace))
             return Skip(f"{name} already waits; {busy.reason}", busy.holder, "AlreadyQueued")
         turn = after[1] + 1
         if turn > LAST_WAITER:
@@ -445,21 +468,27 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
     return Queue(busy.reason, busy.holder, name, start.guard_machine)
 
 
-def _wait_for_the_pool(start: Start, facts: Facts, busy: Busy, waited: timedelta) -> Decision:
-    """One start of each job waits: of two the younger steps back, by date and then by name."""
+def _wait_for_the_pool(start: Start, facts: Facts, busy: Busy, waited: timedelta) -> Decision | NeedDetails:
+    """One start of each job waits: of two the younger steps back, by date and then by name.
+
+    The list of those who wait is old news, so the one to step back for is described, and a first look is not final.
+    """
     reason = _told(facts, busy, start.request)
     mine = pool_waiter_name(start.request.job, start.request.guard_execution or "")
     others = [e for e in facts.waiting or () if _is(e, start.request.job, "waiter")]
     others = [e for e in others if e.arn != start.request.guard_execution and e.name != mine]
+    others = [e for e in others if not ((known := facts.details.get(e.arn)) and known.execution.closed)]
     oldest = min(others, key=lambda e: (e.started_at, e.name), default=None)
     age = (start.began_at, execution_name(start.request.guard_execution or ""))
     if oldest is not None and (not start.waits or (oldest.started_at, oldest.name) < age):
+        if oldest.arn not in facts.details:
+            return NeedDetails(oldest.arn)
+        if start.request.may_wait:
+            return Wait(reason, busy.holder, max(1, start.policy.grace))
         since = f"has waited since {stamp(oldest.started_at)}"
         return Skip(f"{oldest.name} {since}; {reason}", busy.holder, "AlreadyQueued")
     if start.waits:
         return Wait(reason, busy.holder, _pace(start, waited))
-    if start.place_taken == mine:  # only this guard execution asks for that name
-        return Queued(f"{mine} waits for this start; {reason}", busy.holder, mine, start.waiting_machine)
     return Queue(reason, busy.holder, mine, start.waiting_machine)
 
 
