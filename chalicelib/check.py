@@ -190,14 +190,13 @@ class Checker:
                 f"{job.name} is in pool {job.pool} by the jobs file, and in {deployed} by what is deployed: "
                 f"nobody can tell who is in its way; run: guardctl deploy"
             )
+        if guard and (guard.pool is not None) != file.shared(job.pool):
+            # Who waits and who pauses would be looked for elsewhere than where they are.
+            raise CantTell(f"pool {job.pool} has other jobs or slots than what is deployed; run: guardctl deploy")
         if guard:
             number = min(number, guard.slots or 1)
-        if question.start.slot is not None:
-            if question.start.slot > number:
-                raise InvalidInput(
-                    f"pool {job.pool} has {number} slots, and the renewal is of slot {question.start.slot}"
-                )
-            return (self._machine(batch_machine(file.stage, job.pool, question.start.slot)),)
+        if question.start.slot is not None and question.start.slot > number:
+            raise InvalidInput(f"pool {job.pool} has {number} slots, and the renewal is of slot {question.start.slot}")
         return tuple(self._machine(batch_machine(file.stage, job.pool, slot)) for slot in range(1, number + 1))
 
     def _beyond(self, question: StartQuestion, job: Job) -> tuple[str, ...]:
@@ -222,6 +221,8 @@ class Checker:
                 Member(each.name, each.ecs.target, each.outsiders)
                 for each in (job, *(other for other in file.members(job.pool) if other is not job))
             ),
+            named=job.pool != job.name,
+            only=slots[asked.slot - 1] if asked.slot else None,
             stage_runs=execution_arn(machine_arn(self.function_arn, batch_machine(file.stage, "")), "")[:-1],
             guard_execution=guard.execution if guard else None,
             commands=asked.commands,

@@ -165,8 +165,10 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
                 spot.key("jobs").key(job.name).key("overlap").fault(f'"replace" is in a pool of {number} slots', right)
     for job in jobs.values():
         at = spot.key("jobs").key(job.name).key("pool")
-        if job.pool in jobs and job.pool != job.name and jobs[job.pool].pool != job.pool:
-            at.fault(f'"{job.pool}" is the name of a job that is not in that pool', "take another name for the pool")
+        if job.pool in jobs and job.pool != job.name:
+            at.fault(
+                f'"{job.pool}" is the name of a job, which has a pool of its own', "take another name for the pool"
+            )
         longest = batch_machine(stage, job.pool, slots.get(job.pool, 1))
         if (over := len(longest) - LONGEST_NAME) > 0:
             wrong = f"the state machine's name would have {len(longest)} characters and AWS takes {LONGEST_NAME}"

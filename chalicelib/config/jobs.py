@@ -108,8 +108,9 @@ class JobsFile:
         return tuple(job for job in self.jobs.values() if job.pool == pool)
 
     def shared(self, pool: str) -> bool:
-        """Whether a pool has several jobs or slots."""
-        return self.slots_of(pool) > 1 or len(self.members(pool)) > 1
+        """Whether a pool has several jobs or slots, or a name that its job has given it."""
+        members = self.members(pool)
+        return self.slots_of(pool) > 1 or len(members) > 1 or any(job.name != pool for job in members)
 
     @property
     def pools(self) -> tuple[str, ...]:

@@ -11,6 +11,6 @@ def pool_rows(jobs: JobsFile) -> str:
     rows = [
         f"'{job.name}': {{'pool': '{job.pool}', 'slots': {jobs.slots_of(job.pool)}}}"
         for job in jobs.jobs.values()
-        if jobs.shared(job.pool) or job.pool != job.name
+        if jobs.shared(job.pool)
     ]
     return f"{{{', '.join(rows)}}}"

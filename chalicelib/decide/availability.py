@@ -133,7 +133,7 @@ Verdict = Free | Mine | Busy | Unsure
 
 def judge(request: Request, facts: Facts) -> Verdict | Missing:
     """Tell whether a slot is free, or what is missing to tell. Raises `CantTell` and `RestedTooLong`."""
-    slots, claim = request.slots, request.claim
+    slots, claim = (request.only,) if request.only else request.slots, request.claim
     if claim is not None:
         if claim.arn not in facts.details:
             return NeedDetails(claim.arn)

@@ -178,6 +178,11 @@ class Request:
     """The machines of slots that are deployed, but that the pool has no more by the jobs file: what is open there fills
     a slot of those it has."""
 
+    named: bool = False
+    """The job names its pool: then it is treated as one of several jobs, also while it is alone in it."""
+    only: str | None = None
+    """Of a renewal: the one slot (the ARN of its machine) whose names it renews."""
+
     @property
     def job(self) -> str:
         """The job that asks."""
@@ -186,7 +191,7 @@ class Request:
     @property
     def shared(self) -> bool:
         """The pool has several jobs or slots: who waits and who pauses is no execution of its batch machine."""
-        return len(self.members) > 1 or len(self.slots) + len(self.beyond) > 1
+        return self.named or len(self.members) > 1 or len(self.slots) + len(self.beyond) > 1
 
 
 @dataclass(frozen=True, slots=True)

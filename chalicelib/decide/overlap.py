@@ -303,7 +303,7 @@ def _older_waiter(start: Start, facts: Facts) -> Execution | None:
     if oldest is None or oldest.arn == start.request.guard_execution:
         return None
     mine = (start.began_at, execution_name(start.request.guard_execution or ""))
-    return None if start.waits and mine < (oldest.started_at, oldest.name) else oldest
+    return None if mine < (oldest.started_at, oldest.name) else oldest
 
 
 def _waiter_behind(start: Start, facts: Facts, latest: int) -> Execution | NeedDetails | None:

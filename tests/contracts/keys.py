@@ -154,7 +154,7 @@ _ENDS: Mapping[contract.Outcome, contract.Outcome] = {"start": "started", "queue
 def _carried_by(state: Mapping[str, Any]) -> set[str]:
     merged = "$merge([$type($states.input.guard) = 'object' ? $states.input.guard : {}, "
     waits = f"{merged}$states.input.decision.yields = true ? {{"
-    keys = written(state, merged + "{") | written(state, waits) | written(state, "[0]} : {")
+    keys = written(state, merged + "{") | written(state, waits) | written(state, "EnteredTime} : {")
     return keys | read(state, "$states.input.guard")
 
 
