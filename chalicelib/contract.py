@@ -48,6 +48,15 @@ class NewerVersion(CantTell):
 # --- what is asked ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a scheduled time that is passed over; its guard execution only says so, and asks nobody."""
+
+    error: str
+    """Without ``BatchGuard.``"""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartInput:
     """The guard machine's input: what a person, the trigger or a guard execution that queues may write."""
@@ -73,10 +82,12 @@ class StartInput:
     """Of a waiter: when the start that it waits for began."""
     guard_execution: str | None = None
     """Of a waiter: the guard execution that it waits for."""
+    verdict: Verdict | None = None
+    """Of a time that is passed over: the trigger writes it, and the checker never sees it."""
 
 
 OPEN_TO_ALL = ("job", "scheduled_at", "commands", "deadline", "renewal", "first", "anyway", "by", "reason")
-"""The keys of `StartInput` that a person is told about; the others are a waiter's."""
+"""The keys of `StartInput` that a person is told about; the others are a waiter's and the trigger's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +258,10 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
     for key in ("renewal", "first", "anyway"):
         if not isinstance(event.get(key, False), bool):
             faults.append(f"{key} must be true or false, not {shown(event[key])}")
+    if "verdict" in event:
+        faults.append(
+            f"verdict must be an error and a reason, which the guard machine tells, not {shown(event['verdict'])}"
+        )
     for key in ("by", "reason", "guard_execution"):
         if not isinstance(event.get(key), str | None):
             faults.append(f"{key} must be a string, not {shown(event[key])}")

@@ -88,7 +88,9 @@ class Meter:
 
     def earliest(self, since: int, weight: int) -> int:
         """The first moment from `since` on at which a start of this weight may be sent."""
-        return max(since, self._next, self.whole_at + min(weight * self.curve.token, self.curve.burst) - self.curve.burst)
+        return max(
+            since, self._next, self.whole_at + min(weight * self.curve.token, self.curve.burst) - self.curve.burst
+        )
 
     def take(self, at: int, weight: int) -> None:
         """A start is sent then."""
