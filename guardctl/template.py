@@ -21,6 +21,9 @@ INLINE_LIMIT = 51_200
 S3_LIMIT = 1_000_000
 """Bytes that CloudFormation takes from S3: 1 MB (AWS, CloudFormation quotas)."""
 
+MOST_RESOURCES = 500
+"""Resources of a stack (AWS, CloudFormation quotas)."""
+
 FAMILIES_OF_A_ROLE = 60
 """Task definition families that one role may run: a role's policies take 10,240 characters (AWS, IAM quotas)."""
 

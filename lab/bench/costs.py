@@ -13,8 +13,9 @@ from typing import Any
 
 from lab.bench.alternatives import ARTICLE, SEMAPHORE_STATES
 
-RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
-START_EXECUTION = "arn:aws:states:::states:startExecution"
+RUN_TASK = ":states:::ecs:runTask.sync"
+START_EXECUTION = ":states:::states:startExecution"
+"""What the ARNs of the integrations end with: the partition before it is the deployment's."""
 MACHINES = Path(__file__).resolve().parent.parent.parent / "chalicelib" / "machines"
 
 TRANSITION = 25.0
@@ -76,13 +77,13 @@ def machine(name: str) -> Any:
 
 
 def shortest_path(definition: Mapping[str, Any], past: str) -> tuple[str, ...]:
-    """The states from the start to a good end, without an error, past the one that calls the resource `past`."""
+    """The states from the start to a good end, without an error, past one whose resource ends with `past`."""
     states = definition["States"]
     ways: deque[tuple[str, ...]] = deque([(definition["StartAt"],)])
     while ways:
         way = ways.popleft()
         last = states[way[-1]]
-        if _ends_well(last) and any(states[name].get("Resource") == past for name in way):
+        if _ends_well(last) and any(str(states[name].get("Resource", "")).endswith(past) for name in way):
             return way
         ways.extend((*way, following) for following in _following(last) if following not in way)
     raise ValueError(f"no way to a good end past {past}")

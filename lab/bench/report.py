@@ -108,7 +108,7 @@ stale answer can only propose a name that is taken. It helps only if what it has
 anew each time (the last line), three tokens in a row are too rare under load.
 - Asking again is not free: transitions per job are in the table, $25 a million. A job at another minute costs six.
 - The last of 100 jobs starts a minute late: at 20 calls of RunTask a second some are throttled, and after a throttle \
-the batch machine looks for a task for a minute before it tries again.
+the batch machine waits for a quarter of a minute or longer before it tries again.
 - Assumed: {latency:.0f} ms per call, {cold_seconds:.0f} s per cold start, 249 jobs a stage, buckets full at the \
 start, and nobody else who uses these quotas. One seed is shown; others differ by a few per cent.
 """

@@ -244,29 +244,27 @@ class _Rush:
         return attempt
 
     def batch(self) -> Process[None]:
+        began = self.world.now
         yield from self.enter()  # Is it a run?
-        for _ in range(self.settings.tries):
+        while True:
             yield from self.enter()  # Run an ECS task and wait for it to complete
-            if (yield from self.task(self.launch, self.settings.run_task, "ECS.AmazonECSException")):
+            if (yield from self.task(self.launch, self.settings.run_task, "ECS.ThrottlingException")):
                 self.outcome.launched.append(self.world.now)
-                return
-            yield from self.enter()  # How does the task stand?
-            for _ in range(self.settings.looks):
-                yield from self.enter()  # Look again soon
-                yield self.settings.look_wait
-                yield from self.enter()  # Look for the task
-                if not (yield from self.task(self.look, self.settings.look, "CantTell")):
-                    self.outcome.lost["lost sight of the task"] += 1
-                    return
                 yield from self.enter()  # How does the task stand?
-        self.outcome.lost["RunTask refused every time"] += 1
+                yield from self.enter()  # Succeeded
+                return
+            yield from self.enter()  # What does ECS's answer mean?
+            yield from self.enter()  # Is there time to try again?
+            if self.world.now >= self.settings.deadline:
+                yield from self.enter()  # Not placed
+                self.outcome.lost["ECS had no room until its deadline"] += 1
+                return
+            yield from self.enter()  # Wait for room
+            yield self.settings.room.seconds(self.world.now - began)
 
     def launch(self) -> Process[bool]:
         yield LATENCY
         return self.run_task.take(self.world.now)
-
-    def look(self) -> Process[bool]:
-        return (yield from self.invoke(self.evidence))
 
 
 class _Stage:

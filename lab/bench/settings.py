@@ -41,7 +41,7 @@ class Retrier:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The wait before the guard asks again: a part of the time spent so far, within bounds."""
+    """A wait before it is asked again: a part of the time spent so far, within bounds."""
 
     shortest: float
     longest: float
@@ -59,11 +59,9 @@ class Settings:
     check: tuple[Retrier, ...]
     start: tuple[Retrier, ...]
     run_task: tuple[Retrier, ...]
-    look: tuple[Retrier, ...]
     again: Waiting
-    look_wait: float
-    looks: int
-    tries: int
+    room: Waiting
+    """Before a run that ECS has no room for asks again."""
     deadline: float
     attempts: int
     """Of a botocore call."""
@@ -75,18 +73,14 @@ def load() -> Settings:
     """The settings as they stand in this repository."""
     guard, batch = _states("guard"), _states("batch")
     run_task = run_task_state(batch)
-    stands = json.dumps(batch["How does the task stand?"])
     config = json.loads((PROJECT / ".chalice" / "config.json").read_text(encoding="utf-8"))
     retries: Any = client_config().retries  # type: ignore[attr-defined]  # botocore makes its options at run time
     return Settings(
         check=retriers(guard["Check running executions"]),
         start=retriers(guard["Start the run"]),
         run_task=retriers(run_task),
-        look=retriers(batch["Look for the task"]),
         again=waiting(guard["Ask again later"]["Seconds"]),
-        look_wait=batch["Look again soon"]["Seconds"],
-        looks=int(_number(r"\$looks < (\d+)", stands)),
-        tries=int(_number(r"\$tries < (\d+)", stands)),
+        room=waiting(batch["Wait for room"]["Seconds"]),
         deadline=next(field.default for field in fields(Job) if field.name == "start_deadline"),  # type: ignore[arg-type]  # it has one
         attempts=retries["total_max_attempts"],
         side_by_side=trigger.SIDE_BY_SIDE,
@@ -122,14 +116,14 @@ def waiting(expression: str) -> Waiting:
     form = r"\$min\(\[(\d+), \$max\(\[(\d+), \$floor\(\(\$millis\(\) - .*\) / (\d+)\)\]\)\]\)"
     match = re.search(form, expression)
     if match is None:
-        raise FormChanged(f"'Ask again later' waits for {expression}, which the simulation does not understand")
+        raise FormChanged(f"a state waits for {expression}, which the simulation does not understand")
     longest, shortest, milliseconds = map(int, match.groups())
     return Waiting(shortest, longest, milliseconds / 1000)
 
 
 def run_task_state(batch: Mapping[str, Any]) -> Mapping[str, Any]:
     """The state of the batch machine that runs the task."""
-    (found,) = [s for s in batch.values() if s.get("Resource") == "arn:aws:states:::ecs:runTask.sync"]
+    (found,) = [s for s in batch.values() if str(s.get("Resource", "")).endswith(":states:::ecs:runTask.sync")]
     state: Mapping[str, Any] = found
     return state
 
@@ -137,10 +131,3 @@ def run_task_state(batch: Mapping[str, Any]) -> Mapping[str, Any]:
 def _states(machine: str) -> Any:
     file = PROJECT / "chalicelib" / "machines" / f"{machine}.asl.json"
     return json.loads(file.read_text(encoding="utf-8"))["States"]
-
-
-def _number(pattern: str, text: str) -> float:
-    match = re.search(pattern, text)
-    if match is None:
-        raise FormChanged(f"nothing like {pattern} is left in the batch machine")
-    return float(match[1])

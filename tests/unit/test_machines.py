@@ -189,6 +189,8 @@ ANSWERS = [
     # as people reported them
     ("ECS.InvalidParameterException", EC2_SAYS.format("Request limit exceeded. (ErrorCode: RequestLimitExceeded)"), PASSES, "EC2 throttles ECS"),
     ("ECS.InvalidParameterException", EC2_SAYS.format("Rate exceeded (ErrorCode: Throttling)"), PASSES, "EC2 throttles ECS in other words"),
+    ("ECS.InvalidParameterException", EC2_SAYS.format("The service is unavailable."), PASSES, "EC2 is not there"),
+    ("ECS.InvalidParameterException", EC2_SAYS.format("An internal error has occurred."), PASSES, "EC2 has a fault"),
     ("ECS.ClientException", "Tasks provisioning capacity limit exceeded.", PASSES, "too many tasks are being provisioned"),
     ("ECS.InvalidParameterException", "No Container Instances were found in your cluster.", PASSES, "a cluster that scales from zero"),
     ("AmazonECS.Unknown", '{"failures":[{"reason":"RESOURCE:MEMORY"}]}', PASSES, "no room for the memory"),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.names import (
@@ -102,6 +102,7 @@ def test_a_guard_executions_name_says_whose_it_is_and_for_when(job: str, time: d
         assert parse_guard_name(renewal_name(job, AT)) == GuardName(job, "renewal")
 
 
+@settings(max_examples=50, deadline=None)
 @given(JOB_NAMES, JOB_NAMES, MINUTES_EVER, MINUTES_EVER)
 def test_different_starts_have_different_names(one: str, other: str, time: datetime, later: datetime) -> None:
     same = (one, time) == (other, later)

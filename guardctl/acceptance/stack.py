@@ -1,0 +1,204 @@
+"""The one stack with what the probes need, so that one deletion removes it: names → CloudFormation template. Pure."""
+
+from guardctl.acceptance import definitions
+from guardctl.acceptance.trial import CONTAINER, Names
+from guardctl.cloudformation import Json, arn
+
+IMAGE = "public.ecr.aws/docker/library/busybox:stable"
+CPU, MEMORY = 256, 512
+"""Fargate's smallest: a quarter of a vCPU, in CPU units, and half a GB, in MiB."""
+
+SECONDS = 60
+"""How long a task of the job works."""
+
+
+def working(seconds: int) -> list[str]:
+    """A command that works so long and then exits with 0, or with 143 as soon as it is told to stop.
+
+    A shell is process 1 of its container, which ignores SIGTERM unless it says otherwise.
+    """
+    return ["sh", "-c", f"trap 'exit 143' TERM; sleep {seconds} & wait $!"]
+
+
+def exiting(with_code: int) -> list[str]:
+    """A command that exits at once."""
+    return ["sh", "-c", f"exit {with_code}"]
+
+
+def template(names: Names, partition: str) -> Json:
+    """A cluster, two task definitions, two roles, a log group, a topic with a queue and an alarm, and machines."""
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "batch-guard: what guardctl acceptance needs; remove it with guardctl acceptance --clean",
+        "Resources": {
+            **_ecs(names),
+            **_ringing(names),
+            "ProbeRole": _probe_role(names),
+            **{
+                f"Machine{name.title().replace('-', '')}": _machine(names.machine(name), asl)
+                for name, asl in definitions.settled(partition).items()
+            },
+        },
+        "Outputs": {
+            "Role": {"Value": {"Fn::GetAtt": ["ProbeRole", "Arn"]}},
+            "ExecutionRole": {"Value": {"Fn::GetAtt": ["ExecutionRole", "Arn"]}},
+            "Queue": {"Value": {"Ref": "Queue"}},
+        },
+    }
+
+
+def jobs(names: Names, subnet: str, execution_role: str) -> str:
+    """The jobs file of the throwaway stage: one job, started by hand only."""
+    command = ", ".join(f'"{word}"' for word in working(SECONDS))
+    return f"""[jobs.story]
+timeout = "10m"
+
+[jobs.story.ecs]
+cluster = "{names.cluster}"
+task_definition = "{names.family("story")}"
+container = "{CONTAINER}"
+command = [{command}]
+launch_type = "FARGATE"
+subnets = ["{subnet}"]
+assign_public_ip = true
+pass_roles = ["{execution_role}"]
+"""
+
+
+def _ecs(names: Names) -> Json:
+    group = f"/{names.prefix}tasks"
+    found: Json = {
+        "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": names.cluster}},
+        "Logs": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": 1}},
+        "ExecutionRole": _role(
+            names,
+            "execution",
+            "ecs-tasks.amazonaws.com",
+            [_allow(["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": ["Logs", "Arn"]}])],
+        ),
+    }
+    for which in ("story", "probe"):
+        container = {
+            "Name": CONTAINER,
+            "Image": IMAGE,
+            "Command": working(SECONDS),
+            "StopTimeout": 5,
+            "LogConfiguration": {
+                "LogDriver": "awslogs",
+                "Options": {
+                    "awslogs-group": {"Ref": "Logs"},
+                    "awslogs-region": {"Ref": "AWS::Region"},
+                    "awslogs-stream-prefix": which,
+                },
+            },
+        }
+        found[f"Task{which.title()}"] = {
+            "Type": "AWS::ECS::TaskDefinition",
+            "Properties": {
+                "Family": names.family(which),
+                "Cpu": str(CPU),
+                "Memory": str(MEMORY),
+                "NetworkMode": "awsvpc",
+                "RequiresCompatibilities": ["FARGATE"],
+                "ExecutionRoleArn": {"Fn::GetAtt": ["ExecutionRole", "Arn"]},
+                "ContainerDefinitions": [container],
+            },
+        }
+    return found
+
+
+def _ringing(names: Names) -> Json:
+    """An alarm on the failures of the machine ``fail``, its topic, and a queue in which its messages can be read."""
+    delivered = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": ["Queue", "Arn"]},
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "Topic"}}},
+    }
+    return {
+        "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"{names.prefix}topic"}},
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{names.prefix}queue"}},
+        "QueuePolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {"Queues": [{"Ref": "Queue"}], "PolicyDocument": _policy([delivered])},
+        },
+        "Subscription": {
+            "Type": "AWS::SNS::Subscription",
+            "DependsOn": "QueuePolicy",
+            "Properties": {
+                "TopicArn": {"Ref": "Topic"},
+                "Protocol": "sqs",
+                "Endpoint": {"Fn::GetAtt": ["Queue", "Arn"]},
+            },
+        },
+        "Alarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "DependsOn": "Subscription",
+            "Properties": {
+                "AlarmName": names.alarm,
+                "AlarmDescription": "A probe of guardctl acceptance: nothing is wrong.",
+                "Namespace": "AWS/States",
+                "MetricName": "ExecutionsFailed",
+                "Dimensions": [
+                    {"Name": "StateMachineArn", "Value": arn("states", f"stateMachine:{names.machine('fail')}")}
+                ],
+                "Statistic": "Sum",
+                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+                "Threshold": 1,
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "TreatMissingData": "notBreaching",
+                "AlarmActions": [{"Ref": "Topic"}],
+            },
+        },
+    }
+
+
+def _probe_role(names: Names) -> Json:
+    rules = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
+    passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    return _role(
+        names,
+        "probe",
+        "states.amazonaws.com",
+        [
+            _allow(["states:StartExecution"], [arn("states", f"stateMachine:{names.machine('*')}")]),
+            _allow(["ecs:RunTask"], [arn("ecs", f"task-definition/{names.family('probe')}:*")]),
+            _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{names.cluster}/*")]),
+            _allow(rules, [arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")]),
+            _allow(["iam:PassRole"], [{"Fn::GetAtt": ["ExecutionRole", "Arn"]}], Condition=passed),
+        ],
+    )
+
+
+def _role(names: Names, which: str, service: str, statements: list[Json]) -> Json:
+    trust = _allow(["sts:AssumeRole"], None, Principal={"Service": service})
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "RoleName": f"{names.prefix}{which}",
+            "AssumeRolePolicyDocument": _policy([trust]),
+            "Policies": [{"PolicyName": "acceptance", "PolicyDocument": _policy(statements)}],
+        },
+    }
+
+
+def _machine(name: str, asl: Json) -> Json:
+    return {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {
+            "StateMachineName": name,
+            "RoleArn": {"Fn::GetAtt": ["ProbeRole", "Arn"]},
+            "Definition": asl,
+        },
+    }
+
+
+def _policy(statements: list[Json]) -> Json:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(actions: list[str], on: list[object] | None, **more: object) -> Json:
+    statement: Json = {"Effect": "Allow", "Action": actions, **more}
+    return statement if on is None else {**statement, "Resource": on}
