@@ -1,7 +1,8 @@
 """Chalice wiring: the checker, the trigger, and nothing else."""
 
 import os
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-    from chalicelib.decide.schedule import Due
+    from chalicelib.decide.pace import Planned
 
 # Chalice would give the logger of its app's name a handler of its own: every line would come twice.
 app = Chalice(app_name="batch-guard", configure_logs=False)
@@ -67,12 +68,13 @@ def _guard_execution(event: Any) -> str | None:
 def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context
-    Trigger(_jobs(), context.invoked_function_arn, _stepfunctions(), _recorded, _handled).tick(_now(), _report)
+    client = _stepfunctions()
+    Trigger(_jobs(), context.invoked_function_arn, client, _recorded, _handled, _now, time.sleep).tick(_report)
 
 
-def _report(start: "Due", result: str) -> None:
-    late = round(start.late.total_seconds())
-    logger.info("tick", job=start.job, guard_execution=start.name, result=result, late_seconds=late)
+def _report(planned: "Planned", result: str, late: timedelta) -> None:
+    start, seconds = planned.start, round(late.total_seconds())
+    logger.info("tick", job=start.job, guard_execution=start.name, result=result, late_seconds=seconds)
     if result == "started":
         _measure(metrics.TRIGGERED, 1, start.job)
 

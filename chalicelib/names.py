@@ -187,6 +187,11 @@ def machine_arn(function_arn: str, machine: str) -> str:
     return f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}"
 
 
+def region_of(arn: str) -> str:
+    """The Region in an ARN."""
+    return arn.split(":")[3]
+
+
 def execution_arn(machine: str, name: str) -> str:
     """The ARN of the execution ``name`` of the machine with the ARN ``machine``."""
     return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"

@@ -1,4 +1,4 @@
-"""The pace: when each start of a crowd is sent. A plan, so that two instances of the trigger send the same at the same instant.
+"""The pace: when each start of a crowd is sent. A plan, so that two instances of the trigger agree on every instant.
 
 A start's instant is its scheduled time, plus its place in line on the curve of the Region's quotas: each decision takes
 calls (`CALLS`), of which ListExecutions has the fewest to give, a burst and then so many a second. The others bound how
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.schedule import Due, Scheduled, between, is_renewal_day, renewal_time
@@ -148,7 +148,7 @@ def plan(
     every = tuple(jobs)
     begin = _quiet(every, curve, since, history_days, weight)
     arrivals = _arrivals(every, begin, until, history_days)
-    first, end = _us(since), _us(until)
+    first, end = microseconds(since), microseconds(until)
     line: dict[tuple[int, bool], _Arrival] = {}
     meter = Meter(curve)
     sends: list[Planned] = []
@@ -165,13 +165,13 @@ def plan(
             if not late:
                 meter.take(at, weighs)
             if at >= first:
-                sends.append(Planned(_due(head), _moment(at), _too_late(curve) if late else None))
+                sends.append(Planned(_due(head), moment(at), _too_late(curve) if late else None))
 
     for arrival in arrivals:
         serve(arrival.at)
         key = (arrival.place, arrival.renewal)
         if key in line and arrival.at >= first:
-            sends.append(Planned(_due(line[key]), _moment(arrival.at), _overtaken(_moment(arrival.at), curve)))
+            sends.append(Planned(_due(line[key]), moment(arrival.at), _overtaken(moment(arrival.at), curve)))
         line[key] = arrival
     serve(end)
     sends.sort(key=lambda planned: planned.at)
@@ -189,16 +189,16 @@ def _quiet(jobs: Sequence[Scheduled], curve: Curve, before: datetime, history_da
     back = LOOK_BACK
     while back <= _FURTHEST:
         begin, back = before - back, 2 * back
-        busy_until = _us(begin) + worst
+        busy_until = microseconds(begin) + worst
         quiet = None
         for arrival in _arrivals(jobs, begin, before, history_days):
             if busy_until <= arrival.at:
                 quiet = arrival.at
             busy_until = max(busy_until, arrival.at) + steps[arrival.place]
-        if busy_until <= _us(before):
+        if busy_until <= microseconds(before):
             return before
         if quiet is not None:
-            return _moment(quiet)
+            return moment(quiet)
     return before.replace(minute=0, second=0, microsecond=0) - _FURTHEST
 
 
@@ -206,7 +206,7 @@ def _arrivals(jobs: Sequence[Scheduled], begin: datetime, end: datetime, history
     """Every scheduled time and renewal with begin <= time < end, in order."""
     tick = timedelta(microseconds=1)
     found = [
-        _Arrival(_us(time), place, job, False)
+        _Arrival(microseconds(time), place, job, False)
         for place, job in enumerate(jobs)
         if job.enabled
         for time in between(job.schedules, job.timezone, begin - tick, end - tick)
@@ -215,14 +215,14 @@ def _arrivals(jobs: Sequence[Scheduled], begin: datetime, end: datetime, history
     while day < end:
         at = renewal_time(day)
         if begin <= at < end and is_renewal_day(day, history_days):
-            found += [_Arrival(_us(at), place, job, True) for place, job in enumerate(jobs)]
+            found += [_Arrival(microseconds(at), place, job, True) for place, job in enumerate(jobs)]
         day += timedelta(days=1)
     found.sort(key=lambda each: (each.at, each.renewal, each.place))
     return iter(found)
 
 
 def _due(arrival: _Arrival) -> Due:
-    at, job = _moment(arrival.at), arrival.job
+    at, job = moment(arrival.at), arrival.job
     name = renewal_name(job.name, at) if arrival.renewal else scheduled_name(job.name, at)
     deadline = at + timedelta(microseconds=_patience(arrival))
     return Due(job.name, at, name, deadline, timedelta(0), renewal=arrival.renewal)
@@ -247,14 +247,14 @@ def _because(curve: Curve) -> str:
     )
 
 
-def _us(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
+    """Since 1970, as a `Meter` counts."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _moment(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
+def moment(microseconds: int) -> datetime:
+    """The other way round, in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-assert set(CALLS) == set(get_args(Call))
