@@ -23,11 +23,12 @@ from chalicelib.check import Checker
 from chalicelib.config.jobs import JobsFile, parse
 from chalicelib.contract import details_of
 from chalicelib.decide.facts import CantTell, Details, Execution
-from chalicelib.decide.pace import Bucket, Planned
+from chalicelib.decide.pace import Planned
 from chalicelib.names import batch_machine, execution_arn, function_name, guard_machine, machine_arn
 from chalicelib.read.executions import PAGE_SIZE, Page
 from chalicelib.read.record import Record, recorded_as
 from chalicelib.read.tasks import Ecs
+from lab.tokens import Tokens
 
 BEGIN = datetime(2026, 11, 23, 18, tzinfo=UTC)
 Json = dict[str, Any]
@@ -137,29 +138,6 @@ class Program:
     exit_code: int | None = 0
     stop_code: str = "EssentialContainerExited"
     reason: str = "Essential container in task exited"
-
-
-@dataclass
-class Tokens:
-    """A bucket of one quota, full at first. A refused call costs no token."""
-
-    bucket: Bucket
-    at: datetime = BEGIN
-    granted: int = 0
-    refused: int = 0
-
-    def __post_init__(self) -> None:
-        self.left = self.bucket.burst
-
-    def take(self, now: datetime) -> bool:
-        """Whether a call may pass."""
-        came = (now - self.at).total_seconds() * self.bucket.refill
-        self.left, self.at = min(self.bucket.burst, self.left + came), now
-        passes = self.left >= 1
-        self.left -= passes
-        self.granted += passes
-        self.refused += not passes
-        return passes
 
 
 class Play:
@@ -463,7 +441,7 @@ class Play:
         return BEGIN - timedelta(days=1)
 
     def _refused(self, call: str) -> bool:
-        return call in self.quotas and not self.quotas[call].take(self.now)
+        return call in self.quotas and not self.quotas[call].take(self.now.timestamp())
 
     def _ask(self, call: str) -> None:
         if self._refused(call):
