@@ -60,6 +60,7 @@ def _handed(process: Node) -> tuple[list[Finding], str]:
 def _models() -> tuple[list[Finding], str]:
     definitions = texts()
     found = [finding for machine, text in definitions.items() for finding in models.judge(machine, json.loads(text))]
+    found += models.unclassified(models.service("ecs"), json.loads(definitions["batch"]))
     return found, f"{len(definitions)} definitions"
 
 

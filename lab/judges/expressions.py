@@ -121,8 +121,8 @@ def _failed(expression: Expression, table: Table, made: Sequence[Case], answers:
 
 
 def _always(expression: Expression, answers: Sequence[Answer]) -> Iterator[Finding]:
-    """A Condition that was never true, or never false, was not judged."""
-    if expression.field.endswith(".Condition"):
+    """A Condition that was never true, or never false, was not judged; ``true`` itself is the rule for all the rest."""
+    if expression.field.endswith(".Condition") and expression.text != "true":
         for value in (True, False):
             if value not in [answer.get("value") for answer in answers]:
                 yield Finding(

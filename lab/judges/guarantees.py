@@ -27,6 +27,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _list_of(domain: "Domain") -> "Domain":
+    def make(maker: Maker, path: Path, tree: Tree) -> Any:
+        return [domain.make(maker, path, tree) for _ in range(maker.random.randrange(4))]
+
+    return Domain(make, lambda value: isinstance(value, list) and all(map(domain.holds, value)))
+
+
+def _known(maker: Maker, path: Path, tree: Tree) -> Any:
+    known = maker.known(tree)
+    return maker.random.choice(known) if known else maker.anything(path, tree)
+
+
 anything = Domain(Maker.anything, lambda _: True)
 """Nothing is certain; for a row that takes back a wider one."""
 
@@ -45,6 +57,18 @@ record = Domain(Maker.members, lambda value: isinstance(value, dict))
 number = Domain(_number, _is_number)
 """A whole number from 0 to 99,999,999; often one that the expression names."""
 
+positive = Domain(lambda *place: _number(*place) or 1, lambda value: _is_number(value) and value > 0)
+"""A `number` that is not 0."""
+
+texts = _list_of(text)
+"""A list of strings, of up to three."""
+
+records = _list_of(record)
+"""A list of objects."""
+
+compared = Domain(_known, lambda _: True)
+"""What the expression compares it with, if anything."""
+
 
 def one_of(*values: Any) -> Domain:
     """One of these; or, where they are strings, one like these."""
@@ -59,6 +83,15 @@ def either(*domains: Domain) -> Domain:
         lambda maker, path, tree: maker.random.choice(domains).make(maker, path, tree),
         lambda value: any(domain.holds(value) for domain in domains),
     )
+
+
+def often(domain: Domain) -> Domain:
+    """Nothing is certain, but it is mostly as this says: for a Condition that many things together make true."""
+
+    def make(maker: Maker, path: Path, tree: Tree) -> Any:
+        return maker.anything(path, tree) if maker.random.randrange(10) == 0 else domain.make(maker, path, tree)
+
+    return Domain(make, lambda _: True)
 
 
 null = one_of(None)
@@ -126,84 +159,100 @@ AWS = (
 """Of every state machine."""
 
 _CAUGHT = "made by a Catch of ours, or handed on from there: errorOutput has both as strings"
-_TASK = "null, or made by the Catch of the run or by the checker's task_of, which is typed"
-_JOBS_FILE = "assigned when the run began, from the jobs file"
+_TASK = "made by the Output of the run, or by the checker's task_of, which is typed (contract.TaskState)"
+_ASSIGNED = '"Is it a run?" has seen its type, and has assigned it'
+_TYPED = "what the checker answers is typed (contract.RunInput); a forged one throws into the Catch, and the run ends by name"
+_RANGED = "the jobs file has seen its range; a forged one throws into the Catch, and the run ends by name"
 _COUNTED = "assigned and counted"
-_BY_A_GUARD = '"Is it a run?" has seen that a guard has started it; a forged input is past the guard'
-_SEEN = '"How does the task stand?" has seen it'
+_CLOCK = "assigned from $millis()"
+_STOPPED = '"How does the task stand?" has seen that its last_status is STOPPED'
 _MEMORY = "the guard's own memory; where an input brings one, the checker has refused it"
-_OBEYED = '"Already running?" has seen the outcome, and what the checker answers is typed'
-_AFTER_THE_LOOK = "Already running? | Already running | Refused | S* | W*"
-_NO_CONDITION = "Choices*.Output* | Arguments* | Output* | Catch* | Seconds | Error | Cause"
+_SEEN = '"Already running?" has seen it'
+_OBEYED = "what the checker answers is typed; without it the Arguments throw into the Catch, and the guard ends by name"
+_SHORT = 'what the checker answers is typed: whole seconds; that it is a number, "Already running?" has seen'
+_LATER = "[!I]* | Interrupted | Is there *"
+"""Every state of a run but the first."""
+_RUN = "Run an ECS task *"
+_MEANING = "What does ECS*"
+_STOPS = "Stop the *"
 
 OURS = (
-    # batch: its variables
-    Guarantee("batch", "*", "container", record, _JOBS_FILE),
-    Guarantee("batch", "*", "container.Name", text, _JOBS_FILE),
-    Guarantee("batch", "*", "container.Environment", one_of([], [{"Name": "A", "Value": ""}]), _JOBS_FILE),
-    Guarantee("batch", "*", "timeout", number, _JOBS_FILE),
-    Guarantee("batch", "*", "retries", number, _JOBS_FILE),
-    Guarantee("batch", "*", "attempt", one_of(1, 2, 10), "assigned and counted up to retries + 1, of which there are few"),
-    Guarantee("batch", "*", "since", one_of(1_795_000_000_000, 1_795_457_000_000), "assigned from $millis()"),
-    Guarantee("batch", "*", "looks", number, _COUNTED),
-    Guarantee("batch", "*", "tries", number, _COUNTED),
     # batch: what began it
-    Guarantee("batch", "Run an ECS task *", "states.context.Execution.Name", one_of("run-000042", "run-1000000"), _BY_A_GUARD),
-    Guarantee("batch", "Look for the task", "states.context.Execution.Input", record, _BY_A_GUARD),
-    Guarantee("batch", "Look for the task", "states.context.Execution.Input.job", text, _BY_A_GUARD),
-    Guarantee("batch", "Run an ECS task *", "states.context.Execution.Input", record, _BY_A_GUARD),
-    Guarantee("batch", "Run an ECS task *", "states.context.Execution.Input.scheduled_at", text, _BY_A_GUARD),
-    # batch: what the cause of a task that failed has in it
     *(
-        Guarantee("batch", "Run an ECS task *", f"states.errorOutput.Cause.().{member}", domain, "the task, as ECS gives it")
-        for member, domain in {
-            "TaskArn": either(missing, text), "LastStatus": text, "StopCode": either(missing, text), "StoppedReason": either(missing, text),
-            "Containers.ExitCode": either(missing, number),
+        Guarantee("batch", "Is it a run?", f"states.input{path}", often(kind), "anything, but a Condition is to be true at times")
+        for path, kind in {
+            "": record, ".run": compared, ".task": record, ".task.Overrides": record, ".task.Overrides.ContainerOverrides": records,
+            ".target": record, ".timeout": positive, ".retries": number, ".deadline": text,
         }.items()
     ),
+    # batch: its variables
+    Guarantee("batch", "*", "task", record, _ASSIGNED),
+    Guarantee("batch", "*", "task.Overrides", record, _TYPED),
+    Guarantee("batch", "*", "task.Overrides.ContainerOverrides", records, _TYPED),
+    Guarantee("batch", "*", "target", record, _ASSIGNED),
+    Guarantee("batch", "*", "target.cluster", text, _TYPED),
+    Guarantee("batch", "*", "timeout", positive, _RANGED),
+    Guarantee("batch", "*", "retries", number, _ASSIGNED),
+    Guarantee("batch", "*", "deadline", text, _ASSIGNED),
+    Guarantee("batch", "*", "attempt", one_of(1, 2, 11), "assigned and counted up to retries + 1; the jobs file takes 10 retries"),
+    Guarantee("batch", "*", "tries", number, _COUNTED),
+    Guarantee("batch", "*", "looks", number, _COUNTED),
+    Guarantee("batch", "*", "misses", number, _COUNTED),
+    Guarantee("batch", "*", "began", one_of(1_795_000_000_000, 1_795_457_000_000), _CLOCK),
+    Guarantee("batch", "*", "since", one_of(1_795_000_000_000, 1_795_457_000_000), _CLOCK),
+    Guarantee("batch", "*", "stopped", texts, "assigned: the ARNs of tasks, which are strings"),
+    # batch: what the run of a task answers
+    Guarantee("batch", _RUN, "states.result.TaskArn", text, "the task, as ECS gives it (recorded)"),
+    Guarantee("batch", _RUN, "states.result.Containers", records, "the task, as ECS gives it (recorded)"),
+    Guarantee("batch", _RUN, "states.result.Containers.ExitCode", either(missing, number), "ECS: an integer, once there is one"),
+    Guarantee("batch", _RUN, "states.result.StopCode", either(missing, text), "ECS: a string, once there is one"),
+    Guarantee("batch", _RUN, "states.result.StoppedReason", either(missing, text), "ECS: a string, once there is one"),
     # batch: what one state hands to the next
-    Guarantee("batch", "[!I]*", "states.input", record, "every state but the first gets what another one made"),
-    Guarantee("batch", "[!I]*", "states.input.error", text, _CAUGHT),
-    Guarantee("batch", "[!I]*", "states.input.cause", text, _CAUGHT),
-    Guarantee("batch", "[!I]*", "states.input.timed_out", flag, _CAUGHT),
+    Guarantee("batch", _LATER, "states.input", record, "every state but the first gets what another one made"),
+    Guarantee("batch", _LATER, "states.input.error", text, _CAUGHT),
+    Guarantee("batch", _LATER, "states.input.cause", text, _CAUGHT),
+    Guarantee("batch", _LATER, "states.input.timed_out", flag, _CAUGHT),
+    Guarantee("batch", _MEANING, "states.input.refused", flag, "made by the Catch of the run: it compares"),
+    Guarantee("batch", _MEANING, "states.input.denied", flag, "made by the Catch of the run: it compares"),
     Guarantee("batch", "How does *", "states.input.task", either(null, record), _TASK),
-    Guarantee("batch", "Stop the task | Task failed | Timed out", "states.input.task", record, _SEEN, trusted=True),
-    Guarantee("batch", "*", "states.input.task.arn", text, _TASK),
-    Guarantee("batch", "*", "states.input.task.last_status", text, _TASK),
-    Guarantee("batch", "*", "states.input.task.exit_code", either(null, number), _TASK),
-    Guarantee("batch", "*", "states.input.task.stop_code", text, _TASK),
-    Guarantee("batch", "*", "states.input.task.stopped_reason", text, _TASK),
+    Guarantee("batch", "Stop the task | Task failed | Interrupted", "states.input.task", record, _STOPPED, trusted=True),
+    Guarantee("batch", _LATER, "states.input.task.arn", text, _TASK),
+    Guarantee("batch", _LATER, "states.input.task.last_status", text, _TASK),
+    Guarantee("batch", _LATER, "states.input.task.exit_code", either(null, number), _TASK),
+    Guarantee("batch", _LATER, "states.input.task.stop_code", text, _TASK),
+    Guarantee("batch", _LATER, "states.input.task.stopped_reason", text, _TASK),
     Guarantee("batch", "Look for the task", "states.result.Payload", record, _TASK),
     Guarantee("batch", "Look for the task", "states.result.Payload.task", either(null, record), _TASK),
     # guard: what one state hands to the next
-    Guarantee("guard", "Can * | Check failed | " + _AFTER_THE_LOOK, "states.input", record, "made by a Catch or an Output of ours"),
+    Guarantee("guard", "[!C]*", "states.input", record, "every state but the first gets what another one made"),
+    Guarantee("guard", "Can * | Check failed", "states.input", record, "every state but the first gets what another one made"),
     Guarantee("guard", "Can *", "states.input.error", text, _CAUGHT),
     Guarantee("guard", "Check failed", "states.input.error", either(missing, text), _CAUGHT),
     Guarantee("guard", "Can *", "states.input.cause", text, _CAUGHT),
     Guarantee("guard", "Check failed", "states.input.cause", either(missing, text), _CAUGHT),
     Guarantee("guard", "*", "states.input.guard", either(missing, record), _MEMORY, trusted=True),
     Guarantee("guard", "Check running executions", "states.input.guard", anything, "an input may bring one", "Output* | Catch*"),
-    Guarantee("guard", "Ask again later", "states.input", record, "made by a Catch of ours"),
-    Guarantee("guard", "Ask again later", "states.input.guard", present, "made by a Catch of ours"),
+    Guarantee("guard", "Ask again later", "states.input.guard", present, "made by a Catch or a Choice of ours"),
     Guarantee("guard", "*", "states.input.guard.losses", either(missing, number), _MEMORY, trusted=True),
     Guarantee("guard", "*", "states.input.guard.stopped_at", either(missing, one_of(START)), _MEMORY, trusted=True),
     # guard: what the checker has answered
     Guarantee("guard", "Check running executions", "states.result.Payload", present, "lambda:invoke always has one, whatever is in it"),
-    Guarantee("guard", _AFTER_THE_LOOK, "states.input.decision", record, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.job", text, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.next_run", one_of("run-000043"), _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.state_machine_arn", text, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.error", text, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.reason", text, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.waiter", text, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.waiter_input", record, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.wait_seconds", number, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "*", "states.input.decision.cluster", text, _OBEYED, _NO_CONDITION),
-    Guarantee("guard", "Already running?", "states.input.decision.holder", present, "null in a skip where nothing is in the way", _NO_CONDITION),
-    Guarantee("guard", "Already running?", "states.input.decision.holder", record, "a start that was ours has a holder", "Choices?1?.Output.run"),
-    Guarantee("guard", "Stop the *", "states.input.decision.holder", record, _OBEYED),
-    Guarantee("guard", "*", "states.input.decision.holder.arn", text, _OBEYED),
-    Guarantee("guard", "*", "states.input.decision.holder.name", text, _OBEYED),
+    *(
+        Guarantee("guard", "Already running?", f"states.input.decision{path}", often(kind), "anything, but a Condition is to be true at times")
+        for path, kind in {"": record, ".run": record, ".holder": record, ".holder.name": text, ".state_machine_arn": text}.items()
+    ),
+    Guarantee("guard", "S* | W* | Already running | Refused", "states.input.decision", record, _SEEN, trusted=True),
+    Guarantee("guard", "Already running | Refused | W*", "states.input.decision.reason", text, _SEEN),
+    Guarantee("guard", "Already running?", "states.input.decision.reason", text, _SEEN, "Choices*.Output*"),
+    Guarantee("guard", "Start the run", "states.input.decision.run", record, _SEEN),
+    Guarantee("guard", "Start the run", "states.input.decision.next_run", one_of("run-000043"), _OBEYED),
+    Guarantee("guard", "Start the run", "states.input.decision.state_machine_arn", text, _OBEYED),
+    Guarantee("guard", "Wait in the queue", "states.input.decision.waiter", text, _OBEYED),
+    Guarantee("guard", "Wait in the queue", "states.input.decision.waiter_input", record, _OBEYED),
+    Guarantee("guard", "Wait for the holder", "states.input.decision.wait_seconds", number, _SHORT),
+    Guarantee("guard", _STOPS, "states.input.decision.holder", record, _OBEYED),
+    Guarantee("guard", _STOPS, "states.input.decision.holder.arn", text, _OBEYED),
+    Guarantee("guard", _STOPS, "states.input.decision.cluster", text, _OBEYED),
 )  # fmt: skip
 """Of our definitions."""
 

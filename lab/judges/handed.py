@@ -40,7 +40,7 @@ def judge(node: Node, machine: str, definition: Mapping[str, Any], table: Table,
     """Each row that does not hold for what is handed on, with the shortest example."""
     findings = []
     for handing in handings(machine, definition):
-        values = list(_made(node, handing, table, count))
+        values = list(_values(node, handing, handing.output, "", table, count))
         for to in getting(definition, handing.to):
             there = [expression for expression in expressions(machine, definition) if expression.state == to]
             parsed = [node.parse(expression.text) for expression in there]
@@ -89,23 +89,22 @@ def rows_for(table: Table, machine: str, to: str, read: Tree) -> list[Guarantee]
     return [row for row in last.values() if not row.trusted]
 
 
-def _made(node: Node, handing: Handing, table: Table, count: int) -> Iterator[Any]:
-    """What the Output may be. Its members are made apart from each other."""
-    if not isinstance(handing.output, dict):
-        yield from _values(node, handing, handing.output, "", table, count)
-        return
-    columns = {
-        key: list(_values(node, handing, value, f".{key}", table, count)) for key, value in handing.output.items()
-    }
-    for index in range(max(map(len, columns.values()), default=0)):
-        yield {key: column[index % len(column)] for key, column in columns.items() if column}
-
-
 def _values(node: Node, handing: Handing, value: Any, inside: str, table: Table, count: int) -> Iterator[Any]:
-    if not (isinstance(value, str) and value.startswith("{%")):
+    """What a part of the Output may be. The members of an object are made apart from each other."""
+    if isinstance(value, dict):
+        columns = {
+            key: list(_values(node, handing, inner, f"{inside}.{key}", table, count)) for key, inner in value.items()
+        }
+        for index in range(max(map(len, columns.values()), default=1)):
+            yield {key: column[index % len(column)] for key, column in columns.items() if column}
+    elif isinstance(value, str) and value.startswith("{%"):
+        yield from _answers(node, handing, value[2:-2], inside, table, count)
+    else:
         yield value
-        return
-    expression = Expression(handing.machine, handing.state, f"{handing.field}{inside}", value[2:-2], handing.given)
+
+
+def _answers(node: Node, handing: Handing, text: str, inside: str, table: Table, count: int) -> Iterator[Any]:
+    expression = Expression(handing.machine, handing.state, f"{handing.field}{inside}", text, handing.given)
     parsed = [node.parse(text) for text in (expression.text, expression.given) if text]
     tree = reads(*(answer["ast"] for answer in parsed if "ast" in answer))
     made = cases(tree, cache(partial(table.guarantee, expression)), count=count, seed=1)

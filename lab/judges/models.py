@@ -3,14 +3,15 @@
 Step Functions writes the names of an API's members in PascalCase at every level.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import botocore.session
 from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
 from lab.judges import Finding
+from lab.judges.engine import evaluate
+from lab.judges.expressions import NOW
 
 _INTEGRATIONS = {
     "ecs:runTask": ("ecs", "RunTask"),
@@ -25,6 +26,9 @@ _SDK_NAMES = {"sfn": "stepfunctions"}
 
 _ANY_JSON = {("StartExecution", "Input"), ("Invoke", "Payload"), ("Publish", "Message")}
 """Members that Step Functions makes JSON text of, whatever stands there."""
+
+_THE_REST = "{% true %}"
+"""The Condition of a rule for whatever no other rule names."""
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "string": str, "integer": int, "long": int, "boolean": bool, "float": (int, float), "double": (int, float),
@@ -52,17 +56,32 @@ def faults(service_name: str, operation: str, arguments: Any) -> list[str]:
     return list(_faults(model.name, model.input_shape, arguments, "", first=True))
 
 
-def unclassified(model: ServiceModel, classified: Set[str], *, operation: str = "RunTask") -> list[str]:
-    """The operation's errors that nobody has classified, and the classified ones that it does not have."""
-    listed = {shape.name for shape in model.operation_model(operation).error_shapes}
-    new = [f"{operation} may answer {name}: nobody says what it means" for name in sorted(listed - classified)]
-    return [*new, *(f"{name} is classified, but {operation} has no such error" for name in sorted(classified - listed))]
+def unclassified(model: ServiceModel, batch: Mapping[str, Any], *, operation: str = "RunTask") -> list[Finding]:
+    """The operation's errors that no rule of the batch definition names, so that they fall to the one for the rest."""
+    ((run, caught),) = (
+        (name, state["Catch"][0])
+        for name, state in batch["States"].items()
+        if "Resource" in state and operation_of(state["Resource"])[1] == operation
+    )
+    rules = [rule["Condition"] for rule in batch["States"][caught["Next"]]["Choices"] if rule["Condition"] != _THE_REST]
+    names = sorted(shape.name for shape in model.operation_model(operation).error_shapes)
+    unnamed = [name for name in names if not _is_named(f"ECS.{name}", caught["Output"], rules)]
+    what = 'nobody says what it means: "{}" has no rule for it'.format(caught["Next"])
+    return [Finding(f"batch / {run} / Catch", f"{operation} may answer {name}: {what}") for name in unnamed]
 
 
-def names_in(choice: Mapping[str, Any]) -> set[str]:
-    """The exceptions that the Conditions of a Choice name, as words that end in Exception."""
-    conditions = " ".join(rule["Condition"] for rule in choice["Choices"])
-    return {name for name in re.findall(r"\b[A-Za-z]+Exception\b", conditions) if name != "AmazonECSException"}
+def _is_named(error: str, output: Mapping[str, Any], rules: Sequence[str]) -> bool:
+    for cause in ("", "ecs:RunTask"):  # a denial must say of what
+        caught = {"errorOutput": {"Error": error, "Cause": cause}}
+        made = {key: _evaluate(value, {"states": caught}) for key, value in output.items()}
+        if any(_evaluate(rule, {"states": {"input": made}, "began": NOW}) is True for rule in rules):
+            return True
+    return False
+
+
+def _evaluate(expression: str, variables: Mapping[str, Any]) -> Any:
+    (answer,) = evaluate(expression[2:-2], NOW, [variables])
+    return answer.get("value")
 
 
 def operation_of(resource: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import contract
 from chalicelib.config.jobs import parse
 from chalicelib.decide.facts import TASK_LAG
 from lab.play import Play, Program, StatesError
@@ -491,3 +492,44 @@ def test_a_run_whose_task_is_gone_is_named_with_the_command_that_ends_it(stage: 
     assert start.error == "BatchGuard.AlreadyRunning"
     assert "STOPPED for 8 min" in (start.cause or "")
     assert "guardctl stop JOB" in (start.cause or "")
+
+
+WHOLE: dict[str, Any] = {
+    **dict.fromkeys(contract.ANSWERED, "x"),
+    **dict.fromkeys(contract.DECIDED, "x"),
+    "running_flg": False,
+    "holder": {"kind": "run", "name": "run-000042", "arn": "arn:…:run-000042", "started_at": None},
+    "run": {"job": "report"},
+    "wait_seconds": 15,
+    "waiter": "waiter",
+    "waiter_input": {"job": "report"},
+    "cluster": "batch",
+    "on_skip": "succeed",
+}
+"""Every part that an answer of the checker may have."""
+
+LACKING = {
+    "start": ("run", "next_run", "state_machine_arn"),
+    "started": ("holder", "state_machine_arn", "reason"),
+    "wait": ("wait_seconds", "reason"),
+    "queue": ("waiter", "waiter_input", "reason"),
+    "queued": ("waiter", "reason"),
+    "stop_run": ("wait_seconds", "holder", "reason"),
+    "stop_task": ("wait_seconds", "holder", "cluster", "reason"),
+    "skip": ("on_skip", "holder", "reason"),
+    "refuse": ("reason", "error"),
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "part"), [(outcome, part) for outcome in contract.OBEYED for part in LACKING[outcome]]
+)
+def test_an_answer_that_lacks_a_part_ends_by_name(stage: Stage, outcome: str, part: str) -> None:
+    """Of a checker that is older or newer than the definition."""
+    play = stage()
+    lacking = {key: value for key, value in {**WHOLE, "outcome": outcome}.items() if key != part}
+    play._invoke = lambda event: lacking  # type: ignore[method-assign]  # a checker of another release
+    start = play.start("report")
+    play.run_until(60 * MINUTE)
+    assert (start.error or "").startswith("BatchGuard."), start.cause
+    assert not play.tasks

@@ -1,6 +1,8 @@
 """The judges from outside, as far as they need no Node: their tables, and the judges by models and policies."""
 
 import copy
+import json
+import re
 from typing import Any
 
 import botocore.session
@@ -8,7 +10,7 @@ import pytest
 from botocore.model import ServiceModel
 
 from lab.judges import handed, models, policies
-from lab.judges.definitions import expressions
+from lab.judges.definitions import expressions, texts
 from lab.judges.expressions import Table, same
 from lab.judges.guarantees import Guarantee, anything, number, record, text
 from lab.judges.hostile import cases
@@ -131,23 +133,27 @@ def test_what_a_machine_sends(partition: str, resource: str, arguments: dict[str
 
 
 ECS = botocore.session.get_session().get_component("data_loader").load_service_model("ecs", "service-2")
-RUN_TASK_ERRORS = {error["shape"] for error in ECS["operations"]["RunTask"]["errors"]}
+BATCH = json.loads(texts()["batch"])
 
 
-def test_an_error_that_is_new_in_runtasks_model_is_found_and_one_that_it_does_not_have() -> None:
-    assert models.unclassified(ServiceModel(ECS, "ecs"), RUN_TASK_ERRORS) == []
+def test_every_error_of_runtasks_model_has_a_rule() -> None:
+    assert models.unclassified(ServiceModel(ECS, "ecs"), BATCH) == []
+
+
+def test_an_error_that_is_new_in_runtasks_model_is_found() -> None:
     newer = copy.deepcopy(ECS)
     newer["shapes"]["QuotaException"] = {"type": "structure", "members": {}, "exception": True}
     newer["operations"]["RunTask"]["errors"].append({"shape": "QuotaException"})
-    assert models.unclassified(ServiceModel(newer, "ecs"), RUN_TASK_ERRORS | {"OldException"}) == [
-        "RunTask may answer QuotaException: nobody says what it means",
-        "OldException is classified, but RunTask has no such error",
-    ]
+    (finding,) = models.unclassified(ServiceModel(newer, "ecs"), BATCH)
+    assert "RunTask may answer QuotaException: nobody says what it means" in str(finding)
 
 
-def test_the_exceptions_that_a_choice_names() -> None:
-    choice = {"Choices": [{"Condition": "{% $contains($e, /ClientException|ECS\\.(ServerException|AmazonECSException)/) %}"}, {"Condition": "{% $e = 'ECS.BlockedException' %}"}]}  # fmt: skip
-    assert models.names_in(choice) == {"ClientException", "ServerException", "BlockedException"}
+@pytest.mark.parametrize("error", sorted(error["shape"] for error in ECS["operations"]["RunTask"]["errors"]))
+def test_an_error_that_a_rule_no_longer_names_is_found(error: str) -> None:
+    name = error.removesuffix("Exception")
+    forgetful = json.loads(re.sub(rf"\b{name}\b", "Forgotten", json.dumps(BATCH)))
+    (finding,) = models.unclassified(ServiceModel(ECS, "ecs"), forgetful)
+    assert f"RunTask may answer {error}: " in str(finding)
 
 
 def allowing(action: str, resource: Any) -> dict[str, Any]:

@@ -452,6 +452,11 @@ def test_every_task_is_caught_whatever_its_error_and_every_choice_has_a_default(
             assert states[state["Default"]]["Type"] == "Fail", name
 
 
+def decided(outcome: str, **parts: Any) -> dict[str, Any]:
+    """A decision, as far as the guard machine looks at it before it obeys."""
+    return {"outcome": outcome, "reason": "why", "state_machine_arn": "arn:…", **parts}
+
+
 @pytest.mark.parametrize(
     ("decision", "leads_to"),
     [
@@ -459,15 +464,23 @@ def test_every_task_is_caught_whatever_its_error_and_every_choice_has_a_default(
         pytest.param({"outcome": "start", "running_flg": False}, "Can asking again help?", id="a start without a run: the checker is older"),
         pytest.param({"outcome": "start", "running_flg": False, "run": "run-000042"}, "Can asking again help?", id="a run that is only a name"),
         pytest.param({"outcome": "start", "running_flg": True, "run": WHOLE}, "Can asking again help?", id="a start while it runs"),
-        pytest.param({"outcome": "started"}, "Started", id="started"),
-        pytest.param({"outcome": "wait"}, "Wait for the holder", id="wait"),
-        pytest.param({"outcome": "stop_run"}, "Stop the run", id="stop the run"),
-        pytest.param({"outcome": "stop_task"}, "Stop the task", id="stop the task"),
-        pytest.param({"outcome": "queue"}, "Wait in the queue", id="queue"),
-        pytest.param({"outcome": "queued"}, "Queued", id="queued"),
-        pytest.param({"outcome": "refuse"}, "Refused", id="refuse"),
-        pytest.param({"outcome": "skip", "on_skip": "succeed"}, "Skipped", id="a skip that succeeds"),
-        pytest.param({"outcome": "skip", "on_skip": "fail"}, "Already running", id="a skip that fails"),
+        pytest.param(decided("started", holder={"name": "run-000042"}), "Started", id="started"),
+        pytest.param(decided("wait", wait_seconds=15), "Wait for the holder", id="wait"),
+        pytest.param(decided("stop_run", wait_seconds=15), "Stop the run", id="stop the run"),
+        pytest.param(decided("stop_task", wait_seconds=15), "Stop the task", id="stop the task"),
+        pytest.param(decided("queue"), "Wait in the queue", id="queue"),
+        pytest.param(decided("queued", waiter="q"), "Queued", id="queued"),
+        pytest.param(decided("refuse"), "Refused", id="refuse"),
+        pytest.param(decided("skip", on_skip="succeed", holder=None), "Skipped", id="a skip that succeeds"),
+        pytest.param(decided("skip", on_skip="fail"), "Already running", id="a skip that fails"),
+        pytest.param(decided("started", holder=None), "Check failed", id="started, but not which run"),
+        pytest.param(decided("started", holder={"name": "run-000042"}, state_machine_arn=None), "Check failed", id="started, but not where"),
+        pytest.param(decided("wait", wait_seconds=None), "Check failed", id="wait, but not how long"),
+        pytest.param(decided("stop_run"), "Check failed", id="stop the run, and no time to look again"),
+        pytest.param(decided("stop_task", wait_seconds="15"), "Check failed", id="stop the task, and look again after a text"),
+        pytest.param(decided("queued"), "Check failed", id="queued, but not where"),
+        pytest.param(decided("refuse", reason=None), "Check failed", id="refused without a reason"),
+        pytest.param(decided("skip", on_skip="succeed"), "Already running", id="skipped, and nobody in the way: a skip that fails"),
         pytest.param({"outcome": "Start"}, "Check failed", id="another spelling"),
         pytest.param({}, "Check failed", id="no outcome"),
         pytest.param(None, "Check failed", id="nothing"),
