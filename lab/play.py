@@ -176,6 +176,8 @@ class Play:
         """Names of executions whose StartExecution succeeds without an answer."""
         self.quotas: dict[str, Tokens] = {}
         """Call → its bucket; a call that is not here is never refused. The function's clients don't try again."""
+        self.handled: set[str] = set()
+        """What the trigger's function remembers."""
         self.retried = 0
         """How often Step Functions tried a state again: a transition as well (AWS, Step Functions pricing)."""
         self.invocations: list[Any] = []
@@ -204,7 +206,7 @@ class Play:
         )
 
     def tick(self) -> None:
-        """The trigger's minute, by a function that remembers nothing: what it plans is sent at its instants."""
+        """The trigger's minute: what it plans is sent at its instants. What fails is left to a later tick."""
 
         def recorded(job: Any) -> Record:
             return Record(recorded_as(job), BEGIN - timedelta(days=9))
@@ -214,10 +216,11 @@ class Play:
                 self.start_execution(self.guard, each.start.name, trigger.guard_input(each))
             except StatesError as error:
                 if error.error != TAKEN:
-                    raise
+                    return
+            self.handled.add(each.start.name)
 
         nobody: Any = None
-        made = trigger.Trigger(self.jobs, self._function, nobody, recorded, set(), lambda: self.now, nobody)
+        made = trigger.Trigger(self.jobs, self._function, nobody, recorded, self.handled, lambda: self.now, nobody)
         tick = made.planned(self.now)
         for each in (*tick.in_time, *tick.late, *tick.verdicts):
             self.at((each.at - self.now).total_seconds(), functools.partial(send, each))

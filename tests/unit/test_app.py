@@ -72,10 +72,10 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.delenv("AWS_CHALICE_CLI_MODE", raising=False)
     import app  # noqa: PLC0415 (it reads the environment)
 
-    for cached in (app._stage, app._jobs, app._stepfunctions, app._ecs, app._ssm):
+    for cached in (app._stage, app._jobs):  # the clients are the same for every test, and slow to make
         cached.cache_clear()
     yield app
-    for cached in (app._stage, app._jobs, app._stepfunctions, app._ecs, app._ssm):
+    for cached in (app._stage, app._jobs):
         cached.cache_clear()
 
 

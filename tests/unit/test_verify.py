@@ -18,6 +18,8 @@ from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN,
 from lab.verify.world import JOINED, MANY, OVERLAP, TWO_TASKS, Features
 from lab.verify.world import LOST as NOBODY_RAN
 
+pytestmark = pytest.mark.thorough
+
 
 def scenario(
     features: Features, *kinds: str, history: str = NOBODY, aborts: int = 0, rests: int = 0, mishaps: int = MANY
