@@ -141,7 +141,7 @@ def test_what_is_counted(app: Any, metrics: Any, event: Any, answer: Any, expect
 
 
 def test_alarms_and_dashboard_show_only_what_is_written(app: Any, metrics: Any) -> None:
-    app._count_decision(FROM_A_GUARD, BUSY)
+    app._count_decision(FROM_A_GUARD, {**BUSY, "stuck": True})
     app._count_decision(FROM_A_GUARD, {"outcome": "refuse"})
     with pytest.raises(Exception, match="got no answer"):
         app.check(FROM_A_GUARD, SimpleNamespace(invoked_function_arn=CHECK))
