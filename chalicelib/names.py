@@ -121,7 +121,9 @@ def parse_guard_name(name: str) -> GuardName | None:
     job = match["job"]
     if match["time"]:
         try:
-            at = datetime.strptime(match["time"], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+            time = match["time"]
+            year, month, day, hour, minute = (int(time[i:j]) for i, j in ((0, 4), (4, 6), (6, 8), (9, 11), (11, 13)))
+            at = datetime(year, month, day, hour, minute, tzinfo=UTC)  # strptime is ten times as slow
         except ValueError:  # the digits of no date
             return None
         return GuardName(job, "repetition" if match["number"] else "scheduled", at)

@@ -147,6 +147,8 @@ def is_renewal_day(day: datetime, history_days: int) -> bool:
 def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:
     """The times of all the schedules after `after`, in order; a time that several have comes once."""
     zone = ZoneInfo(timezone)
+    if len(schedules) == 1:
+        return _forward(schedules[0], zone, after)
     return (time for time, _ in groupby(heapq.merge(*(_forward(each, zone, after) for each in schedules))))
 
 

@@ -17,7 +17,7 @@ def main() -> int:
     with progress.status("the decision, warm: about a minute") as status:
         with endpoint() as url:
             decisions = warm.measure(url)
-            status.update("cold starts: about 20 seconds")
+            status.update("cold starts: about a minute")
             starts = cold.measure(url)
         status.update("from the tick to RunTask, on the emulator: about a minute and a half")
         delays = delay.measure()

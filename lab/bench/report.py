@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lab.bench.alternatives import SEMAPHORE, SEMAPHORE_COMMIT, SEMAPHORE_FILE
-from lab.bench.cold import ROUNDS, Cold
+from lab.bench.cold import ROUNDS, SHARE, Cold
 from lab.bench.costs import Cost
 from lab.bench.crowd import Crowd
 from lab.bench.delay import Delay
@@ -17,7 +17,7 @@ WARM_GOAL, COLD_GOAL = 1.10, 1.10
 CROWD_GOALS = {100: 15, 250: 100}
 """Jobs due at once → seconds until all of them run; two hours for any others."""
 MOST_TRANSITIONS = 7
-PACKAGES = ("boto3", "botocore", "chalice", "aws-lambda-powertools", "ministack")
+PACKAGES = ("boto3", "botocore", "chalice", "ministack")
 
 DOCUMENT = """\
 # Benchmarks
@@ -41,27 +41,31 @@ answered more than it was asked for.
 - It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/aws.py`): botocore \
 takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
-execution: half of it is the log line and the metrics (Powertools), the other half the decision. AWS's own answer \
-takes 10 to 30 ms. The clients name themselves, so that botocore need not put a user agent together for each call: \
-0.1 ms less.
+execution. AWS's own answer takes 10 to 30 ms. The log line and the line of metrics are written once each, without a \
+library ([decision 13](decisions/0013-own-lines.md)).
+- What would beat us, and where: a lock that is one conditional write (DynamoDB) reads no page at all. It would be as \
+slow on a page of one execution, and up to {page:.1f} times as fast where the page is full.
 
 ## A cold start
-A new process that imports `app` and decides once, beside one that only makes the boto3 client and calls \
-ListExecutions, beside one that does nothing; the fastest of {cold_rounds} each. Goal: at most {cold_goal:.2f} times.
+The function as the zip has it: `import app`, the clients and the jobs file in the init phase, and one decision that \
+starts a run; beside boto3's clients made at import and the same three calls. Lambda gives the init phase a whole CPU \
+and a handler at 512 MB {share:.2f} of one, so the handler's CPU time is divided by that. CPU time of new processes, \
+medians of {cold_rounds} pairs taken turn about, with the quartiles of the ratio. Goal: at most {cold_goal:.2f} times.
 
 {cold}
 
 {cold_verdict}
 
-- *As in Lambda*: the runtime's own packages have their bytecode, but Chalice's zip has sources only, and Lambda \
-compiles them at each cold start. A zip with bytecode in it would save that; Chalice has no place for it, and it would \
-have to be made by the very Python of the runtime, so it was left. Lambda's own start (its sandbox, fetching the zip) \
-comes on top of both.
-- Tried, to load less. The client comes from botocore alone: `import boto3` also loads s3transfer and its resources, \
-60 to 70 ms that no client needs (before: 1.27 times). Nothing of botocore is imported before it is called, and a \
-start that steps back makes no client of ECS. The jobs file is read without a validation library \
-([decision 5](decisions/0005-config-and-cron-libraries.md)).
-- What is left: Powertools' logger and metrics, the jobs file with cronsim, the frozen values of the decision.
+- *As shipped*: Chalice copies `vendor/` to the root of the zip, and `app.py` fills it when Chalice's command line \
+imports it to deploy or package: bytecode by hash of its source, which Python checks at each import, so it is never \
+believed when stale. *Sources alone*: what Chalice would ship by itself, compiled at each cold start.
+- Tried, to load less: botocore without boto3 (which also loads s3transfer and its resources); one botocore session \
+for all clients, since each reads the table of endpoints; no validation library for the jobs file \
+([decision 5](decisions/0005-config-and-cron-libraries.md)); no Powertools (decision 13).
+- What is left, beyond the bare clients: Chalice's own module, and the frozen values of the decision, whose methods \
+Python makes at import.
+- What would beat us, and where: a function in a compiled language, and any function without Chalice; SnapStart, which \
+costs for Python and was not tried. Lambda's own start (its sandbox, fetching the zip) comes on top of all of them.
 
 ## Per guarded run
 A start that finds its job free and meets nobody, without the task itself, whose price is the same for all. \
@@ -77,6 +81,7 @@ AWS's of us-east-1: $25 per million transitions, $0.20 per million invocations, 
 per million writes of DynamoDB on demand. What integrations do behind the scenes is the same in all three. Logs are \
 not in it: ours are two lines a decision, the sample as published logs every event of the state machine.
 - The trigger is one invocation a minute for all jobs of a stage: 43,200 a month, a few cents.
+- What would beat us, and where: the article's flow in transitions, the semaphore in calls, on every run.
 - The semaphore is [{semaphore}](https://github.com/{semaphore}/blob/{commit}/{file}), commit `{short}`: its \
 placeholder of five states is counted as one, the ECS task. A start that does not get the lock at once retries and \
 then comes back every 3 s, at least 4 transitions each time; an execution that is aborted runs a second state \
@@ -87,6 +92,8 @@ On the emulator, through the real deployment, warm. For ours a tick is an invoca
 article's flow a StartExecution per job, as EventBridge would. Each job has one state machine of each kind.
 
 {delays}
+
+What would beat us, and where: the article's flow, by one execution fewer, wherever its two lists do not lie.
 
 The emulator begins every execution with a pause of 0.15 s, and a guarded run is two executions: that is most of the \
 difference. Its times say how many steps there are, not how long AWS takes for them.
@@ -146,15 +153,25 @@ def document(
         warm_verdict=_verdict([f"{w.outcome}, history of {w.history:,}" for w in warm if w.ratio > WARM_GOAL]),
         fixed=least.check - least.bare,
         least=least.bare,
+        page=max(w.check for w in warm if w.page <= 100) / least.bare,
+        share=SHARE,
         cold=table(
-            ("", "python alone", "bare client and call", "import app and decide", "ratio"),
+            ("", "bare clients and calls", "init", "handler", "in all", "ratio", "quartiles"),
             (
-                (c.how, f"{c.python:.0f} ms", f"{c.bare:.0f} ms", f"{c.decision:.0f} ms", f"**{c.ratio:.2f}**")
+                (
+                    c.how,
+                    f"{c.bare:.0f} ms",
+                    f"{c.init:.0f} ms",
+                    f"{c.handler / SHARE:.0f} ms",
+                    f"{c.decision:.0f} ms",
+                    f"**{c.ratio:.2f}**",
+                    f"{c.low:.2f} to {c.high:.2f}",
+                )
                 for c in cold
             ),
         ),
         cold_rounds=ROUNDS,
-        cold_verdict=_verdict([c.how for c in cold if c.ratio > COLD_GOAL]),
+        cold_verdict=_verdict([c.how for c in cold if c.how == "as shipped" and c.ratio > COLD_GOAL]),
         costs=table(
             ("design", "transitions", *calls, "calls", "dollars per million"),
             (
