@@ -1,7 +1,7 @@
 """What the functions write: a log line, and a line of metrics. Each is put together and written once.
 
 In the formats of Powertools for AWS Lambda, so that whatever reads those reads these. Its own writers were a quarter of
-a cold start, and half of a warm decision's own time (docs/decisions/0013-own-lines.md).
+a cold start, and half of a warm decision's own time (docs/decisions/0015-own-lines.md).
 """
 
 import json

@@ -231,7 +231,7 @@ def _in_the_way(start: Start, facts: Facts, busy: Busy) -> Decision | Missing:
         case "skip" | "replace":
             if start.request.may_wait:
                 return Wait(busy.reason, busy.holder, grace)
-            return _skip(facts, busy)
+            return _skip(start, facts, busy)
         case _:
             assert_never(start.policy.overlap)
 
@@ -248,9 +248,15 @@ def _is_a_renewal(start: Start, facts: Facts, busy: Busy) -> Wait | NeedDetails 
     return Wait(f"{busy.holder.name} renews the run numbers and runs nothing", busy.holder, max(1, start.policy.grace))
 
 
-def _skip(facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
-    """Step back, and say if the run in the way has no task any more: then somebody has to end it."""
+def _skip(start: Start, facts: Facts, busy: Busy) -> Skip | NeedTasksOf:
+    """Step back, and say if the run in the way has no task any more: then somebody has to end it.
+
+    Raises `CantTell` about a run that the page shows and a description does not yet: it may be a renewal's.
+    """
     name, details = busy.holder.name, facts.details.get(busy.holder.name)
+    unseen = busy.why == "run" and run_number(name) and not busy.cluster and details is None
+    if unseen and facts.now < start.deadline:
+        raise CantTell(f"{busy.reason}, and whether it only renews the run numbers is not visible yet")
     if busy.why != "run" or not details or not details.target or facts.now - details.execution.started_at < TASK_LAG:
         return Skip(busy.reason, busy.holder, "AlreadyRunning")
     if name not in facts.stopped:

@@ -42,7 +42,7 @@ answered more than it was asked for.
 takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
 execution. AWS's own answer takes 10 to 30 ms. The log line and the line of metrics are written once each, without a \
-library ([decision 13](decisions/0013-own-lines.md)).
+library ([decision 15](decisions/0015-own-lines.md)).
 - What would beat us, and where: a lock that is one conditional write (DynamoDB) reads no page at all. It would be as \
 slow on a page of one execution, and up to {page:.1f} times as fast where the page is full.
 
@@ -61,7 +61,7 @@ imports it to deploy or package: bytecode by hash of its source, which Python ch
 believed when stale. *Sources alone*: what Chalice would ship by itself, compiled at each cold start.
 - Tried, to load less: botocore without boto3 (which also loads s3transfer and its resources); one botocore session \
 for all clients, since each reads the table of endpoints; no validation library for the jobs file \
-([decision 5](decisions/0005-config-and-cron-libraries.md)); no Powertools (decision 13).
+([decision 5](decisions/0005-config-and-cron-libraries.md)); no Powertools (decision 15).
 - What is left, beyond the bare clients: Chalice's own module, and the frozen values of the decision, whose methods \
 Python makes at import.
 - What would beat us, and where: a function in a compiled language, and any function without Chalice; SnapStart, which \

@@ -11,14 +11,15 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from chalicelib.decide.facts import TASK_LAG
 from lab.emulator import EmulatorFailed, emulator
 from lab.stage import CommandFailed, local_stage
 from lab.stress import truth
 from lab.stress.judge import judge, story
-from lab.stress.load import START_WITHIN, Log, hold, limit_checkers, load, send_checker_to, warm_up
+from lab.stress.load import START_WITHIN, Log, heal, hold, limit_checkers, load, send_checker_to, warm_up
 from lab.stress.plan import GRACE, HELD, LAGS, STAGE, WAIT_SCALE, Plan, jobs_file, lags, plan
-from lab.stress.proxy import bad_day, proxy
-from lab.stress.report import Outcome, done, table
+from lab.stress.proxy import NO_FAULTS, bad_day, proxy
+from lab.stress.report import Outcome, done, healed, table
 
 CHECKERS_AT_ONCE = 24
 """On the bad day: beyond it Lambda throttles, as in a small account. A checker takes 45 MB and a share of the CPU."""
@@ -53,10 +54,11 @@ def main() -> int:
         return FAILED
     console.print(table({"tasks held open": [HELD], "a bad day": [*LAGS]}, outcome))
     console.print(done(outcome))
+    console.print(healed(outcome, planned.seed))
     for finding in outcome.findings[:STORIES]:
         console.print(f"\n{finding.kind.upper()} of {finding.job}: {finding.what}", style="bold red")
         console.print("\n".join(story(outcome.history, finding)))
-    return FAILED if outcome.findings else 0
+    return FAILED if outcome.findings or None in outcome.healed.values() else 0
 
 
 def stress(
@@ -81,8 +83,11 @@ def stress(
         load(stage, log, planned, tell, callers=between.waiting, within=within)
         tell("reading what the emulator says of it")
         history = truth.read(stage, log)
+        between.inject(NO_FAULTS)
+        limit_checkers(stage, 1000)
+        ran = heal(stage, log, [*LAGS], tell, within=TASK_LAG.total_seconds() + PATIENCE)
         stale = {job: max(timedelta(), lag - GRACE) for job, lag in LAGS.items()}
-        return Outcome(history, judge(history, stale), truth.failures(stage, history), log.done + between.done)
+        return Outcome(history, judge(history, stale), truth.failures(stage, history), log.done + between.done, ran)
 
 
 @contextmanager

@@ -20,13 +20,15 @@ class Outcome:
     """The failures that each start met on its way, by ARN."""
     done: Counter[str] = field(default_factory=Counter)
     """What was done to provoke them."""
+    healed: Mapping[str, float | None] = field(default_factory=dict)
+    """Seconds until each job ran once all was well again; None if it did not in time."""
 
 
 PROMISES = {"overlap": "overlaps", "lost": "lost", "unfinished": "without an end"}
 
 REASONS = {
     r"has been running for": "a run was open",
-    r"was started by somebody else": "somebody else's start won",
+    r"was started by another start": "another start won",
     r"did not start is alive": "a task by hand was alive",
     r"its task lives on": "an orphan was alive",
     r"not seen closed, and its task": "a task of a run not seen closed",
@@ -70,6 +72,15 @@ def done(outcome: Outcome) -> Table:
     for what, count in outcome.done.most_common():
         shown.add_row(f"  {what}", str(count))
     return shown
+
+
+def healed(outcome: Outcome, seed: int) -> str:
+    """Whether every job ran when all faults were healed, in a line."""
+    never = sorted(job for job, seconds in outcome.healed.items() if seconds is None)
+    if never:
+        return f"SEED={seed}: all faults healed, and in time NOT ONE run of {', '.join(never)}"
+    longest = max((seconds for seconds in outcome.healed.values() if seconds is not None), default=0)
+    return f"SEED={seed}: all faults healed, every one of {len(outcome.healed)} jobs ran, within {longest:.0f} s"
 
 
 def _counts(jobs: set[str], outcome: Outcome) -> dict[str, Counter[str]]:

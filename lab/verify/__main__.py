@@ -1,5 +1,7 @@
 """``make verify``: explores everything, shows it, writes docs/proof.md. Exits with 1 if this project does something
 wrong, or if a mutant of it is not caught.
+
+``python -m lab.verify --large`` explores larger spaces too, which takes longer, and writes build/proof.md instead.
 """
 
 import multiprocessing
@@ -28,6 +30,7 @@ def main(everything: list[Exploration], file: Path) -> int:
     console = Console()
     results = _explored(everything, console)
     _show(console, results)
+    file.parent.mkdir(exist_ok=True)
     file.write_text(report.page(results))
     console.print(f"Every scenario, story and limit: {file.parent.name}/{file.name}")
     wrong, missed = report.violations(results), report.uncaught(results)
@@ -102,6 +105,10 @@ def _show(console: Console, results: report.Results) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(explorations(), report.FILE))
+        large = sys.argv[1:] == ["--large"]
+        if sys.argv[1:] and not large:
+            sys.exit("usage: python -m lab.verify [--large]")
+        file = report.FILE.parent.parent / "build" / report.FILE.name if large else report.FILE
+        sys.exit(main(explorations(large=large), file))
     except KeyboardInterrupt:
         sys.exit(130)

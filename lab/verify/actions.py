@@ -5,22 +5,28 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.names import run_number
-from lab.verify.checker import OUTSIDER
+from lab.verify.checker import CLUSTERS, OUTSIDER
 from lab.verify.machine import CHECK, RENEWAL, Guard, Machine
 from lab.verify.protocol import Step
+from lab.verify.reads import task_name
 from lab.verify.world import (
     ABORTED,
     ALIVE,
     CHASED,
+    CLEARED,
     JOINED,
     JUST_NOW,
     LIVING,
     OPEN,
+    RENEWED,
+    REPLACED,
+    STARTS,
     STOPPED_SINCE,
     STOPPED_WRONGLY,
     STOPPING,
     TWICE,
     UNPAUSED,
+    WAITED,
     Run,
     World,
 )
@@ -29,6 +35,7 @@ START, QUEUE, STOP_RUN, STOP_TASK = "Start the run", "Wait in the queue", "Stop 
 TAKEN = "StepFunctions.ExecutionAlreadyExistsException"
 DENIED = "StepFunctions.AccessDeniedException"
 NO_ANSWER = "States.Timeout"
+UNREADABLE = "States.QueryEvaluationError"
 
 
 class Actions(Machine):
@@ -40,7 +47,7 @@ class Actions(Machine):
         match guard.at:
             case "Start the run":
                 name = arguments["Name"]
-                yield from self._start_the_run(guard, world, name)
+                yield from self._start_the_run(guard, world, name, CLUSTERS[arguments["Input"]["target"]["cluster"]])
             case "Wait in the queue":
                 name = arguments["Name"]
                 yield from self._wait_in_the_queue(guard, world, name, arguments["Input"])
@@ -49,7 +56,8 @@ class Actions(Machine):
                 yield self._stop_the_run(guard, world, name)
             case "Stop the task":
                 name = "the task of run-" + arguments["Task"].rpartition("/")[2]
-                yield self._stop_the_task(guard, world, int(arguments["Task"].rpartition("/")[2]))
+                number, place = int(arguments["Task"].rpartition("/")[2]), CLUSTERS[arguments["Cluster"]]
+                yield self._stop_the_task(guard, world, number, place)
             case _:
                 raise AssertionError(f"the model does not know the state {guard.at!r}")
         said = f"{'stops' if guard.at in {STOP_RUN, STOP_TASK} else 'starts'} {name}"
@@ -57,6 +65,7 @@ class Actions(Machine):
             yield from self.give_up(guard, world.mishap(), NO_ANSWER, f"{said}: no answer, too often")
         if self.features.misfits:
             yield from self.give_up(guard, world, DENIED, f"{said}: not allowed to")
+            yield from self.give_up(guard, world, UNREADABLE, f"{said}: an expression of the definition fails")
 
     def _done(self, guard: Guard, world: World, said: str, fault: str | None = None, **more: Any) -> Step[Guard]:
         return self.move(guard, world, self.asl.succeed(guard.at, self.states(guard)), said, fault, **more)
@@ -66,19 +75,21 @@ class Actions(Machine):
         caught = self.asl.fail(guard.at, TAKEN, self.error(guard, TAKEN))
         return self.move(guard, world, caught, f"starts {name}: the name is taken")
 
-    def _start_the_run(self, guard: Guard, world: World, name: str) -> Iterator[Step[Guard]]:
+    def _start_the_run(self, guard: Guard, world: World, name: str, place: int) -> Iterator[Step[Guard]]:
         number = run_number(name)
         assert number is not None
         holder = world.holder_of(number)
         if holder is None:
-            created = world._replace(runs=(*world.runs, Run(number, renewal=guard.kind == RENEWAL)))
+            run = Run(number, renewal=guard.kind == RENEWAL, place=place)
+            created = world._replace(runs=(*world.runs, run))
             owner = guard._replace(owns=(*guard.owns, len(world.runs)))
             fault = TWICE if guard.owns else None
             if guard.outsider_seen and world.outsider == ALIVE:
                 fault = JOINED
             if guard.pause_seen and guard.kind != RENEWAL:
                 fault = UNPAUSED
-            yield self._done(owner, created, f"starts {name}: created", fault)
+            for good in self._good(guard, world):
+                yield self._done(owner, created, f"starts {name}: created", fault, good=good)
             if self.features.lost_replies and world.mishaps:
                 said = f"starts {name}: created, but the answer is lost; tries again"
                 yield Step(owner, created.mishap(), said, fault)
@@ -86,6 +97,22 @@ class Actions(Machine):
             yield self._done(guard, world, f"starts {name}: it has, and it is running")
         else:
             yield self._taken(guard, world, name)
+
+    def _good(self, guard: Guard, world: World) -> Iterator[str | None]:
+        """What this start has brought about, now that it runs."""
+        if guard.kind == RENEWAL:
+            yield None
+            return
+        carried = json.loads(guard.input).get("guard", {})
+        yield STARTS
+        if guard.waits:
+            yield WAITED
+        if "stopping" in carried:
+            yield CLEARED
+        if "stopped_at" in carried:
+            yield REPLACED
+        if any(run.renewal for run in world.runs):
+            yield RENEWED
 
     def _wait_in_the_queue(self, guard: Guard, world: World, name: str, given: Any) -> Iterator[Step[Guard]]:
         waiter = world.waits(name)
@@ -110,11 +137,12 @@ class Actions(Machine):
         stopped = world.with_run(index, status=ABORTED, age=JUST_NOW)
         return self._done(guard, stopped, f"stops {name}{living}", CHASED if index >= guard.began else None)
 
-    def _stop_the_task(self, guard: Guard, world: World, number: int) -> Step[Guard]:
+    def _stop_the_task(self, guard: Guard, world: World, number: int, place: int) -> Step[Guard]:
         if number == OUTSIDER:
-            return self._done(guard, world, "stops the task started by hand", STOPPED_WRONGLY)
+            return self._done(guard, world, f"stops {task_name(number, world)}", STOPPED_WRONGLY)
         index = next(i for i, run in reversed([*enumerate(world.runs)]) if run.number == number)
         run = world.runs[index]
+        assert run.place == place, "a task is to be stopped where it does not run"
         if run.task not in LIVING:
             return self._done(guard, world, f"stops the task of {run.name}, which has stopped already")
         if self.features.slow_stops:

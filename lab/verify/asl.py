@@ -57,7 +57,7 @@ class Asl:
         state = self.states[name]
         possible = []
         for index, choice in enumerate(state["Choices"]):
-            either = "$millis()" in choice["Condition"]
+            either = "$now()" in choice["Condition"] or "$millis()" in choice["Condition"]
             if either or _fill(choice["Condition"], states) is True:
                 possible.append(self._go(name, f"choice {index}", choice["Next"], choice, states))
                 if not either:

@@ -1,4 +1,4 @@
-"""The real checker (check.py, tasks.py, guard.py), fed with one read at a time.
+"""The real checker (check.py with all that it calls), fed with one read at a time.
 
 `ask` runs the checker on the reads it has had so far. It answers with the next read that it needs, with its
 decision, or with the error it ends with. Nothing is kept between two calls: so a pause of the model's checker is
@@ -8,14 +8,16 @@ an exception, and going on is running it again from the start with one read more
 import functools
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
 
 from chalicelib import check
-from chalicelib.config.jobs import parse
-from chalicelib.decide import availability as guard
+from chalicelib.config.jobs import JobsFile, parse
+from chalicelib.contract import details_of
 from chalicelib.decide import overlap
-from chalicelib.decide.facts import CantTell, Details, Execution, Facts, Need, NeedDetails
+from chalicelib.decide.availability import SURE_BEFORE_FORGOTTEN
+from chalicelib.decide.facts import CLOCKS, TASK_LAG, CantTell, Details, Execution, Facts, Missing, NeedTasksOf
 from chalicelib.names import (
     batch_machine,
     execution_arn,
@@ -27,11 +29,13 @@ from chalicelib.names import (
     run_number,
 )
 from chalicelib.read.executions import Page
+from chalicelib.read.tasks import Ecs
 from lab.verify.world import (
     ABORTED,
     EARLIER,
     FAILED,
     FORGOTTEN,
+    HERE,
     JUST_NOW,
     LONG_AGO,
     OPEN,
@@ -39,6 +43,7 @@ from lab.verify.world import (
     STOPPED,
     STOPPED_SINCE,
     SUCCEEDED,
+    THERE,
     UNCLEAR,
     Features,
 )
@@ -54,13 +59,19 @@ GUARD_MACHINE = machine_arn(LAMBDA, guard_machine("dev"))
 OUTSIDER = 0  # the task started by hand, where the tasks of runs have the run's number
 PAUSE = -1  # likewise: the execution that pauses the job
 ODD = "PENDING_REDRIVE"
+CLUSTERS = {"batch": HERE, "elsewhere": THERE}
 
+_HISTORY = timedelta(days=90)
 _ENDED = {
     JUST_NOW: timedelta(0),
-    EARLIER: guard.TASK_LAG,
-    LONG_AGO: 2 * guard.TASK_LAG,
-    RESTED: guard.NAMES_LAST,
-    FORGOTTEN: timedelta(days=90),
+    EARLIER: TASK_LAG,
+    LONG_AGO: 2 * TASK_LAG,
+    RESTED: _HISTORY - SURE_BEFORE_FORGOTTEN,
+    FORGOTTEN: _HISTORY,
+}
+_TARGETS = {
+    HERE: {"cluster": "batch", "family": "report", "container": "app"},
+    THERE: {"cluster": "elsewhere", "family": "report-2", "container": "app"},
 }
 _JOBS_FILE = """
 [jobs.{job}]
@@ -69,9 +80,9 @@ grace = "15s"
 overlap = "{overlap}"
 orphans = "{orphans}"
 [jobs.{job}.ecs]
-cluster = "batch"
-task_definition = "report"
-container = "app"
+cluster = "{cluster}"
+task_definition = "{family}"
+container = "{container}"
 command = ["bin/report"]
 launch_type = "EC2"
 """
@@ -86,6 +97,23 @@ class Shown(NamedTuple):
     mine: bool = False
     older: bool = True
     """It began before the asking guard did."""
+    renewal: bool = False
+    place: int = HERE
+    tasks: tuple[int, ...] = ()
+    """The tasks that it says it saw stop."""
+
+
+class SeenTask(NamedTuple):
+    """One task as DescribeTasks shows it."""
+
+    number: int
+    status: str
+    age: int = JUST_NOW
+    """How long ago its run had closed when the checker looked at its clock."""
+    older: bool = True
+    """It began before the asking guard did."""
+    of: int = OUTSIDER
+    """The run whose BATCH_EXECUTION it has; none has the number 0."""
 
 
 class Read(NamedTuple):
@@ -116,7 +144,7 @@ class Failed(NamedTuple):
 
 
 Answer = Wanted | Decided | Failed
-Decide = Callable[[overlap.Start, Facts], overlap.Decision | Need | NeedDetails]
+Decide = Callable[[overlap.Start, Facts], overlap.Decision | Missing]
 
 
 class _Pause(BaseException):
@@ -129,17 +157,28 @@ class RealChecker:
     """`check.Checker`, with another `decide` if a mutant brings one."""
 
     def __init__(self, features: Features, decide: Decide = overlap.decide) -> None:
-        text = _JOBS_FILE.format(job=JOB, overlap=features.overlap, orphans=features.orphans)
-        self._jobs = parse(text, stage="dev", place="verify")
-        self._decide = decide
+        self._jobs = {place: _jobs_file(features, place) for place in _TARGETS}
+        self._obeyed = decide
         self.ask = functools.cache(self._ask)
 
-    def _ask(self, event: str, late: bool, reads: tuple[Read, ...]) -> Answer:
+    def _decide(self, start: overlap.Start, facts: Facts) -> overlap.Decision | Missing:
+        """What the tasks of an open run would add is for people: the model drops it, so it does not ask."""
+        answer = self._obeyed(start, facts)
+        if not isinstance(answer, NeedTasksOf):
+            return answer
+        return self._obeyed(start, replace(facts, stopped={**facts.stopped, answer.run: ()}))
+
+    def _ask(
+        self, event: str, late: bool, reads: tuple[Read, ...], place: int = HERE, memory: tuple[SeenTask, ...] = ()
+    ) -> Answer:
+        """`place` is where its jobs file says that the job runs; `memory`, the tasks that it has seen STOPPED."""
         asking = json.loads(event)
         now = BEGAN + LATE if late else BEGAN
         recorded = _Recorded(reads, now, asking["guard"]["execution"])
         clients: Any = recorded  # in place of two AWS clients
-        checker = check.Checker(lambda: self._jobs, LAMBDA, clients, lambda: clients, lambda: now, self._decide)
+        ecs = Ecs(clients, {_task_arn(task.number): _task(task, now) for task in memory})
+        jobs = self._jobs[place]
+        checker = check.Checker(lambda: jobs, LAMBDA, clients, lambda: ecs, lambda: now, self._decide)
         try:
             answer = checker.answer(asking)
         except _Pause as pause:
@@ -181,20 +220,30 @@ class _Recorded:
         if shown is None:
             return None
         error = {FAILED: "BatchGuard.TaskFailed", UNCLEAR: "Unclean.LostSight"}.get(shown.status)
-        return Details(_execution(shown, self._now), error, self._me if shown.mine else "somebody else's")
+        given: dict[str, Any] = {"guard_execution": self._me if shown.mine else "somebody else's"}
+        given |= {"renewal": shown.renewal, "target": _TARGETS.get(shown.place)}
+        output = json.dumps({"tasks": [_task_arn(number) for number in shown.tasks]})
+        return details_of(_execution(shown, self._now), json.dumps(given), error=error, output=output)
 
     def created_at(self, _machine: str) -> datetime:
-        return self._now - (guard.NAMES_LAST if self._next("created_at") else timedelta(days=1))
+        return self._now - (_ENDED[RESTED] if self._next("created_at") else timedelta(days=1))
 
-    def list_tasks(self, *, desiredStatus: str, **_: Any) -> Mapping[str, Any]:  # noqa: N803 (AWS's spelling)
-        return {"taskArns": [_task_arn(number) for number in self._next("tasks", desiredStatus)]}
+    def list_tasks(self, *, cluster: str, family: str, desiredStatus: str) -> Mapping[str, Any]:  # noqa: N803 (AWS's)
+        place = CLUSTERS[cluster]
+        assert _TARGETS[place]["family"] == family
+        return {"taskArns": [_task_arn(number) for number in self._next("tasks", (desiredStatus, place))]}
 
-    def describe_tasks(self, *, tasks: list[str], **_: Any) -> Mapping[str, Any]:
+    def describe_tasks(self, *, cluster: str, tasks: list[str]) -> Mapping[str, Any]:
         numbers = tuple(int(arn.rsplit("/", 1)[-1]) for arn in tasks)
-        return {"tasks": [_task(seen, self._now) for seen in self._next("describe", numbers)]}
+        return {"tasks": [_task(seen, self._now) for seen in self._next("describe", (numbers, CLUSTERS[cluster]))]}
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AssertionError(f"the model has no answer to {name}")
+
+
+def _jobs_file(features: Features, place: int) -> JobsFile:
+    text = _JOBS_FILE.format(job=JOB, overlap=features.overlap, orphans=features.orphans, **_TARGETS[place])
+    return parse(text, stage="dev", place="verify")
 
 
 def _execution(shown: Shown, now: datetime) -> Execution:
@@ -216,21 +265,20 @@ def _task_arn(number: int) -> str:
     return f"arn:aws:ecs:eu-west-1:123456789012:task/batch/{number:06d}"
 
 
-def _task(seen: tuple[int, str, int, bool], now: datetime) -> Mapping[str, Any]:
-    number, status, age, older = seen
+def _task(seen: SeenTask, now: datetime) -> Mapping[str, Any]:
     override: dict[str, Any] = {"name": "app", "command": ["bin/report"]}
-    if number != OUTSIDER:
-        execution = execution_arn(MACHINE, run_name(number))
+    if seen.of:
+        execution = execution_arn(MACHINE, run_name(seen.of))
         override["environment"] = [{"name": "BATCH_EXECUTION", "value": execution}]
     stopped = {
-        STOPPED: now - _ENDED[age] - 2 * guard.CLOCKS,
-        STOPPED_SINCE: now - _ENDED[age] + timedelta(seconds=1),
+        STOPPED: now - _ENDED[seen.age] - 2 * CLOCKS,
+        STOPPED_SINCE: now - _ENDED[seen.age] + timedelta(seconds=1),
     }
     return {
-        "taskArn": _task_arn(number),
+        "taskArn": _task_arn(seen.number),
         "taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/report:1",
-        "lastStatus": "STOPPED" if status in stopped else "RUNNING",
-        "createdAt": _began(older=older),
-        "stoppedAt": stopped.get(status),
+        "lastStatus": "STOPPED" if seen.status in stopped else "RUNNING",
+        "createdAt": _began(older=seen.older),
+        "stoppedAt": stopped.get(seen.status),
         "overrides": {"containerOverrides": [override]},
     }

@@ -10,8 +10,24 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from lab.verify.machine import RENEWAL
 from lab.verify.protocol import Guarded
-from lab.verify.world import ENDLESS, LOST, NO_TASK, Features, World, fault, happenings, rests
+from lab.verify.world import (
+    ABORTED,
+    CLEARED,
+    ENDLESS,
+    LOST,
+    NO_TASK,
+    RENEWED,
+    REPLACED,
+    STARTS,
+    WAITED,
+    Features,
+    World,
+    fault,
+    happenings,
+    rests,
+)
 
 State = tuple[int, ...]
 Outcome = tuple[tuple[int, ...], int, str | None]
@@ -36,6 +52,19 @@ class Scenario:
         quiet = all(run.closed and run.status == "SUCCEEDED" for run in self.world.runs)
         return quiet and not self.world.restless
 
+    @property
+    def good(self) -> tuple[str, ...]:
+        """What has to be possible in it: a guard that never starts anything does nothing wrong either."""
+        replaces = self.features.overlap == "replace"
+        orphans = replaces or self.world.aborts_left or any(run.status == ABORTED for run in self.world.runs)
+        expected = {
+            WAITED: self.features.overlap == "queue",
+            REPLACED: replaces,
+            CLEARED: self.features.orphans == "stop" and orphans,
+            RENEWED: RENEWAL in self.starts,
+        }
+        return (STARTS, *(good for good, possible in expected.items() if possible))
+
 
 @dataclass
 class Found:
@@ -48,6 +77,9 @@ class Found:
     """By fault: a shortest story that leads to it."""
     complete: bool = True
     """False when the search ended at the first fault."""
+
+
+UNREACHABLE = "unreachable"
 
 
 class Numbered(Generic[T]):
@@ -79,6 +111,7 @@ class Explorer:
         self._later: dict[int, int | None] = {}
         self._idle: dict[int, bool] = {}
         self._ended: dict[int, bool] = {}
+        self._good: set[str] = set()
 
     def explore(self, progress: Callable[[int], None] = lambda _: None, *, until_fault: bool = False) -> Found:
         """All states; with `until_fault`, only until the first fault has its story."""
@@ -91,6 +124,10 @@ class Explorer:
             layer = self._next_layer(layer, parents, found, until_fault=until_fault)
             progress(len(parents))
         found.states = len(parents)
+        if found.complete:
+            for good in scenario.good:
+                if good not in self._good:
+                    found.stories[f"{UNREACHABLE}: {good}"] = [f"none of {found.states:,} states is on the way there"]
         return found
 
     def _next_layer(
@@ -127,11 +164,11 @@ class Explorer:
                 after = self._state(next_world, [*rest, *stepped])
                 over = wrong is None and all(map(self._ended_, stepped)) and all(map(self._ended_, rest))
                 result.append((after, self._lost(after) if over else wrong))
-        for next_world, five_minutes, wrong in self._happen(world):
-            if not five_minutes:
+        for next_world, six_minutes, wrong in self._happen(world):
+            if not six_minutes:
                 result.append((self._state(next_world, guards), wrong))
                 continue
-            later = [self._five_minutes_later(guard) for guard in guards]
+            later = [self._six_minutes_later(guard) for guard in guards]
             if None not in later:
                 result.append((self._state(next_world, later), wrong))  # type: ignore[arg-type]  # no None in it
         if self.scenario.world.restless and all(map(self._idle_, guards)):
@@ -151,6 +188,8 @@ class Explorer:
             for step in self.protocol.steps(value, around):
                 after = tuple(map(self.guards, (step.guard, *step.more)))
                 outcome = (after, self.worlds(step.world), step.fault or fault(step.world))
+                if step.good and outcome[2] is None:
+                    self._good.add(step.good)
                 if outcome != ((guard,), world, None):
                     steps[outcome] = None
             if not steps:
@@ -162,14 +201,13 @@ class Explorer:
         if world not in self._happenings:
             around = self.worlds.values[world]
             self._happenings[world] = [
-                (self.worlds(after), five, fault(after))
-                for after, _, five in happenings(around, self.scenario.features)
+                (self.worlds(after), six, fault(after)) for after, _, six in happenings(around, self.scenario.features)
             ]
         return self._happenings[world]
 
-    def _five_minutes_later(self, guard: int) -> int | None:
+    def _six_minutes_later(self, guard: int) -> int | None:
         if guard not in self._later:
-            later = self.protocol.five_minutes_later(self.guards.values[guard])
+            later = self.protocol.six_minutes_later(self.guards.values[guard])
             self._later[guard] = None if later is None else self.guards(later)
         return self._later[guard]
 
@@ -225,8 +263,8 @@ class Explorer:
                 glue = "" if step.said.startswith("'s") else " "
                 waiters = [f"the waiter of {names[index].removeprefix('the waiter of ')}"] * len(step.more)
                 return f"{names[index]}{glue}{step.said}", _sorted_names(after, [*names, *waiters])
-        for after_world, said, five in happenings(around, self.scenario.features):
-            after = [self._five_minutes_later(g) if five else g for g in guards]  # type: ignore[misc]  # checked below
+        for after_world, said, six in happenings(around, self.scenario.features):
+            after = [self._six_minutes_later(g) if six else g for g in guards]  # type: ignore[misc]  # checked below
             if None not in after and self._state(self.worlds(after_world), after) == target:
                 return said, _sorted_names(after, names)
         for after_world, said in rests(around):

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from chalicelib.decide import availability as protocol
 from chalicelib.decide.facts import stamp
 from lab.verify.asl import Asl
-from lab.verify.checker import BEGAN, GUARD_MACHINE, JOB, Read
+from lab.verify.checker import BEGAN, GUARD_MACHINE, JOB, Read, SeenTask
 from lab.verify.protocol import NOT_YET, Step
-from lab.verify.world import ENDLESS, JUST_NOW, MANY, WRONG, Features, World
+from lab.verify.world import ENDLESS, HERE, JUST_NOW, MANY, WRONG, Features, World
 
 CHECK, WAIT, AGAIN = "Check running executions", "Wait for the holder", "Ask again later"
 ENDED = "ended"
@@ -31,6 +31,10 @@ class Guard(NamedTuple):
     reads: tuple[Read, ...] | None = None
     """None until the checker has looked at its clock."""
     now_age: int = JUST_NOW
+    place: int = HERE
+    """Where its checker's jobs file says that the job runs."""
+    memory: tuple[SeenTask, ...] = ()
+    """The tasks that its checker has seen STOPPED before."""
     late: bool = False
     """Its deadline and queue_timeout have passed."""
     began: int = MANY
@@ -70,34 +74,57 @@ class Machine:
         moved: tuple[str, Any],
         said: str,
         fault: str | None = None,
+        good: str | None = None,
         more: tuple[Guard, ...] = (),
     ) -> Step[Guard]:
         """Into the next state, with its input. A wait is over at once: the others may do as much after it."""
         target, data = moved
         if target in self.ends:
-            return self.end(guard, world, f"{said}. It ends: {target}", fault or self._verdict(guard, target), more)
+            said = f"{said}. It ends: {target}"
+            return self.end(guard, world, said, fault or self._verdict(guard, target), good, more)
         carried = data.get("guard", {})
         waited = target == WAIT and carried.get("waited") and (guard.late or not self.may_wait_again)
         if waited or carried.get("losses", 0) > protocol.MAX_LOSSES:
             fault = fault or ENDLESS
-        after = guard._replace(at=target, input=_text(_bare(data)), reads=None, now_age=JUST_NOW)
+        after = self.asking(guard)._replace(at=target, input=_text(_bare(data)))
         if target in {WAIT, AGAIN}:
             on = self.asl.succeed(target, self.states(after))
-            return self.move(after, world, on, f"{said}; waits, and asks again", fault, more)
-        return Step(after, world, said, fault, more)
+            return self.move(after, world, on, f"{said}; waits, and asks again", fault, good, more)
+        return Step(after, world, said, fault, good, more)
+
+    def asking(self, guard: Guard) -> Guard:
+        """It has read nothing yet."""
+        return guard._replace(reads=None, now_age=JUST_NOW, place=HERE, memory=())
+
+    def follow(self, guard: Guard, target: str, data: Any) -> Iterator[tuple[str, Any]]:
+        """Through any Choice, to where something is done."""
+        if self.asl.states[target]["Type"] != "Choice":
+            yield target, data
+            return
+        for chosen, output in self.asl.choose(target, self.states(guard._replace(input=_text(data)))):
+            yield from self.follow(guard, chosen, output)
 
     def give_up(self, guard: Guard, world: World, error: str, said: str) -> Iterator[Step[Guard]]:
         """An error that Step Functions does not retry (any more): before or after the deadline."""
         target, data = self.asl.fail(guard.at, error, self.error(guard, error))
-        for moved in self.asl.choose(target, self.states(guard._replace(input=_text(data)))):
+        for moved in self.follow(guard, target, data):
             yield self.move(self.excused(guard), world, moved, said)
 
     def end(
-        self, guard: Guard, world: World, said: str, fault: str | None = None, more: tuple[Guard, ...] = ()
+        self,
+        guard: Guard,
+        world: World,
+        said: str,
+        fault: str | None = None,
+        good: str | None = None,
+        more: tuple[Guard, ...] = (),
     ) -> Step[Guard]:
-        """What is left of a guard execution: whether it ran the job, or need not have."""
-        left = Guard(ENDED, ran=self.track and bool(guard.owns), excused=self.track and guard.excused)
-        return Step(left, world.with_waiter(guard.name, closed=True) if guard.waits else world, said, fault, more)
+        """What is left of a guard execution: whether it ran the job, or need not have. A renewal does neither."""
+        renewal = guard.kind == RENEWAL
+        ran, excused = bool(guard.owns) and not renewal, guard.excused or renewal
+        left = Guard(ENDED, ran=self.track and ran, excused=self.track and excused)
+        after = world.with_waiter(guard.name, closed=True) if guard.waits else world
+        return Step(left, after, said, fault, good, more)
 
     def excused(self, guard: Guard) -> Guard:
         """It need not have run."""
@@ -105,8 +132,8 @@ class Machine:
 
     @property
     def may_wait_again(self) -> bool:
-        """Until the deadline, for what is being stopped or is ahead in the queue."""
-        return self.features.overlap != "skip" or self.features.orphans != "wait"
+        """Until the deadline: for what is being stopped, for what is ahead in the queue, for a renewal."""
+        return self.features.overlap != "skip" or self.features.orphans != "wait" or self.features.renewals
 
     def states(self, guard: Guard, **more: Any) -> dict[str, Any]:
         """`$states`."""

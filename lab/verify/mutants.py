@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.decide import availability as guard
-from chalicelib.decide import overlap
+from chalicelib.decide import availability, facts, overlap
 from lab.verify.asl import GUARD_FILE, Asl
 from lab.verify.checker import Decide, RealChecker
 from lab.verify.explore import Scenario
-from lab.verify.machine import SCHEDULE, UNLUCKY
+from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
 from lab.verify.ours import Ours
-from lab.verify.scenarios import HISTORIES, NOBODY, NOTHING, RUN
+from lab.verify.scenarios import HISTORIES, JUST_ENDED, NOBODY, NOTHING, ORPHAN, RUN
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ def _changed(text: str, line: str, wrong: str) -> str:
 
 
 def _decide_with(where: Callable[..., Any], line: str, wrong: str) -> Decide:
-    """`overlap.decide` with one function changed: the functions of both modules, bound to each other anew."""
-    spaces = {module.__name__: dict(vars(module)) for module in (guard, overlap)}
+    """`overlap.decide` with one function changed: the functions of its modules, bound to each other anew."""
+    spaces = {module.__name__: dict(vars(module)) for module in (facts, availability, overlap)}
     bound: dict[Any, Any] = {}
     for name, space in spaces.items():
         for function in [v for v in space.values() if isinstance(v, types.FunctionType) and v.__module__ == name]:
@@ -67,86 +66,88 @@ def _decide_with(where: Callable[..., Any], line: str, wrong: str) -> Decide:
     return decide
 
 
-def _two(history: str = NOBODY, *, starts: int = 2, aborts: int = 0, rests: int = 0, **may: Any) -> Scenario:
-    features = replace(NOTHING, stale=True, **may)
-    world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests)
-    return Scenario("", (SCHEDULE,) * starts, history, world, features)
+def _two(
+    history: str = NOBODY, *, starts: int = 2, aborts: int = 0, rests: int = 0, first: str = SCHEDULE, **may: Any
+) -> Scenario:
+    features = replace(NOTHING, stale=True, renewals=first == RENEWAL, **may)
+    world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, moves_left=features.moves)
+    return Scenario("", (first, *(SCHEDULE,) * (starts - 1)), history, world, features)
 
 
 MUTANTS = (
     Mutant(
         "a run that is open is not in the way",
-        guard.judge,
+        availability.judge,
         "_open_execution(facts) or _lost_claim(facts, request)",
         "_lost_claim(facts, request)",
         _two(),
     ),
     Mutant(
         "a status that AWS adds later counts as closed",
-        guard._open_execution,
-        "if not execution.closed and",
-        'if execution.status == "RUNNING" and',
+        facts.open_run,
+        "if not e.closed and",
+        'if e.status == "RUNNING" and',
         _two(odd_status=True),
     ),
     Mutant(
         "forgotten names are not minded",
-        guard.judge,
-        "_names_are_remembered(numbers, facts)",
-        "pass",
+        availability.judge,
+        "if rested := _rested_too_long(numbers, request, facts):",
+        "if rested := None:",
         _two(RUN, starts=3, rests=2),
     ),
     Mutant(
         "after an abort it is not waited for a task that ECS may still hide",
-        guard._unseen_end,
+        availability._unseen_end,
         ">= TASK_LAG",
         ">= 0 * TASK_LAG",
         _two(aborts=1),
     ),
     Mutant(
         "a task that stopped before its run was aborted counts as the last",
-        guard._outlived,
+        availability._outlived,
         "and task.stopped_at >= execution.stopped_at - CLOCKS",
         "",
         _two(aborts=1, old_tasks=True, task_retries=True),
     ),
     Mutant(
         "of a run that was described, but is not on the page, the task is not minded",
-        guard._unseen_end,
-        "(described | listed).values()",
-        "listed.values()",
+        availability._look_at_tasks,
+        "last = numbers[max(numbers)] if numbers else None",
+        "last = max((e for e in facts.executions or () if run_number(e.name)), key=lambda e: e.name, default=None)",
         _two(aborts=1),
     ),
     Mutant(
         "every run that failed counts as having failed cleanly",
-        guard._closed_cleanly,
-        'details.execution.status == "FAILED" and clean_error',
-        'details.execution.status == "FAILED"',
+        availability._is_clean,
+        'return failed and (details.error or "").startswith(CLEAN)',
+        "return failed",
         _two(aborts=1, unclear=True, failures=True),
     ),
     Mutant(
         "a task started by hand is not minded",
-        guard._is_this_job,
-        "return task.command == evidence.command",
-        "return False and task.command == evidence.command",
+        availability._foreign_task,
+        "counts = task.command == evidence.command",
+        "counts = False",
         _two(outsider=True),
     ),
     Mutant(
         "its own run is taken for somebody else's",
-        guard.judge,
+        availability.judge,
         "if mine is not None and",
         "if False and mine is not None and",
         _two(lost_replies=True),
     ),
     Mutant(
         "it says that it did not run when it can't know",
-        guard._busy,
+        availability._busy,
         "unclear = claim_is_unclear(request, facts)",
         "unclear = False",
         _two(lost_replies=True),
     ),
     Mutant(
         "it goes on for ever when others are faster",
-        guard._lost_claim,
+        availability._lost_claim,
         "if request.losses >= MAX_LOSSES:",
         "if False:",
         replace(_two(), starts=(UNLUCKY, SCHEDULE, SCHEDULE)),
@@ -167,16 +168,16 @@ MUTANTS = (
     ),
     Mutant(
         "a replacement stops whatever runs",
-        overlap._stop,
-        "and began < start.may_replace_before",
-        "",
+        overlap._in_the_way,
+        "busy.began_at is not None and busy.began_at < start.may_replace_before",
+        "busy.began_at is not None",
         _two(overlap="replace"),
     ),
     Mutant(
         "a task whose run is not visible counts as left behind",
-        guard._task_of_a_run,
-        "if any(execution.closed for execution in seen) or latest > (run_number(name) or 0):",
-        "if True:",
+        availability._task_of_a_run,
+        'holder = _run_holder(details.execution) if details else Holder("run", name, task.execution or "")',
+        'return _on_task("orphan", task, "")',
         _two(overlap="queue", orphans="stop"),
     ),
     Mutant(
@@ -199,5 +200,75 @@ MUTANTS = (
         "if execution.closed or pause_number(execution.name) is None:",
         "if True:",
         _two(pauses=True),
+    ),
+    Mutant(
+        "the newest run's own target is not looked in",
+        availability._look_at_tasks,
+        "targets.setdefault(details.target.place, details.target)",
+        "pass",
+        _two(aborts=1, moves=1),
+    ),
+    Mutant(
+        "a copied task is ignored",
+        availability._task_of_a_run,
+        "if task.arn in details.tasks and facts.now - at < TASK_LAG:",
+        "if True:",
+        _two(copies=True),
+    ),
+    Mutant(
+        "a copied task is stopped like one that was left behind",
+        availability._task_of_a_run,
+        'return _on_task("outsider", task, reason)',
+        'return _on_task("orphan", task, reason)',
+        _two(copies=True, orphans="stop"),
+    ),
+    Mutant(
+        "a task that its run saw stop is let pass for ever",
+        availability._task_of_a_run,
+        "if task.arn in details.tasks and facts.now - at < TASK_LAG:",
+        "if task.arn in details.tasks:",
+        _two(mistaken=True),
+    ),
+    Mutant(
+        "a task that its run saw stop is in the way as long as ECS shows it alive",
+        availability._task_of_a_run,
+        "if task.arn in details.tasks and facts.now - at < TASK_LAG:",
+        "if False:",
+        _two(JUST_ENDED, late_ecs=True),
+    ),
+    Mutant(
+        "a renewal costs a start",
+        overlap._in_the_way,
+        "if renewed := _is_a_renewal(start, facts, busy):",
+        "if renewed := None:",
+        _two(first=RENEWAL),
+    ),
+    Mutant(
+        "a run that can't be described is no renewal",
+        overlap._skip,
+        "if unseen and facts.now < start.deadline:",
+        "if False:",
+        _two(first=RENEWAL),
+    ),
+    Mutant(
+        "it can't tell, whatever it is shown",
+        overlap.decide,
+        "return Run(reason, latest + 1)",
+        "raise CantTell(reason)",
+        _two(),
+    ),
+    Mutant(
+        "a replacement waits for what it should stop",
+        overlap._in_the_way,
+        'case "replace" if in_time and replaces and busy.why == "run" and run_number(busy.holder.name):',
+        'case "replace" if False:',
+        _two(overlap="replace"),
+    ),
+    Mutant(
+        "a task left behind is waited for though it should be stopped",
+        overlap._in_the_way,
+        'if in_time and busy.why == "orphan" and start.policy.orphans == "stop":',
+        "if False:",
+        _two(ORPHAN, orphans="stop"),
     ),
 )

@@ -3,6 +3,7 @@
 Every step below is one thing that happens at one moment: a read, a StartExecution, an error, the end of a wait.
 """
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from lab.verify.asl import Asl
 from lab.verify.checker import PAUSE, Decided, Failed, Read, RealChecker, Wanted
 from lab.verify.machine import CHECK, ENDED, UNLUCKY, Guard
 from lab.verify.protocol import NOT_YET, SAME_EVENT, Step
-from lab.verify.reads import views
+from lab.verify.reads import remembered, views, with_memory
 from lab.verify.world import ALIVE, DELIVERED, JUST_NOW, OPEN, Features, World
 
 Itself = tuple[str, str, str, str]
@@ -32,7 +33,7 @@ class Ours(Actions):
         super().__init__(features, asl, track=track)
         self.checker = checker or RealChecker(features)
         self._events: dict[Itself, str] = {}
-        self._obeyed: dict[tuple[Itself, str], tuple[str, Any]] = {}
+        self._obeyed: dict[tuple[Itself, str], list[tuple[str, Any]]] = {}
 
     def start(self, kind: str) -> Guard:
         """A start that has not happened yet."""
@@ -46,7 +47,7 @@ class Ours(Actions):
         """It will not do anything any more."""
         return guard.at == ENDED
 
-    def five_minutes_later(self, guard: Guard) -> Guard | None:
+    def six_minutes_later(self, guard: Guard) -> Guard | None:
         """None if a checker is in the way: it lives for 60 s, so two steps can't fall into it.
 
         One can, between two reads; unless `slow_checks`, none does.
@@ -95,10 +96,12 @@ class Ours(Actions):
 
     def _check(self, guard: Guard, world: World) -> Iterator[Step[Guard]]:
         if guard.reads is None:
-            seen = world.outsider == ALIVE and world.outsider_age > JUST_NOW
-            guard = guard._replace(reads=(), outsider_seen=seen and self.features.outsider)
+            visible = world.outsider_age > JUST_NOW and world.outsider_place == world.place
+            seen = world.outsider == ALIVE and visible
+            guard = guard._replace(reads=(), outsider_seen=seen, place=world.place, memory=remembered(guard, world))
             if self.may_wait_again and not guard.late:
-                late = guard._replace(late=True)
+                # A renewal is waited for until the deadline: who meets one even then need not have run.
+                late = guard._replace(late=True, excused=guard.excused or (self.track and self.features.renewals))
                 yield Step(late, world, "asks the checker, which looks at its clock: too late")
             if self.features.slow_checks:
                 yield Step(guard, world, "asks the checker, which looks at its clock")
@@ -106,7 +109,7 @@ class Ours(Actions):
         yield from self._read_on(guard, world, self._event(guard), "", ecs=False)
         if self.features.crashes and guard.reads and world.mishaps:
             world = world.mishap()
-            lost = self.excused(guard)._replace(reads=None, now_age=JUST_NOW)
+            lost = self.asking(self.excused(guard))
             assert self.asl.retries(CHECK, "Lambda.Unknown")
             yield Step(lost, world, "'s checker dies; it is asked again")
             yield from self.give_up(lost, world, "Lambda.Unknown", "'s checker dies once too often")
@@ -119,7 +122,7 @@ class Ours(Actions):
         is a read of ECS just before (`ecs`), which has to stay where it is.
         """
         assert guard.reads is not None
-        answer = self.checker.ask(event, guard.late, guard.reads)
+        answer = self.checker.ask(event, guard.late, guard.reads, guard.place, guard.memory)
         if not isinstance(answer, Wanted):
             yield from self._answered(guard, world, answer, said)
             return
@@ -135,23 +138,28 @@ class Ours(Actions):
             )
             if answer.what == "page":
                 after = after._replace(pause_seen=any(s.number == PAUSE and s.status == OPEN for s in view))
-            yield from self._read_on(after, world, event, f"{said}; {words}" if said else words, ecs=of_ecs)
+            around = with_memory(world, view) if answer.what == "describe" and self.features.warm else world
+            yield from self._read_on(after, around, event, f"{said}; {words}" if said else words, ecs=of_ecs)
 
     def _answered(self, guard: Guard, world: World, answer: Decided | Failed, said: str) -> Iterator[Step[Guard]]:
         """What the state machine does with the checker's answer."""
         if isinstance(answer, Failed):
             assert self.asl.retries(CHECK, answer.error)
-            again = guard._replace(reads=None, now_age=JUST_NOW)
+            again = self.asking(guard)
             yield Step(again, world, f"{said}; can't tell, and will ask again")
             yield from self.give_up(again, world, answer.error, f"{said}; can't tell, once too often")
             return
-        decision = json.loads(answer.payload)
-        words = decision.get("next_run") or decision.get("waiter") or (decision.get("holder") or {}).get("name")
-        said += f" → {decision['outcome']} {words or decision.get('error', '')}".rstrip()
-        yield self.move(guard, world, self._obey(guard, answer.payload), said)
+        said += f" → {_words(answer.payload)}"
+        for moved in self._obey(guard, answer.payload):
+            yield self.move(guard, world, moved, said)
         if self.features.misfits:
-            strange = json.dumps({**decision, "outcome": "something new"})
-            yield self.move(self.excused(guard), world, self._obey(guard, strange), f"{said}; not understood")
+            decision = json.loads(answer.payload)
+            strange = {**decision, "outcome": "something new"}
+            no_run = {key: value for key, value in decision.items() if key != "run"}
+            for misfit in (strange, no_run):
+                if misfit != decision:
+                    for moved in self._obey(guard, json.dumps(misfit, sort_keys=True)):
+                        yield self.move(self.excused(guard), world, moved, f"{said}; not understood")
 
     def _event(self, guard: Guard) -> str:
         """What the checker is asked. Worked out once for all guards of which the state machine knows the same."""
@@ -161,13 +169,20 @@ class Ours(Actions):
             self._events[itself] = json.dumps(arguments["Payload"], sort_keys=True)
         return self._events[itself]
 
-    def _obey(self, guard: Guard, payload: str) -> tuple[str, Any]:
+    def _obey(self, guard: Guard, payload: str) -> list[tuple[str, Any]]:
         """Where the state machine goes with this decision; likewise."""
         key = (_itself(guard), payload)
         if key not in self._obeyed:
             target, data = self.asl.succeed(CHECK, self.states(guard, result={"Payload": json.loads(payload)}))
-            (self._obeyed[key],) = self.asl.choose(target, self.states(guard._replace(input=json.dumps(data))))
+            self._obeyed[key] = list(self.follow(guard, target, data))
         return self._obeyed[key]
+
+
+@functools.cache
+def _words(payload: str) -> str:
+    decision = json.loads(payload)
+    words = decision.get("next_run") or decision.get("waiter") or (decision.get("holder") or {}).get("name")
+    return f"{decision['outcome']} {words or decision.get('error') or ''}".rstrip()
 
 
 def _itself(guard: Guard) -> Itself:

@@ -20,6 +20,8 @@ class Step(Generic[G]):
     world: World
     said: str
     fault: str | None = None
+    good: str | None = None
+    """What it has brought about, if that is what it is for."""
     more: tuple[G, ...] = ()
     """What it has started besides: another guard, which waits in its stead."""
 
@@ -41,8 +43,8 @@ class Guarded(Protocol[G]):
     def ended(self, guard: G) -> bool:
         """It will not do anything any more."""
 
-    def five_minutes_later(self, guard: G) -> G | None:
-        """The guard when five minutes have passed; None if they can't pass now."""
+    def six_minutes_later(self, guard: G) -> G | None:
+        """The guard when six minutes have passed; None if they can't pass now."""
 
     def ran(self, guard: G) -> bool:
         """It has started a run."""

@@ -1,5 +1,5 @@
 """What one read may show: Step Functions, any state that an execution has had, or not the execution at all; ECS, the
-truth, but for tasks that began or stopped within the last five minutes, which it may hide.
+truth, but for tasks that began or stopped within the last six minutes, which it may hide, or show as alive still.
 """
 
 import itertools
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from chalicelib.names import pause_name, run_name
-from lab.verify.checker import ODD, OUTSIDER, PAUSE, Shown, Wanted
+from lab.verify.checker import CLUSTERS, ODD, OUTSIDER, PAUSE, SeenTask, Shown, Wanted
 from lab.verify.world import (
     ABORTED,
     ALIVE,
     JUST_NOW,
+    LINGERING,
     LIVING,
     NO_TASK,
     OPEN,
@@ -31,7 +32,7 @@ class Reader(Protocol):
 
     @property
     def now_age(self) -> int:
-        """How many steps of five minutes ago the checker looked at its clock."""
+        """How many steps of six minutes ago the checker looked at its clock."""
 
     @property
     def owns(self) -> tuple[int, ...]:
@@ -50,9 +51,9 @@ def views(wanted: Wanted, reader: Reader, world: World, features: Features) -> I
     """An answer, whether it is stale about the history, and the answer in words."""
     match wanted.what:
         case "page":
-            executions = [shown(i, run, reader, features) for i, run in enumerate(world.runs)]
+            executions = [shown(i, world, reader, features) for i in range(len(world.runs))]
             for seen in itertools.product(*executions, _pause(world, features)):
-                page = [v[0]._replace(mine=False) for v in seen if v[0] is not None]
+                page = [_without_input(v[0]) for v in seen if v[0] is not None]
                 page.sort(key=lambda s: (s.status not in {OPEN, ODD}, -s.number))
                 page = [s._replace(status="FAILED" if s.status.startswith("FAILED") else s.status) for s in page]
                 says = ", ".join(f"{_name(s.number)} {s.status}" for s in page) or "nothing"
@@ -65,21 +66,31 @@ def views(wanted: Wanted, reader: Reader, world: World, features: Features) -> I
             old = "80 days old or more" if world.machine_is_old else "young"
             yield world.machine_is_old, False, f"the batch machine is {old}"
         case "tasks":
-            for listed in _listed(wanted.of, world):
-                says = ", ".join(map(_task_name, listed)) or "none"
-                yield listed, False, f"lists {wanted.of} tasks: {says}"
+            desired, place = wanted.of
+            for listed in _listed(desired, place, world):
+                says = ", ".join(task_name(n, world) for n in listed) or "none"
+                yield listed, False, f"lists {desired} tasks{_at(place, features)}: {says}"
         case "describe":
-            tasks = tuple(_described(number, reader, world) for number in wanted.of)
-            says = ", ".join(f"{_task_name(n)} is {'stopped' if s.startswith('stopped') else s}" for n, s, *_ in tasks)
-            yield tasks, False, f"describes the tasks: {says}"
+            numbers, place = wanted.of
+            for tasks in itertools.product(*(_described(number, reader, world) for number in numbers)):
+                says = ", ".join(f"{task_name(t.number, world)} is {_stands(t)}" for t in tasks)
+                yield tasks, False, f"describes the tasks{_at(place, features)}: {says}"
         case _:
             raise AssertionError(wanted)
 
 
-def shown(index: int, run: Run, reader: Reader, features: Features) -> Iterator[tuple[Shown | None, bool]]:
+def shown(index: int, world: World, reader: Reader, features: Features) -> Iterator[tuple[Shown | None, bool]]:
     """One execution: as it is, as it has been, or not at all; and whether that is stale about the history."""
-    now = Shown(run.number, OPEN, mine=index in reader.owns, older=index < reader.began)
-    yield now._replace(status=run.status, age=_age(run, reader)) if run.closed else now, False
+    run = world.runs[index]
+    now = Shown(
+        run.number,
+        OPEN,
+        mine=index in reader.owns,
+        older=index < reader.began,
+        renewal=run.renewal,
+        place=run.place,
+    )
+    yield now._replace(status=run.status, age=_age(run, reader), tasks=_tasks(run, world)) if run.closed else now, False
     if features.odd_status and not run.closed:
         yield now._replace(status=ODD), False
     if features.stale:
@@ -103,7 +114,7 @@ def _details(number: int, reader: Reader, world: World, features: Features) -> I
     seen: set[tuple[Shown | None, bool]] = set(_pause(world, features)) if number == PAUSE else set()
     for index, run in enumerate(world.runs):
         if run.number == number:
-            seen.update(shown(index, run, reader, features))
+            seen.update(shown(index, world, reader, features))
     if not seen:
         seen.add((None, False))
     for view, excused in sorted(seen, key=repr):
@@ -124,18 +135,59 @@ def _waiter(name: str, reader: Reader, world: World, features: Features) -> Iter
             yield Shown(0, SUCCEEDED, mine=mine), False, f"describes {name}: ended"
 
 
-def _listed(desired: str, world: World) -> Iterator[tuple[int, ...]]:
-    tasks = [(r.number, r.task, r.task_age) for r in world.runs if r.task != NO_TASK]
-    if world.outsider != NO_TASK:
+def _listed(desired: str, place: int, world: World) -> Iterator[tuple[int, ...]]:
+    tasks = [(r.number, r.task, r.task_age) for r in world.runs if r.task != NO_TASK and r.place == place]
+    if world.outsider != NO_TASK and world.outsider_place == place:
         tasks.append((OUTSIDER, world.outsider, world.outsider_age))
     choices: list[list[tuple[int, ...]]] = []
     for number, status, age in tasks:
-        if (desired == "RUNNING") != (status == ALIVE):
+        if status != LINGERING and (desired == "RUNNING") != (status == ALIVE):
             continue
-        hideable = age == JUST_NOW or status in {STOPPED, STOPPED_SINCE}
+        hideable = age == JUST_NOW or status in {STOPPED, STOPPED_SINCE, LINGERING}
         choices.append([(number,), ()] if hideable else [(number,)])
     for chosen in itertools.product(*choices):
         yield tuple(sorted(n for part in chosen for n in part))
+
+
+def remembered(reader: Reader, world: World) -> tuple[SeenTask, ...]:
+    """What a warm function knows of the tasks that it has seen STOPPED."""
+    tasks = (task for number in world.remembered for task in _described(number, reader, world))
+    return tuple(task for task in tasks if task.status in {STOPPED, STOPPED_SINCE})
+
+
+def with_memory(world: World, tasks: tuple[SeenTask, ...]) -> World:
+    """The same world, in which functions remember which of these tasks have stopped."""
+    stopped = {task.number for task in tasks if task.status in {STOPPED, STOPPED_SINCE}}
+    return world._replace(remembered=tuple(sorted({*world.remembered, *stopped})))
+
+
+def task_name(number: int, world: World) -> str:
+    """A task in words."""
+    if number:
+        return f"the one of {run_name(number)}"
+    if world.mistaken:
+        return f"the one that {run_name(world.copy)} took for stopped"
+    return f"the copy of the one of {run_name(world.copy)}" if world.copy else "the one started by hand"
+
+
+def _at(place: int, features: Features) -> str:
+    cluster = next(name for name, where in CLUSTERS.items() if where == place)
+    return f" in {cluster}" if features.moves else ""
+
+
+def _stands(task: SeenTask) -> str:
+    return "stopped" if task.status in {STOPPED, STOPPED_SINCE} else task.status
+
+
+def _without_input(item: Shown) -> Shown:
+    return Shown(item.number, item.status, item.age, older=item.older)
+
+
+def _tasks(run: Run, world: World) -> tuple[int, ...]:
+    """The tasks that a run says it saw stop. Said only of those that ECS may still show alive."""
+    if run.task == LINGERING:
+        return (run.number,)
+    return (OUTSIDER,) if world.mistaken and world.copy == run.number and world.outsider == ALIVE else ()
 
 
 def _age(run: Run, reader: Reader) -> int:
@@ -149,15 +201,16 @@ def _name(number: int) -> str:
     return pause_name(1) if number == PAUSE else run_name(number)
 
 
-def _task_name(number: int) -> str:
-    return f"the one of {run_name(number)}" if number else "the one started by hand"
-
-
-def _described(number: int, reader: Reader, world: World) -> tuple[int, str, int, bool]:
-    """A task: its status, the age of its run's end, and whether it (that is, its run) began before the reader."""
+def _described(number: int, reader: Reader, world: World) -> Iterator[SeenTask]:
+    """A task as it stands; one that lingers, also as it stood."""
     if number == OUTSIDER:
-        return number, "alive" if world.outsider in LIVING else STOPPED, JUST_NOW, True
+        yield SeenTask(number, "alive" if world.outsider in LIVING else STOPPED, of=world.copy)
+        return
     index, run = next((i, r) for i, r in reversed([*enumerate(world.runs)]) if r.number == number)
-    if run.task in LIVING:
-        return number, "alive", JUST_NOW, index < reader.began
-    return number, run.task, _age(run, reader), index < reader.began
+    task = SeenTask(number, "alive", JUST_NOW, index < reader.began, number)
+    if run.task in LIVING or run.task == LINGERING:
+        yield task
+    if run.task == LINGERING:
+        yield task._replace(status=STOPPED, age=_age(run, reader))
+    elif run.task not in LIVING:
+        yield task._replace(status=run.task, age=_age(run, reader))

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from lab.verify.explore import Found
+from lab.verify.explore import UNREACHABLE, Found
+from lab.verify.machine import SCHEDULE
 from lab.verify.ours import Ours
+from lab.verify.protocol import SAME_EVENT
 from lab.verify.run import PROTOCOLS, SIDE_BY_SIDE, Exploration
 from lab.verify.world import (
     CHASED,
@@ -42,17 +44,25 @@ WORDS = {
     "misfits": "a deployment gone wrong",
     "fine": "every read alone",
     "pauses": "a pause",
+    "moves": "the job moves",
+    "copies": "a copied task",
+    "mistaken": "a task taken for stopped",
+    "late_ecs": "ECS is late",
+    "warm": "warm functions",
     "odd_status": "an unknown status",
 }
 MEANING = {
     OVERLAP: ".",
     TWO_TASKS: ", in whatever state their runs are.",
-    JOINED: """: one that was alive for five minutes when the start last looked, and is alive when a run is
-  created. (A task started by hand in the very moment of the decision can't be excluded by anybody.)""",
+    JOINED: """: one that
+  had been alive for six minutes, where the jobs file says that the job runs, when the start last looked,
+  and is alive when a run is created. A copy of a run's task counts too, and a task that
+  its run took for stopped. (One started in the very moment of the decision nobody can exclude.)""",
     TWICE: ": for one schedule event, or one guard execution, two runs are created.",
     WRONG: ": a start says that it has started a run and has not, or that it has stepped back and has a run.",
-    LOST: """: all starts have ended, none has a run, and one of them has no excuse. An excuse is that it was
-  aborted, that AWS failed it until its deadline, or that it was shown an *old* run as still running.""",
+    LOST: """: all starts have ended, none has a run, and one of them has no
+  excuse. An excuse is that it was aborted, that AWS failed it until its deadline, or that it was shown an *old* run as
+  still running. A renewal's run is nobody's, and a renewal in the way is no excuse before the deadline.""",
     ENDLESS: ", or ends without a name.",
     TWO_WAIT: ".",
     CHASED: ": so two replacements never stop each other in turn.",
@@ -68,7 +78,11 @@ decides, and `chalicelib/machines/guard.asl.json` says by its own text, its JSON
 proves that the model takes every transition of that file, and no other.
 
 Between any two steps of a start everything else may happen: another start's step, a run that ends, a task that starts
-or stops, five minutes that pass. All orders are tried, breadth first: a story below is a shortest one.
+or stops, six minutes that pass. All orders are tried, breadth first: a story below is a shortest one.
+
+A guard that never starts anything would pass that. So in every scenario its good endings must be reachable, or it
+counts as a violation ("unreachable: …"): a start runs; one that waited in the queue runs; a replacement stops a run,
+and then runs; a task left behind is stopped, and then a start runs; a start runs after a renewal's run.
 
 What must never be:
 """
@@ -77,17 +91,23 @@ What may happen:
 
 - *stale reads*: the list of executions and the description of one show any state that it has had, or not the
   execution at all, each time anew. (The other way round is not modelled: AWS shows no state that never was.)
-- ECS hides a task for up to five minutes after it started; a stopped one at any time. A task that is told to stop
+- ECS hides a task for up to six minutes after it started; a stopped one at any time. A task that is told to stop
   moves from the list of running tasks to that of stopped ones, and no list is older than that move. (Where one is, a
-  start that looks in those seconds, five minutes or more after the run was closed, may find the task on neither; the
+  start that looks in those seconds, six minutes or more after the run was closed, may find the task on neither; the
   one that stopped it looks at the task itself.)
 - *lost replies*: StartExecution creates the run and the answer is lost, or nothing comes; the service tries again or
   gives up, before or after the start's deadline.
 - *crashes*: the checker dies between two reads and is asked again, or once too often; the guard execution is aborted.
+- *the job moves*: a deployment changes the jobs file's cluster and family between any two steps, the functions' and so
+  at once, while runs and what they left behind live on at the old ones. A checker keeps the jobs file it began with.
+- *a copied task*: somebody starts a copy of a run's task with all its environment, at any moment. *A task taken for
+  stopped*: a run names its task as stopped, closes, and the task lives on. *ECS is late*: a task that its run saw stop
+  is shown alive for six minutes more.
+- *warm functions*: what any checker has seen STOPPED, every later one remembers. Elsewhere each begins with nothing.
 - *aborts*: a run is closed while its task lives on, or while its RunTask is still on its way. *Unclear ends*: the same
   as FAILED with an error that promises nothing. *Second tasks*: a run starts another after the first has stopped.
 - *a task by hand* starts at any moment. *Slow stops*: a task lives on while it is stopping; each ECS read stands alone.
-- *slow checks*: five minutes pass between the checker's look at its clock and its reads.
+- *slow checks*: six minutes pass between the checker's look at its clock and its reads.
 - *a deployment gone wrong*: StartExecution is denied, or the checker answers what the state machine does not know.
 - *overlap*, *orphans*: the job's policies, where they are not `skip` and `wait`. The start that waits in a queue is a
   guard execution of its own, and joins the others. At any look, deadline and `queue_timeout` may have passed.
@@ -98,8 +118,9 @@ What may happen:
 
 What is not in the model: a redrive, a batch machine started directly, an operator's `--first` and `--anyway`, a
 history of more than one page, a `scheduled_at` long before the start, clocks that disagree by more than ten seconds,
-and tasks that ECS hides for more than five minutes. What goes on inside a run is what the batch machine promises: it
-closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its task is not alive.
+tasks that ECS hides for more than six minutes, and what somebody starts at a target that the job has left. What goes on
+inside a run is what the batch machine promises: it closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its
+task is not alive.
 """
 
 
@@ -127,14 +148,10 @@ def _page(results: Results) -> Iterator[str]:
     yield f"\n## This project: {states:,} states, {steps:,} steps, {wrong} violations\n"
     yield "Everything at once is too much for four starts. So what may happen is split over scenarios, in full for two"
     yield "starts and simpler for four. What a line does not name does not happen in it; within each, all orders are"
-    yield "tried.\n"
-    yield "| scenario | starts | the history begins with | may happen | states | steps | violations |"
-    yield "| --- | ---: | --- | --- | ---: | ---: | ---: |"
-    for scenario, found in ours:
-        yield (
-            f"| {scenario.name} | {_starts(scenario.starts)} | {scenario.history} | {_may(found)} | "
-            f"{found.states:,} | {found.transitions:,} | {len(found.stories)} |"
-        )
+    yield "tried. `python -m lab.verify --large` has larger ones, which take longer.\n"
+    yield "| scenario | starts, by what the history begins with | may happen | states | steps | violations |"
+    yield "| --- | --- | --- | ---: | ---: | ---: |"
+    yield from _families([found for _, found in ours])
     for scenario, found in ours:
         yield from _stories(f"In: {scenario.name}, {scenario.history}", found.stories)
     yield f"\n{_LIMITS}"
@@ -145,15 +162,31 @@ def _page(results: Results) -> Iterator[str]:
     for world in SIDE_BY_SIDE:
         yield from side_by_side(results, world)
     for name in PROTOCOLS:
-        yield from _stories(f"### {name}", _shortest(results, name))
+        yield from _stories(f"### {name}", dict([*_shortest(results, name).items()][:1]))
+    mutants = [(e, found) for e, found in results.items() if e.part == "mutant"]
     yield "\n## One line made wrong\n"
     yield "A model that finds nothing proves nothing, unless it finds what is there. Each of these is this project's"
-    yield "guard with one line changed, and the story that catches it.\n"
-    for exploration, found in results.items():
-        if exploration.part == "mutant":
-            yield from _stories(f"### {exploration.protocol[0].upper()}{exploration.protocol[1:]}", found.stories)
-            if not found.stories:
-                yield f"\n### {exploration.protocol}\n\n**Not caught.**"
+    yield "guard with one line changed (`lab/verify/mutants.py`), what the model finds, and after how many steps.\n"
+    yield "| made wrong | found | steps |"
+    yield "| --- | --- | ---: |"
+    for exploration, found in mutants:
+        caught, story = next(iter(found.stories.items()), ("**Not caught.**", []))
+        length = "-" if caught.startswith(UNREACHABLE) else str(len(story) or "-")
+        yield f"| {exploration.protocol} | {caught} | {length} |"
+
+
+def _families(ours: list[Found]) -> Iterator[str]:
+    """A row for the scenarios of one name, in which the same may happen."""
+    rows: dict[tuple[str, str], list[Found]] = {}
+    for found in ours:
+        rows.setdefault((found.scenario.name, _may(found)), []).append(found)
+    for (name, may), members in rows.items():
+        sizes: dict[str, list[str]] = {}
+        for found in members:
+            sizes.setdefault(found.scenario.history, []).append(str(len(found.scenario.starts)))
+        starts = "; ".join(f"{history}: {', '.join(numbers)}" for history, numbers in sizes.items())
+        states, steps = sum(f.states for f in members), sum(f.transitions for f in members)
+        yield f"| {name} | {starts} | {may} | {states:,} | {steps:,} | {sum(len(f.stories) for f in members)} |"
 
 
 def side_by_side(results: Results, world: str) -> Iterator[str]:
@@ -196,21 +229,20 @@ def _stories(heading: str, stories: Mapping[str, list[str]]) -> Iterator[str]:
         yield from (f"{number}. {line}" for number, line in enumerate(lines, 1))
 
 
-def _starts(kinds: tuple[str, ...]) -> str:
-    others = [kind for kind in dict.fromkeys(kinds) if kind != "the schedule"]
-    return f"{len(kinds)} ({', '.join(others)})" if others else str(len(kinds))
-
-
 def _may(found: Found) -> str:
     scenario = found.scenario
     world, features = scenario.world, scenario.features
-    may = [WORDS[f.name] for f in fields(Features) if f.name in WORDS and getattr(features, f.name)]
+    others = [kind for kind in dict.fromkeys(scenario.starts) if kind != SCHEDULE]
+    may = [f"one of the starts is {kind}" if kind != SAME_EVENT else kind for kind in others]
+    may += [WORDS[f.name] for f in fields(Features) if f.name in WORDS and getattr(features, f.name)]
     if features.overlap != "skip":
         may.append(f"overlap = {features.overlap}")
     if features.orphans != "wait":
         may.append(f"orphans = {features.orphans}")
     if world.mishaps != MANY:
         may.append(f"at most {world.mishaps} of these crashes and lost replies")
+    if features.moves > 1:
+        may.append("and comes back")
     if world.aborts_left:
         may.append(f"{world.aborts_left} abort")
     if world.restless:

@@ -19,6 +19,7 @@ from lab.verify.world import (
     JUST_NOW,
     OPEN,
     RAN,
+    STARTS,
     STEPPED_BACK,
     TWICE,
     Features,
@@ -64,7 +65,7 @@ class Rival:
         """It will not do anything any more; what it started may go on."""
         return start.at == ENDED
 
-    def five_minutes_later(self, start: Start) -> Start | None:
+    def six_minutes_later(self, start: Start) -> Start | None:
         """None of them lasts that long between two steps."""
         return start if self.idle(start) else None
 
@@ -129,7 +130,7 @@ class Rival:
         if start.kind == SAME_EVENT:
             fault = TWICE if world.delivered == RAN else fault
             world = world._replace(delivered=RAN)
-        return Step(_ended(start, ran=True), world, said, fault)
+        return Step(_ended(start, ran=True), world, said, fault, good=STARTS)
 
 
 class Article(Rival):

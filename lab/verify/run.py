@@ -10,7 +10,7 @@ from lab.verify.mutants import MUTANTS
 from lab.verify.ours import Ours
 from lab.verify.protocol import SAME_EVENT, Guarded
 from lab.verify.rivals import RIVALS
-from lab.verify.scenarios import EMPTY, NOBODY, NOTHING, SCENARIOS
+from lab.verify.scenarios import EMPTY, LARGE, NOBODY, NOTHING, SCENARIOS
 from lab.verify.world import Features, World
 
 CALM = NOTHING
@@ -42,9 +42,9 @@ class Exploration:
         return Explorer(PROTOCOLS[self.protocol](self.scenario.features), self.scenario).explore(progress)
 
 
-def explorations() -> list[Exploration]:
-    """All of them, in the order in which they are reported."""
-    ours = [Exploration("ours", Ours.name, scenario) for scenario in SCENARIOS]
+def explorations(*, large: bool = False) -> list[Exploration]:
+    """All of them, in the order in which they are reported; the large ones too, if asked for."""
+    ours = [Exploration("ours", Ours.name, scenario) for scenario in (*SCENARIOS, *(LARGE if large else ()))]
     beside = [
         Exploration("side by side", name, Scenario(world, starts, NOBODY, _aborts(features), features))
         for world, features in SIDE_BY_SIDE.items()

@@ -10,7 +10,19 @@ from typing import Any
 from lab.verify.explore import Scenario
 from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
 from lab.verify.protocol import SAME_EVENT
-from lab.verify.world import ABORTED, ALIVE, FORGOTTEN, LONG_AGO, MANY, SUCCEEDED, Features, Run, World
+from lab.verify.world import (
+    ABORTED,
+    ALIVE,
+    FORGOTTEN,
+    LINGERING,
+    LONG_AGO,
+    MANY,
+    NOWHERE,
+    SUCCEEDED,
+    Features,
+    Run,
+    World,
+)
 
 EMPTY = World()
 ENDED = World(runs=(Run(1, SUCCEEDED, LONG_AGO, history=True),))
@@ -19,11 +31,15 @@ OLD = World(
     machine_is_old=True,
 )
 LEFT_BEHIND = World(runs=(Run(1, ABORTED, task=ALIVE, history=True),))
+LATE = World(runs=(Run(1, SUCCEEDED, task=LINGERING, history=True),))
+FORGED = World(runs=(Run(1, ABORTED, place=NOWHERE, history=True),))
 HISTORIES = {
     "nothing": EMPTY,
     "a run that ended": ENDED,
     "a forgotten run and one that ended": OLD,
     "a run just aborted, whose task lives": LEFT_BEHIND,
+    "a run just ended, whose task is still shown": LATE,
+    "a run just aborted, begun without a target": FORGED,
 }
 
 _OFF: dict[str, Any] = {f.name: False for f in fields(Features) if isinstance(f.default, bool)}
@@ -54,23 +70,38 @@ def _family(
     for key, numbers in sizes.items():
         for number in map(int, numbers):
             starts = (*kinds, *(SCHEDULE,) * (number - len(kinds)))
-            world = HISTORIES[key]._replace(aborts_left=aborts, mishaps=mishaps, restless=rests)
-            found.append(Scenario(name, starts, key, world, features))
+            world = HISTORIES[key]._replace(
+                aborts_left=aborts, mishaps=mishaps, restless=rests, moves_left=features.moves
+            )
+            may = replace(features, renewals=RENEWAL in kinds)
+            found.append(Scenario(name, starts, key, world, may))
     return found
 
 
-NOBODY, RUN, OLDER, ORPHAN = HISTORIES
+NOBODY, RUN, OLDER, ORPHAN, JUST_ENDED, NO_TARGET = HISTORIES
 
 SCENARIOS: tuple[Scenario, ...] = (
-    *_family("starts meet", SLOW, {NOBODY: "234", RUN: "234", OLDER: "234"}),
-    *_family("every read alone", replace(MEET, failures=True, fine=True, odd_status=True), {NOBODY: "234", RUN: "23"}),
-    *_family("crashes and lost replies", LOST, {NOBODY: "23", RUN: "2", OLDER: "2"}),
-    *_family("one crash or lost reply", LOST, {NOBODY: "4", RUN: "3", OLDER: "3"}, mishaps=1),
-    *_family("a run is aborted", LEFT, {NOBODY: "23", RUN: "2", ORPHAN: "2"}, aborts=1),
-    *_family("a run is aborted, simpler", MEET, {NOBODY: "4", RUN: "3", ORPHAN: "3"}, aborts=1),
-    *_family("a task by hand", HAND, {NOBODY: "23", RUN: "2"}),
+    *_family("starts meet", SLOW, {NOBODY: "234", RUN: "23", OLDER: "23"}),
+    *_family("every read alone", replace(MEET, failures=True, fine=True, odd_status=True), {NOBODY: "23", RUN: "23"}),
+    *_family("crashes and lost replies", LOST, {NOBODY: "2", RUN: "2", OLDER: "2"}),
+    *_family("one crash or lost reply", LOST, {NOBODY: "3", RUN: "3", OLDER: "2"}, mishaps=1),
+    *_family("a run is aborted", LEFT, {NOBODY: "2", RUN: "2"}, aborts=1),
+    *_family("a run is aborted, simpler", MEET, {NOBODY: "3", RUN: "3", ORPHAN: "2"}, aborts=1),
+    *_family("a task by hand", HAND, {NOBODY: "2", RUN: "2"}),
     *_family("a task by hand, simpler", replace(MEET, outsider=True), {NOBODY: "4", RUN: "3"}),
-    *_family("long rests, a renewal", MEET, {NOBODY: "234", RUN: "23"}, rests=2, kinds=(RENEWAL,)),
+    *_family("long rests, a renewal", MEET, {NOBODY: "23", RUN: "2"}, rests=2, kinds=(RENEWAL,)),
+    *_family("a renewal", MEET, {NOBODY: "23", RUN: "23"}, kinds=(RENEWAL,)),
+    *_family("a renewal, every read alone", replace(MEET, fine=True), {NOBODY: "23"}, kinds=(RENEWAL,)),
+    *_family("the job moves", replace(MEET, moves=1), {NOBODY: "23", RUN: "2", ORPHAN: "2"}, aborts=1),
+    *_family("the job moves and comes back", replace(MEET, moves=2), {NOBODY: "2", ORPHAN: "2"}, aborts=1),
+    *_family("the job moves, a task by hand", replace(MEET, moves=1, outsider=True), {NOBODY: "2", RUN: "2"}),
+    *_family("the job moves, overlap = replace", replace(REPLACE, moves=1, orphans="stop"), {NOBODY: "2"}),
+    *_family("a run without a target", SLOW, {NO_TARGET: "23"}),
+    *_family("a task is copied", replace(SLOW, copies=True), {NOBODY: "2", RUN: "2"}),
+    *_family("a task is copied, orphans = stop", replace(ORPHANS, copies=True), {NOBODY: "2", RUN: "2"}),
+    *_family("a run takes its task for stopped", replace(SLOW, mistaken=True), {NOBODY: "23"}),
+    *_family("ECS is late", replace(SLOW, late_ecs=True), {NOBODY: "2", JUST_ENDED: "2"}),
+    *_family("a warm function", replace(ORPHANS, warm=True), {NOBODY: "2", ORPHAN: "2"}, aborts=1),
     *_family("an event comes twice", MEET, {NOBODY: "34", RUN: "3"}, kinds=(SAME_EVENT, SAME_EVENT)),
     *_family("names are lost in a row", MEET, {NOBODY: "34"}, kinds=(UNLUCKY,)),
     *_family("a deployment gone wrong", replace(MEET, misfits=True), {NOBODY: "23"}),
@@ -81,9 +112,29 @@ SCENARIOS: tuple[Scenario, ...] = (
     *_family("overlap = replace, fresh lists", replace(NOTHING, overlap="replace"), {NOBODY: "4", ORPHAN: "3"}),
     *_family("overlap = replace, a crash or lost reply", replace(LOST, overlap="replace"), {NOBODY: "2"}, mishaps=1),
     *_family("overlap = replace, slowly", replace(LEFT, overlap="replace"), {NOBODY: "2", RUN: "2"}),
-    *_family("orphans = stop", ORPHANS, {NOBODY: "3", ORPHAN: "23"}, aborts=1),
+    *_family("orphans = stop", ORPHANS, {NOBODY: "3", ORPHAN: "2"}, aborts=1),
     *_family("orphans = stop, fresh lists", replace(NOTHING, orphans="stop"), {ORPHAN: "4"}),
     *_family("a policy, and a task by hand", replace(REPLACE, orphans="stop", outsider=True), {NOBODY: "2"}),
-    *_family("a pause", replace(MEET, pauses=True), {NOBODY: "234", RUN: "23"}),
+    *_family("a pause", replace(MEET, pauses=True), {NOBODY: "23", RUN: "2"}),
+    *_family("everything at once", EVERYTHING, {NOBODY: "2"}, aborts=1, mishaps=1),
+)
+LARGE: tuple[Scenario, ...] = (
+    *_family("starts meet", SLOW, {RUN: "4", OLDER: "4"}),
+    *_family("every read alone", replace(MEET, failures=True, fine=True, odd_status=True), {NOBODY: "4"}),
+    *_family("crashes and lost replies", LOST, {NOBODY: "3"}),
+    *_family("one crash or lost reply", LOST, {NOBODY: "4", OLDER: "3"}, mishaps=1),
+    *_family("a run is aborted", LEFT, {NOBODY: "3", ORPHAN: "2"}, aborts=1),
+    *_family("a run is aborted, simpler", MEET, {NOBODY: "4", ORPHAN: "3"}, aborts=1),
+    *_family("a task by hand", HAND, {NOBODY: "3"}),
+    *_family("long rests, a renewal", MEET, {NOBODY: "4", RUN: "3"}, rests=2, kinds=(RENEWAL,)),
+    *_family("a renewal", MEET, {NOBODY: "4"}, kinds=(RENEWAL,)),
+    *_family("a task is copied", replace(SLOW, copies=True), {NOBODY: "3"}),
+    *_family("the job moves", replace(MEET, moves=1), {ORPHAN: "3"}, aborts=1),
+    *_family("the job moves and comes back", replace(SLOW, moves=2, slow_stops=True), {ORPHAN: "2"}, aborts=1),
+    *_family("the job moves, overlap = replace", replace(REPLACE, moves=1, orphans="stop"), {ORPHAN: "2"}),
+    *_family("ECS is late", replace(SLOW, late_ecs=True), {JUST_ENDED: "3"}),
+    *_family("orphans = stop", ORPHANS, {ORPHAN: "3"}, aborts=1),
+    *_family("a pause", replace(MEET, pauses=True), {NOBODY: "4", RUN: "3"}),
     *_family("everything at once", EVERYTHING, {NOBODY: "2"}, aborts=1, mishaps=2),
 )
+"""What takes longer than somebody waits for: ``python -m lab.verify --large``."""

@@ -1,8 +1,8 @@
 """The modelled world: executions, tasks and time, with the consistency that AWS documents and no better.
 
-Time has no clock here. What happened has an *age*, counted in steps of five minutes (the longest that ECS hides a
-task, `guard.TASK_LAG`): `JUST_NOW`, then older. `RESTED` is 80 days (`guard.NAMES_LAST`), `FORGOTTEN` 90: the name
-of such a run is free again.
+Time has no clock here. What happened has an *age*, counted in steps of six minutes (the longest that ECS is late to
+show how a task stands, `facts.TASK_LAG`): `JUST_NOW`, then older. `RESTED` is 80 days, when names may be about to
+expire, `FORGOTTEN` 90: the name of such a run is free again.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,15 @@ ALIVE = "alive"
 STOPPING = "stopping"
 STOPPED = "stopped"
 STOPPED_SINCE = "stopped since"  # after its run had closed: so it was the run's last
+LINGERING = "lingering"  # it has stopped, its run saw that and closed, and ECS may still show it alive
 LIVING = frozenset({ALIVE, STOPPING})
 
 
 MANY = 99
 DELIVERED, RAN = "delivered", "ran"
 PAUSED, RESUMED = "paused", "resumed"
+HERE, THERE, NOWHERE = 0, 1, -1
+"""Where a task runs: the jobs file's two targets; a run that was begun without a target has no task."""
 
 
 class Run(NamedTuple):
@@ -44,6 +47,7 @@ class Run(NamedTuple):
     task: str = NO_TASK
     task_age: int = JUST_NOW
     renewal: bool = False
+    place: int = HERE
     history: bool = False
     """It was there before the first start."""
 
@@ -71,6 +75,16 @@ class World(NamedTuple):
     runs: tuple[Run, ...] = ()
     outsider: str = NO_TASK
     outsider_age: int = JUST_NOW
+    outsider_place: int = HERE
+    copy: int = 0
+    """The task started by hand has the name of this run: somebody copied it with all its environment."""
+    mistaken: bool = False
+    """Besides, that run took it for stopped, and says so."""
+    place: int = HERE
+    """Where the jobs file of the functions says that the job runs."""
+    moves_left: int = 0
+    remembered: tuple[int, ...] = ()
+    """The tasks that a warm function has seen STOPPED."""
     machine_is_old: bool = False
     """The state machine was made 80 days ago or more."""
     aborts_left: int = 0
@@ -135,7 +149,7 @@ class Features:
     old_tasks: bool = True
     """Tasks that stopped before their run closed are on ECS's list."""
     slow_checks: bool = True
-    """The checker's clock is a read of its own, and five minutes may pass before the next."""
+    """The checker's clock is a read of its own, and six minutes may pass before the next."""
     misfits: bool = False
     """A deployment went wrong: StartExecution is denied, or the checker answers what nobody knows."""
     overlap: str = "skip"
@@ -144,6 +158,18 @@ class Features:
     """The job's policy when a task was left behind: wait or stop."""
     pauses: bool = False
     """Somebody pauses the job, and resumes it."""
+    renewals: bool = False
+    """A renewal is among the starts."""
+    moves: int = 0
+    """So often a deployment moves the job to another cluster and family, and back."""
+    copies: bool = False
+    """Somebody starts a copy of a run's task, with all its environment."""
+    mistaken: bool = False
+    """A run takes its task for stopped and closes, and the task lives on."""
+    late_ecs: bool = False
+    """A task that its run saw stop may be shown alive for six minutes more."""
+    warm: bool = False
+    """Functions are warm: they remember the tasks that they have seen STOPPED."""
     fine: bool = False
     """Every read is a step of its own; else reads are joined where the others can't tell the difference."""
     odd_status: bool = False
@@ -151,24 +177,30 @@ class Features:
 
 
 def happenings(world: World, features: Features) -> Iterator[tuple[World, str, bool]]:
-    """Everything that may happen by itself: the world after it, in words, and whether five minutes pass with it."""
+    """Everything that may happen by itself: the world after it, in words, and whether six minutes pass with it."""
     for index, run in enumerate(world.runs):
         if run.status in {CHECKING, STEPPED_BACK}:
             continue
         yield from ((_tidy(w, features), text, False) for w, text in _run_happens(world, index, run, features))
     if features.outsider and world.outsider == NO_TASK:
-        yield world._replace(outsider=ALIVE, outsider_age=JUST_NOW), "somebody starts the batch by hand", False
+        by_hand = world._replace(outsider=ALIVE, outsider_age=JUST_NOW, outsider_place=world.place)
+        yield by_hand, "somebody starts the batch by hand", False
+    if features.copies and world.outsider == NO_TASK:
+        yield from ((w, text, False) for w, text in _copies(world))
     if world.outsider == ALIVE:
-        yield world._replace(outsider=STOPPED, outsider_age=JUST_NOW), "the task started by hand stops", False
+        yield _tidy(_outsider_stops(world), features), f"{_outsider(world)} stops", False
+    if world.moves_left:
+        there = world._replace(place=1 - world.place, moves_left=world.moves_left - 1)
+        yield there, "a deployment moves the job to another cluster", False
     if features.pauses and not world.pause:
         yield world._replace(pause=PAUSED), "somebody pauses the job", False
     if world.pause == PAUSED:
         yield world._replace(pause=RESUMED), "somebody resumes the job", False
     if world.lock is not None and not world.lock[1]:
         yield world._replace(lock=(world.lock[0], True)), "the lock's time to live passes", False
-    later = _later(world)
+    later = _tidy(_later(world), features)
     if later != world:
-        yield later, "five minutes pass", True
+        yield later, "six minutes pass", True
 
 
 def _tidy(world: World, features: Features) -> World:
@@ -176,8 +208,11 @@ def _tidy(world: World, features: Features) -> World:
 
     def tidied(run: Run) -> Run:
         if run.closed and run.status in CLEAN:
-            run = run._replace(task=NO_TASK, task_age=JUST_NOW)
-            if run.status == SUCCEEDED:
+            lingers = run.task == LINGERING and run.age == JUST_NOW
+            told = world.mistaken and world.copy == run.number and world.outsider == ALIVE
+            if not lingers:
+                run = run._replace(task=NO_TASK, task_age=JUST_NOW)
+            if run.status == SUCCEEDED and not lingers and not told:
                 run = run._replace(age=max(run.age, LONG_AGO))
         elif run.task == STOPPED and not features.old_tasks and features.task_retries:
             run = run._replace(task=NO_TASK, task_age=JUST_NOW)
@@ -186,12 +221,31 @@ def _tidy(world: World, features: Features) -> World:
     return world._replace(runs=tuple(map(tidied, world.runs)))
 
 
+def _copies(world: World) -> Iterator[tuple[World, str]]:
+    """A copy of the task of a run that is open, or that closed cleanly: of any other it is that run's own."""
+    for run in world.runs:
+        if not run.renewal and (run.status == OPEN or run.status in {SUCCEEDED, FAILED}):
+            copied = world._replace(outsider=ALIVE, outsider_age=JUST_NOW, outsider_place=run.place, copy=run.number)
+            yield copied, f"somebody starts a copy of the task of {run.name}"
+
+
+def _outsider_stops(world: World) -> World:
+    return world._replace(outsider=STOPPED, outsider_age=JUST_NOW)
+
+
+def _outsider(world: World) -> str:
+    if world.mistaken:
+        return f"the task that {run_name(world.copy)} took for stopped"
+    return "the copy" if world.copy else "the task started by hand"
+
+
 def _run_happens(world: World, index: int, run: Run, features: Features) -> Iterator[tuple[World, str]]:
     name = run.name
     fresh_task = run.task == NO_TASK or (features.task_retries and run.task == STOPPED)
     # RunTask may be on its way while its run is aborted: the task starts although the run has just been closed.
     in_flight = run.closed and run.status not in CLEAN and run.age == JUST_NOW
-    if fresh_task and not run.renewal and not run.history and (run.status == OPEN or in_flight):
+    runs_nothing = run.renewal or run.history or run.place == NOWHERE
+    if fresh_task and not runs_nothing and (run.status == OPEN or in_flight):
         again = "another task of" if run.task == STOPPED else "the task of"
         closed = ", which has just been closed," if run.closed else ""
         yield world.with_run(index, task=ALIVE, task_age=JUST_NOW), f"{again} {name}{closed} starts"
@@ -208,7 +262,14 @@ def _run_happens(world: World, index: int, run: Run, features: Features) -> Iter
     if run.task not in LIVING:
         for status in (SUCCEEDED, FAILED) if features.failures and not run.renewal else (SUCCEEDED,):
             verb = "succeeds" if status == SUCCEEDED else "fails cleanly"
-            yield world._replace(lock=lock).with_run(index, status=status, age=JUST_NOW), f"{name} {verb}"
+            ended = world._replace(lock=lock).with_run(index, status=status, age=JUST_NOW)
+            yield ended, f"{name} {verb}"
+            if features.late_ecs and run.task == STOPPED:
+                yield ended.with_run(index, task=LINGERING), f"{name} {verb}, and ECS is late to show its task stopped"
+    if features.mistaken and run.task == ALIVE and world.outsider == NO_TASK:
+        ended = world.with_run(index, status=SUCCEEDED, age=JUST_NOW, task=NO_TASK, task_age=JUST_NOW)
+        outlives = ended._replace(outsider=ALIVE, outsider_age=JUST_NOW, outsider_place=run.place)
+        yield outlives._replace(copy=run.number, mistaken=True), f"{name} succeeds, and its task lives on"
     if world.aborts_left:
         less = world._replace(aborts_left=world.aborts_left - 1)
         living = "; its task lives on" if run.task in LIVING else ""
@@ -251,6 +312,12 @@ def fault(world: World) -> str | None:
         return TWO_WAIT
     return None
 
+
+STARTS = "a start runs"
+WAITED = "a start that waited in the queue runs"
+REPLACED = "a replacement stops a run, and then runs"
+CLEARED = "a task left behind is stopped, and then a start runs"
+RENEWED = "a start runs after a renewal's run"
 
 OVERLAP = "two runs are open at once"
 TWO_TASKS = "two tasks of ours are alive at once"

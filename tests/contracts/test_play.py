@@ -553,5 +553,5 @@ def test_what_is_no_verdict_is_refused(stage: Stage, verdict: object) -> None:
     guard = play.start("report", verdict=verdict)
     play.run_until()
     assert guard.error == "BatchGuard.InvalidInput"
-    assert "verdict is for a time that is passed over" in str(guard.cause)
+    assert "verdict must be an error and a reason" in str(guard.cause)
     assert play.runs("report") == []

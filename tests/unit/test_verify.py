@@ -8,7 +8,7 @@ import pytest
 
 from lab.verify.__main__ import main
 from lab.verify.asl import Asl
-from lab.verify.explore import Explorer, Scenario
+from lab.verify.explore import UNREACHABLE, Explorer, Scenario
 from lab.verify.machine import CHECK, RENEWAL, SCHEDULE, UNLUCKY, Guard, Machine
 from lab.verify.mutants import MUTANTS, Mutant
 from lab.verify.ours import Ours
@@ -16,7 +16,7 @@ from lab.verify.report import page, uncaught, violations
 from lab.verify.rivals import Article, LockWithTtl, OldestWins, Rival, TwoLists
 from lab.verify.run import CALM, DOCUMENTED, explorations
 from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN, RUN, SCENARIOS
-from lab.verify.world import JOINED, MANY, OVERLAP, TWO_TASKS, Features
+from lab.verify.world import CLEARED, JOINED, MANY, OVERLAP, REPLACED, STARTS, TWO_TASKS, Features
 from lab.verify.world import LOST as NOBODY_RAN
 
 pytestmark = pytest.mark.thorough
@@ -26,7 +26,7 @@ def scenario(
     features: Features, *kinds: str, history: str = NOBODY, aborts: int = 0, rests: int = 0, mishaps: int = MANY
 ) -> Scenario:
     world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, mishaps=mishaps)
-    return Scenario("", kinds, history, world, features)
+    return Scenario("", kinds, history, world, replace(features, renewals=RENEWAL in kinds))
 
 
 # What together takes every transition that the state machine has.
@@ -70,6 +70,21 @@ def test_a_task_left_behind_and_one_started_by_hand_are_never_joined() -> None:
 def test_one_line_made_wrong_is_caught(mutant: Mutant) -> None:
     found = Explorer(mutant.protocol(), mutant.scenario).explore(until_fault=True)
     assert len(found.stories) == 1, "no story catches it"
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        pytest.param("it can't tell, whatever it is shown", STARTS, id="nobody ever starts"),
+        pytest.param("a replacement waits for what it should stop", REPLACED, id="nobody replaces"),
+        pytest.param(
+            "a task left behind is waited for though it should be stopped", CLEARED, id="nobody stops an orphan"
+        ),
+    ],
+)
+def test_a_guard_that_only_steps_back_is_not_called_safe(name: str, good: str) -> None:
+    mutant = next(m for m in MUTANTS if m.name == name)
+    assert Explorer(mutant.protocol(), mutant.scenario).explore().stories.keys() == {f"{UNREACHABLE}: {good}"}
 
 
 @pytest.mark.parametrize(
