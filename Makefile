@@ -41,7 +41,7 @@ verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes
 stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 5 minutes); SEED=7 repeats a load
 	$(BIN)/python -m lab.stress $(if $(SEED),--seed $(SEED))
 
-bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 4 minutes)
+bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 3 minutes)
 	$(BIN)/python -m lab.bench
 
 check: $(BIN)/.ready $(JUDGES)  ## ruff, ruff format, mypy --strict, and the judges from outside

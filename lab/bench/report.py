@@ -43,8 +43,8 @@ takes two thirds of the time of a page for them. The same line makes boto3's bar
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
 execution. AWS's own answer takes 10 to 30 ms. The log line and the line of metrics are written once each, without a \
 library ([decision 15](decisions/0015-own-lines.md)).
-- What would beat us, and where: a lock that is one conditional write (DynamoDB) reads no page at all. It would be as \
-slow on a page of one execution, and up to {page:.1f} times as fast where the page is full.
+- What would beat us, and where: a lock that is one conditional write (DynamoDB) reads no page at all; where the page \
+is full, ours takes {page:.1f} times what a call takes that shows one execution.
 
 ## A cold start
 The function as the zip has it: `import app`, the clients and the jobs file in the init phase, and one decision that \

@@ -15,7 +15,7 @@ from typing import Any
 from lab.bench.endpoint import account, environment
 from lab.story import SCHEDULED
 
-ROUNDS = 300
+ROUNDS = 120
 
 
 @dataclass(frozen=True)
