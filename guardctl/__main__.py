@@ -1,4 +1,4 @@
-"""``python -m guardctl``: the commands put together, and their exit codes."""
+"""``guardctl``: the commands put together, and their exit codes."""
 
 import sys
 from pathlib import Path
