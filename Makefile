@@ -46,7 +46,7 @@ check: $(BIN)/.ready $(JUDGES)  ## ruff, ruff format, mypy --strict, and the jud
 	$(BIN)/python -m lab.judges
 
 package: $(BIN)/.ready  ## one template for pipelines: make package STAGE=dev
-	$(BIN)/python -m guardctl package --stage $(STAGE) build
+	$(BIN)/guardctl package --stage $(STAGE) build
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) lab/judges/node_modules build .chalice/deployments .chalice/deployed .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -216,10 +216,8 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     """One dashboard a stage: the alarms, then a graph for each question, a line a job. The last seven days."""
     stage, names = jobs.stage, list(jobs.jobs)
 
-    def of_runs(metric: str, what: str = "") -> list[Line]:
-        return [
-            ["AWS/States", metric, "StateMachineArn", f"${{Machine}}{name}", {"label": name + what}] for name in names
-        ]
+    def of_runs(metric: str) -> list[Line]:
+        return [["AWS/States", metric, "StateMachineArn", f"${{Machine}}{name}", {"label": name}] for name in names]
 
     def of_starts(metric: Metric) -> list[Line]:
         return [_line(metric, stage, name, label=name) for name in names]
@@ -230,10 +228,10 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
             for each in ("trigger", "check")
         ]
 
-    failed = [*of_runs("ExecutionsFailed", ": failed"), *of_runs("ExecutionsAborted", ": stopped")]
     graphs = [
         _graph("Runs that succeeded", of_runs("ExecutionsSucceeded")),
-        _graph("Runs that failed, or were stopped", failed),
+        _graph("Runs that failed", of_runs("ExecutionsFailed")),
+        _graph("Runs that were stopped", of_runs("ExecutionsAborted")),
         _graph("Starts that were skipped", of_starts(SKIP)),
         _graph("Scheduled times skipped in a row", of_starts(SKIPS_IN_A_ROW), "Maximum"),
         _graph("Duration, on average", of_runs("ExecutionTime"), "Average"),

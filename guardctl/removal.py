@@ -6,7 +6,7 @@ from chalicelib.names import FUNCTIONS, function_name, package_stack, run_number
 from guardctl import closing, deploy, stacks, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Say
-from guardctl.stage import Stage
+from guardctl.stage import PROJECT, Stage
 
 
 def functions(stage: Stage) -> list[str]:
@@ -63,7 +63,7 @@ def require_ours(stage: Stage) -> None:
 
 def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
     """Remove the stage. What was done when it is interrupted stays done, and a second call goes on from there."""
-    if functions(stage):
+    if functions(stage) and (PROJECT / ".chalice" / "deployed" / f"{stage.name}.json").exists():
         deploy.chalice(stage.name, "delete", say)
     if left := functions(stage):
         # Without its record of the deployment, chalice removes nothing and says nothing.

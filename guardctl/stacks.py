@@ -84,7 +84,9 @@ def plan(stage: Stage, name: str, sent: Mapping[str, str]) -> Plan | None:
         if answer["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
             break
         time.sleep(_POLL_SECONDS)
-    found = Plan(name, change_set, creates, tuple(_changes(client, name, change_set)))
+    first = {"Remove": 0, "Add": 1}  # a role that changes shows every machine that has it as modified
+    changes = sorted(_changes(client, name, change_set), key=lambda c: 0 if c.replaces else first.get(c.action, 2))
+    found = Plan(name, change_set, creates, tuple(changes))
     if answer["Status"] == "FAILED":
         discard(stage, found)
         reason = answer.get("StatusReason", "")

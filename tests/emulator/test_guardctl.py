@@ -368,9 +368,7 @@ def test_a_second_ctrl_c_ends_at_once(stage: LocalStage) -> None:
         waiting.send_signal(signal.SIGINT)
         aws.wait_for("StopExecution")
         told = interrupted(waiting)
-    assert told == (
-        "interrupted: again, before it was clear what goes on; look: guardctl status idle --stage e2e\n"
-    )
+    assert told == ("interrupted: again, before it was clear what goes on; look: guardctl status idle --stage e2e\n")
 
 
 @pytest.mark.parametrize(
