@@ -8,8 +8,11 @@ trigger finds them. What would be done is a `Deployment`, a value: a dry run sho
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from chalicelib.names import stack_name
 from guardctl import buckets, closing, project, stacks, template
@@ -169,7 +172,23 @@ def write_project(stage: Stage, say: Say) -> None:
         say(f"wrote .chalice/{name}: commit it")
 
 
+def forget_renamed(project: Path = PROJECT) -> None:
+    """Remove the zips that Chalice keeps under other names of files than the project has now.
+
+    Chalice looks a kept zip up by what is in the files, not by what they are called. So after a jobs file was renamed it
+    would deploy the zip with the old name in it, and the functions would find no jobs file.
+    """
+    here = {"app.py", *(f.relative_to(project).as_posix() for f in (project / "chalicelib").rglob("*") if f.is_file())}
+    for kept in (project / ".chalice" / "deployments").glob("*.zip"):
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(kept) as archive:
+            there = {n for n in archive.namelist() if n == "app.py" or n.startswith("chalicelib/")}
+            if there == here:
+                continue
+        kept.unlink()
+
+
 def _chalice(arguments: list[str], say: Say) -> None:
+    forget_renamed()
     # Chalice builds packages with pip; Python must not leave bytecode in the project's own folders.
     done = subprocess.run(
         [*CHALICE, *arguments],
