@@ -12,10 +12,12 @@ JUDGES := lab/judges/node_modules/.ready
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(BIN)/.ready: requirements.txt requirements-dev.txt
+$(BIN)/.ready: requirements.txt requirements-dev.txt pyproject.toml guardctl_command.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "batch-guard needs Python 3.11 or newer; set PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation .
+	rm -rf build/lib build/bdist.* batch_guard.egg-info
 	touch $@
 
 $(JUDGES): lab/judges/package.json lab/judges/package-lock.json $(BIN)/.ready

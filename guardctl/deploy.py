@@ -175,8 +175,8 @@ def write_project(stage: Stage, say: Say) -> None:
 def forget_renamed(project: Path = PROJECT) -> None:
     """Remove the zips that Chalice keeps under other names of files than the project has now.
 
-    Chalice looks a kept zip up by what is in the files, not by what they are called. So after a jobs file was renamed it
-    would deploy the zip with the old name in it, and the functions would find no jobs file.
+    Chalice looks a kept zip up by what is in the files, not by what they are called. So after a jobs file was renamed
+    it would deploy the zip with the old name in it, and the functions would find no jobs file.
     """
     here = {"app.py", *(f.relative_to(project).as_posix() for f in (project / "chalicelib").rglob("*") if f.is_file())}
     for kept in (project / ".chalice" / "deployments").glob("*.zip"):

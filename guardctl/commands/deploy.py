@@ -100,6 +100,6 @@ def _say_what_is_lost(target: Stage, found: Deployment, opened: list[closing.Ope
     if new:
         out.print(
             f"new: {', '.join(new)}. If one of them is a removed job with another name: nothing moves. Run numbers "
-            "begin at 1, its history stays with the old name, a pause does not hold for the new one (guardctl pause), and a "
-            "task that the old one left behind counts as an outsider"
+            "begin at 1, its history stays with the old name, a pause does not hold for the new one, and "
+            "a task that the old one left behind counts as an outsider"
         )
