@@ -166,21 +166,15 @@ def test_a_job_at_rest_may_be_removed(deployed: LocalStage) -> None:
 QUEUES = JOBS.replace("[jobs.second]\n", '[jobs.second]\noverlap = "queue"\ngrace = "1s"\n')
 
 
-def busy_in_every_way(stage: LocalStage) -> str:
-    """`second` has a run with a task, a start that waits in the queue, and a pause; the task's ARN."""
+def busy(stage: LocalStage) -> str:
+    """`second` has a run with a task; the task's ARN."""
     stage.ended(stage.start("second"))
-    task = stage.a_task("second")
-    assert json.loads(stage.ended(stage.start("second"))["output"])["outcome"] == "queued"
-    stage.command("guardctl", "pause", "second", "--stage", stage.name, "--reason", "rest")
-    return task
+    return stage.a_task("second")
 
 
-OPENED = {"second-after-run-000001-1", "paused-000001", "run-000001"}
-
-
-def ended_before(shown: str, how: str) -> set[str]:
-    """The names that a command says it would end."""
-    return {line.split()[2] for line in shown.splitlines() if line.startswith(f"  {how}: ")}
+def ended_before(shown: str, how: str) -> list[str]:
+    """The names that a command says it would end, in order."""
+    return [line.partition(f"{how}: ")[2].split()[0] for line in shown.splitlines() if line.startswith(f"  {how}: ")]
 
 
 def stopped(shown: str) -> list[str]:
@@ -188,14 +182,15 @@ def stopped(shown: str) -> list[str]:
     return [line.split()[1] for line in shown.splitlines() if line.startswith("stopped ")]
 
 
-def test_a_removed_jobs_waiter_pause_run_and_task_are_stopped_first(emulator: Emulator) -> None:
+def test_a_removed_jobs_waiter_run_and_task_are_stopped_first(emulator: Emulator) -> None:
     with local_stage(emulator, name="removing", jobs=QUEUES) as stage:
         stage.deploy()
-        task = busy_in_every_way(stage)
+        task = busy(stage)
+        assert json.loads(stage.ended(stage.start("second"))["output"])["outcome"] == "queued"
         edit(stage, JOBS.partition("[jobs.second]")[0])
         done = stage.command("guardctl", "deploy", "--stage", "removing", "--stop").stdout
-        assert {line.split()[3] for line in done.splitlines() if line.startswith("  would be ended: ")} == OPENED
-        assert stopped(done) == ["second-after-run-000001-1", "paused-000001", "run-000001"]
+        assert ended_before(done, "would be ended") == ["second-after-run-000001-1", "run-000001"]
+        assert stopped(done) == ["second-after-run-000001-1", "run-000001"]
         described = stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]
         assert described["lastStatus"] == "STOPPED"
         assert sorted(what_is_there(stage)["machines"]) == ["batch-guard-removing", "batch-guard-removing-first"]
@@ -262,17 +257,18 @@ def test_functions_deployed_from_elsewhere_are_not_left_without_machines(deploye
 def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everything(emulator: Emulator) -> None:
     with local_stage(emulator, name="gone", jobs=QUEUES) as stage:
         stage.deploy()
-        task = busy_in_every_way(stage)
+        task = busy(stage)
+        stage.command("guardctl", "pause", "second", "--stage", stage.name, "--reason", "rest")
         before = what_is_there(stage)
         for answer in ("n\n", "\n", ""):
             refused = stage.command("guardctl", "destroy", "--stage", "gone", stdin=answer, code=1)
-            assert ended_before(refused.stdout, "ended before") == OPENED
+            assert ended_before(refused.stdout, "ended before") == ["paused-000001", "run-000001"]
             assert "  guardctl run second --first --after 1 --stage gone\n" in refused.stdout
             assert "Remove batch-guard's stage gone, with the history of all its runs? [y/N] " in refused.stdout
             assert refused.stderr.endswith("nothing was removed\n")
             assert what_is_there(stage) == before
         done = stage.command("guardctl", "destroy", "--stage", "gone", stdin="y\n")
-        assert stopped(done.stdout) == ["second-after-run-000001-1", "paused-000001", "run-000001"]
+        assert stopped(done.stdout) == ["paused-000001", "run-000001"]
         assert stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED"
         assert in_the_account(what_is_there(stage)) == NOTHING
         again = stage.command("guardctl", "destroy", "--stage", "gone", "--yes")
@@ -310,9 +306,9 @@ def test_a_stage_is_one_file_and_a_block_that_points_elsewhere_is_refused_by_eve
         wrong = 'stages.prod.environment_variables.BATCH_GUARD_STAGE: the functions of stage prod would be told "dev"'
         for command in (("validate",), ("deploy",), ("deploy", "--dry-run"), ("package",)):
             assert wrong in stage.command("guardctl", *command, "--stage", "prod", code=2).stderr
-        for command in (("deploy",), ("package", "out"), ("package", "--pkg-format", "terraform", "out")):
+        for chalice in (["deploy"], ["package", "out"], ["package", "--pkg-format", "terraform", "out"]):
             with pytest.raises(CommandFailed, match="would be told"):
-                stage.chalice(*command[:1], "--stage", "prod", *command[1:])
+                stage.chalice(*chalice, "--stage", "prod")
         config.write_text(text, encoding="utf-8")
         with pytest.raises(CommandFailed, match="would not be told which it is"):
             stage.chalice("deploy", "--stage", "prod")
