@@ -14,13 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.names import stack_name
+from chalicelib.names import machines_stack, stack_name
 from guardctl import buckets, closing, project, stacks, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Plan, Say
 from guardctl.stage import PROJECT, Stage
 
 CHALICE = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
+
+_MOVED = ("AWS::SSM::Parameter", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard")
 
 Offer = Callable[[str], bool]
 """Asks a person, and says whether the answer was yes."""
@@ -33,6 +35,8 @@ class Deployment:
     plans: tuple[Plan, ...]
     removed: tuple[str, ...]
     bucket: str | None
+    moves: bool = False
+    """The machines' stack still has records and alarms, as 0.1.0 made it: the others are planned when it has not."""
 
     @property
     def machines(self) -> tuple[Plan, ...]:
@@ -81,6 +85,8 @@ def plan(stage: Stage, bucket: str | None) -> Deployment:
             sent = {"TemplateURL": buckets.put(stage, bucket, name, text)} if bucket else {"TemplateBody": text}
             if found := stacks.plan(stage, name, sent):
                 plans.append(found)
+                if name == machines_stack(stage.name) and any(change.kind in _MOVED for change in found.changes):
+                    return Deployment((found,), (), bucket, moves=True)
     except BaseException:
         for made in plans:
             stacks.discard(stage, made)
@@ -131,6 +137,8 @@ def carry_out(stage: Stage, deployment: Deployment, say: Say) -> None:
     chalice(stage.name, "deploy", say)
     if not deployment.is_new:
         _stacks(stage, deployment.machines, say)
+    if deployment.moves:
+        deployment = plan(stage, deployment.bucket)
     _stacks(stage, deployment.others, say)
     for name in deployment.removed:
         stacks.delete(stage, name)

@@ -84,6 +84,8 @@ def _show(found: Deployment) -> None:
             out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
         if len(plan.changes) > SHOWN:
             out.print(f"  … and {len(plan.changes) - SHOWN} more changes")
+    if found.moves:
+        out.print("then the records and the alarms are made anew, in stacks of their own")
     for name in found.removed:
         out.print(f"stack {name}: removed")
 
