@@ -12,6 +12,7 @@ from guardctl import __version__
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
 from guardctl.commands.history import history
+from guardctl.commands.iam import iam
 from guardctl.commands.logs import logs
 from guardctl.commands.package import package
 from guardctl.commands.pause import pause
@@ -30,6 +31,7 @@ from guardctl.stage import PROJECT
 COMMANDS = (
     validate,
     template,
+    iam,
     package,
     deploy,
     destroy,

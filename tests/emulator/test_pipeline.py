@@ -39,8 +39,8 @@ def pipeline(stage: LocalStage, script: str) -> "subprocess.CompletedProcess[str
     """Run a README's block in the project, as a pipeline would: after `make venv`, with its own bucket."""
     scripts = stage.directory / ".venv" / "bin"
     scripts.mkdir(parents=True, exist_ok=True)
-    shutil.copy(PROJECT / "Makefile", stage.directory)
-    shutil.copy(PROJECT / "requirements-dev.txt", stage.directory)
+    for file in ("Makefile", "requirements-dev.txt", "pyproject.toml", "guardctl_command.py"):
+        shutil.copy(PROJECT / file, stage.directory)
     for name in ("guardctl", "aws"):
         main = {"guardctl": "from guardctl.__main__ import main", "aws": "from awscli.clidriver import main"}[name]
         program = f"#!{sys.executable}\nimport os, sys\nsys.path.insert(0, os.getcwd())\n{main}\nsys.exit(main())\n"
@@ -129,3 +129,20 @@ def test_the_package_names_the_functions_and_orders_what_it_nests(deployed: Loca
     assert all(
         re.fullmatch(r"[a-z-]+\.json", resources[n]["Properties"]["TemplateURL"]) for n in ("Machines", "Alarms")
     )
+
+
+def drift(stage: LocalStage) -> list[str]:
+    """What status says about the stage as a whole."""
+    said = stage.command("guardctl", "status", "first", "--stage", "dev").stderr
+    return [line.removeprefix("drift: ") for line in said.splitlines() if line.startswith("drift: ")]
+
+
+def test_status_sees_chalice_take_over_a_pipelines_functions_and_a_second_way_beside_it(deployed: LocalStage) -> None:
+    assert drift(deployed) == []
+    deployed.chalice("deploy", "--stage", "dev")
+    assert [line for line in drift(deployed) if "chalice deploy has taken the functions over" in line]
+    deployed.emulator.client("cloudformation").create_stack(
+        StackName="batch-guard-dev-machines",
+        TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',
+    )
+    assert [line for line in drift(deployed) if "it is deployed in two ways" in line]
