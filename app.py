@@ -11,7 +11,7 @@ from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib import metrics
 from chalicelib.check import Checker
-from chalicelib.config import jobs
+from chalicelib.config import blocks, jobs
 from chalicelib.names import execution_name, schedule_parameter, stage_of_function
 from chalicelib.read import record
 from chalicelib.read.aws import client
@@ -32,7 +32,9 @@ logger = Logger(service="batch-guard")
 _handled: set[str] = set()
 
 if "AWS_CHALICE_CLI_MODE" in os.environ:
-    jobs.load_all()  # a fault ends the command, before anything is deployed; in Lambda nothing raises here
+    # A fault ends the command, before anything is deployed; in Lambda nothing raises here.
+    jobs.load_all()
+    blocks.require(os.environ.get(blocks.VARIABLE))
 
 
 @app.lambda_function(name="check")
