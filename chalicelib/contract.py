@@ -51,6 +51,15 @@ class NewerVersion(CantTell):
 # --- what is asked ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a scheduled time that is passed over; its guard execution only says so, and asks nobody."""
+
+    error: str
+    """Without ``BatchGuard.``"""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartInput:
     """The guard machine's input: what a person, the trigger or a guard execution that queues may write."""
@@ -78,6 +87,8 @@ class StartInput:
     """Of a waiter: when the start that it waits for began."""
     guard_execution: str | None = None
     """Of a waiter: the guard execution that it waits for."""
+    verdict: Verdict | None = None
+    """Of a time that is passed over: the trigger writes it, and the checker never sees it."""
 
 
 OPEN_TO_ALL = (
@@ -92,7 +103,7 @@ OPEN_TO_ALL = (
     "by",
     "reason",
 )
-"""The keys of `StartInput` that a person is told about; the others are a waiter's."""
+"""The keys of `StartInput` that a person is told about; the others are a waiter's and the trigger's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +278,10 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
     if after is not None and not (type(after) is int and 0 < after <= LAST_RUN and event.get("first") is True):
         faults.append(f'first_after must be a run number, with "first": true, not {shown(after)}')
         after = None
+    if "verdict" in event:
+        faults.append(
+            f"verdict must be an error and a reason, which the guard machine tells, not {shown(event['verdict'])}"
+        )
     for key in ("by", "reason", "guard_execution"):
         if not isinstance(event.get(key), str | None):
             faults.append(f"{key} must be a string, not {shown(event[key])}")

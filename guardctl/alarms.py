@@ -237,7 +237,8 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
         _graph("Duration, on average", of_runs("ExecutionTime"), "Average"),
         _graph("Duration, the longest", of_runs("ExecutionTime"), "Maximum"),
         _graph(
-            "Nobody could tell, or the start was refused", [*of_starts(ERROR), _line(REFUSE, stage, label="refused")]
+            "Nobody could tell, or the start was refused",
+            [*of_starts(ERROR), _line(REFUSE, stage, label="refused"), _line(STUCK, stage, label="stuck")],
         ),
         _graph("The trigger and the checker", [*of_functions("Invocations"), *of_functions("Errors")]),
     ]

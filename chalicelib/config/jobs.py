@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,7 @@ from chalicelib.config.tables import (
     text,
 )
 from chalicelib.config.task import ARN, READERS, Ecs
+from chalicelib.decide.pace import CALLS, Bucket, Call
 from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
 from chalicelib.names import JOB, LAST_REPETITION, LONGEST_NAME, STAGE, batch_machine, function_name, repetition_name
@@ -89,6 +90,8 @@ class JobsFile:
     alerts: Alerts | None = None
     history_days: int = 90
     """How long the account keeps closed executions."""
+    quotas: Mapping[Call, Bucket] = field(default_factory=dict)
+    """Where the account has others than its Region's own, or where stages share them."""
 
 
 class JobsFileInvalid(Exception):
@@ -190,6 +193,22 @@ def _zone(value: Any, spot: Spot) -> Any:
     return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
 
 
+def _bucket(value: Any, spot: Spot) -> Any:
+    right = "write what it holds and what comes in each second, [100, 2]"
+    if spot.lacks(list, value, right):
+        return BAD
+    if len(value) != 2 or any(type(number) not in (int, float) for number in value):
+        return spot.fault("is not two numbers", right)
+    if not (1 <= value[0] <= 100_000 and 0.01 <= value[1] <= 100_000):
+        return spot.fault(f"{value} is out of range", f"{right}: from 1 and from 0.01 to 100000")
+    return Bucket(*value)
+
+
+def _quotas(value: Any, spot: Spot) -> Any:
+    read = table(dict.fromkeys(CALLS, _bucket), value, spot)
+    return BAD if spot.faults else MappingProxyType(read)
+
+
 _JOB: dict[str, Reader] = {
     "schedule": _schedules,
     "timezone": _zone,
@@ -209,6 +228,7 @@ _JOB: dict[str, Reader] = {
 }
 _STAGE: dict[str, Reader] = {
     "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
+    "quotas": _quotas,
 }
 _ALERTS: dict[str, Reader] = {
     "topic": text(

@@ -499,6 +499,7 @@ HISTORIES = [
 ]
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(events(), st.sampled_from(HISTORIES), st.booleans())
 def test_whatever_is_thrown_at_it_ends_as_an_answer_or_as_a_named_exception(
