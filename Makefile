@@ -14,10 +14,13 @@ JUDGES := lab/judges/node_modules/.ready
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(BIN)/.ready: requirements.txt requirements-dev.txt
+$(BIN)/.ready: requirements.txt requirements-dev.txt pyproject.toml guardctl_command.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "batch-guard needs Python 3.11 or newer; set PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt  # by hash, so by itself
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation .
+	rm -rf build/lib build/bdist.* batch_guard.egg-info
 	touch $@
 
 $(JUDGES): lab/judges/package.json lab/judges/package-lock.json $(BIN)/.ready
@@ -51,7 +54,7 @@ check: $(BIN)/.ready $(JUDGES)  ## ruff, ruff format, mypy --strict, and the jud
 	$(BIN)/python -m lab.judges
 
 package: $(BIN)/.ready  ## one template for pipelines: make package STAGE=dev
-	$(BIN)/python -m guardctl package --stage $(STAGE) build
+	$(BIN)/guardctl package --stage $(STAGE) build
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) lab/judges/node_modules build .chalice/deployments .chalice/deployed .pytest_cache .mypy_cache .ruff_cache .hypothesis

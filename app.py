@@ -139,7 +139,9 @@ def _now() -> datetime:
 
 
 if "AWS_CHALICE_CLI_MODE" in os.environ:
-    jobs.load_all()  # a fault ends the command, before anything is deployed
+    # A fault ends the command, before anything is deployed.
+    jobs.load_all()
+    blocks.require(os.environ.get(blocks.VARIABLE))
     if {"deploy", "package"} & set(sys.argv):
         from chalicelib import bytecode
 

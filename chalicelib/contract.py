@@ -28,6 +28,9 @@ visible yet; guard.asl.json has the same."""
 LONGEST_OVERRIDES = 8_192
 """Characters of RunTask's overrides (AWS, RunTask)."""
 
+LAST_RUN = 10**15
+"""A run number that a person may name: far more than there will ever be, and exact in JSON."""
+
 _LONGEST_REASON = 4_000
 """Characters of an answer's reason. A state's whole data may have 262,144 bytes (AWS, Step Functions quotas), and
 more than that ends the execution in a way that nothing can catch."""
@@ -72,6 +75,8 @@ class StartInput:
     """Start a run without a task, so that the run numbers are not forgotten."""
     first: bool = False
     """After a long rest: somebody vouches that nothing runs."""
+    first_after: int | None = None
+    """With `first`: the highest run number that names may be taken to, where no run is visible any more."""
     anyway: bool = False
     """Also when the job is paused."""
     by: str | None = None
@@ -86,7 +91,18 @@ class StartInput:
     """Of a time that is passed over: the trigger writes it, and the checker never sees it."""
 
 
-OPEN_TO_ALL = ("job", "scheduled_at", "commands", "deadline", "renewal", "first", "anyway", "by", "reason")
+OPEN_TO_ALL = (
+    "job",
+    "scheduled_at",
+    "commands",
+    "deadline",
+    "renewal",
+    "first",
+    "first_after",
+    "anyway",
+    "by",
+    "reason",
+)
 """The keys of `StartInput` that a person is told about; the others are a waiter's and the trigger's."""
 
 
@@ -258,6 +274,10 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
     for key in ("renewal", "first", "anyway"):
         if not isinstance(event.get(key, False), bool):
             faults.append(f"{key} must be true or false, not {shown(event[key])}")
+    after = event.get("first_after")
+    if after is not None and not (type(after) is int and 0 < after <= LAST_RUN and event.get("first") is True):
+        faults.append(f'first_after must be a run number, with "first": true, not {shown(after)}')
+        after = None
     if "verdict" in event:
         faults.append(
             f"verdict must be an error and a reason, which the guard machine tells, not {shown(event['verdict'])}"
@@ -272,6 +292,7 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
         deadline=_time(event, "deadline", _DEADLINE, faults),
         renewal=event.get("renewal", False) is True,
         first=event.get("first", False) is True,
+        first_after=after,
         anyway=event.get("anyway", False) is True,
         by=event.get("by"),
         reason=event.get("reason"),

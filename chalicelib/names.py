@@ -170,9 +170,19 @@ def log_group(stage: str, function: Function) -> str:
     return f"/aws/lambda/{function_name(stage, function)}"
 
 
+def stack_name(stage: str, part: str) -> str:
+    """The name of the CloudFormation stack with a part of the stage: its ``machines``, ``records``, ``alarms`` …"""
+    return f"batch-guard-{stage}-{part}"
+
+
 def machines_stack(stage: str) -> str:
     """The name of the CloudFormation stack with the state machines."""
-    return f"batch-guard-{stage}-machines"
+    return stack_name(stage, "machines")
+
+
+def package_stack(stage: str) -> str:
+    """The name that the README gives the stack of a pipeline."""
+    return f"batch-guard-{stage}"
 
 
 def schedule_parameter(stage: str, job: str) -> str:

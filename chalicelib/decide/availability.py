@@ -162,7 +162,7 @@ def _look_at_tasks(request: Request, facts: Facts, numbers: Mapping[int, Executi
     if blocked:
         return _busy(request, facts, numbers, blocked)
     latest = _latest(numbers, request, facts)
-    seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
+    seen_free = f"{run_name(latest)} has ended" if numbers else "the job has never run"
     return Free(latest, f"free: {seen_free}, no task is alive")
 
 
@@ -241,7 +241,7 @@ def _lost_claim(facts: Facts, request: Request) -> _Blocked | None:
 
 def _latest(numbers: Iterable[int], request: Request, facts: Facts) -> int:
     """The number of the last run. A start whose own run may be hidden asks for the same one again, or for none."""
-    latest = max(numbers, default=0)
+    latest = max((*numbers, request.first_after))
     if request.claim is None or not claim_is_unclear(request, facts):
         return latest
     asked = run_number(request.claim.run) or 0

@@ -10,7 +10,7 @@ from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
 
-@command(example='python -m guardctl pause nightly-report --reason "the database moves until noon"')
+@command(example='guardctl pause nightly-report --reason "the database moves until noon"')
 def pause(
     job: JobArgument,
     reason: Annotated[str, typer.Option("--reason", help="Why: every start that steps back says so.")],

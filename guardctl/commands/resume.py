@@ -6,7 +6,7 @@ from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
 
-@command(example="python -m guardctl resume nightly-report")
+@command(example="guardctl resume nightly-report")
 def resume(job: JobArgument, stage: StageOption = "dev", as_json: JsonOption = False) -> None:
     """Resume a paused job. Times that passed meanwhile are not made up for."""
     target = Stage(stage)
