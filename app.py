@@ -13,7 +13,7 @@ from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib import lines, metrics
 from chalicelib.check import Checker
-from chalicelib.config import jobs
+from chalicelib.config import blocks, jobs
 from chalicelib.names import execution_name, schedule_parameter, stage_of_function
 from chalicelib.read import record
 from chalicelib.read.aws import client

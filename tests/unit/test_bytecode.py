@@ -16,6 +16,8 @@ def copied(to: Path) -> Path:
     """What Chalice packages of this project."""
     to.mkdir()
     shutil.copy(ROOT / "app.py", to)
+    (to / ".chalice").mkdir()
+    shutil.copy(ROOT / ".chalice" / "config.json", to / ".chalice")
     shutil.copytree(ROOT / "chalicelib", to / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
     return to
 
