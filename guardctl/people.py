@@ -1,8 +1,8 @@
 """The least policy for a person, which `guardctl iam` prints. Pure.
 
-tests/emulator/test_people.py holds a viewer's and an operator's against the calls that their commands make. A deployer's
-also has what Chalice and CloudFormation call, by their documentation: the emulator asks for no permission. A bucket that
-is named with --bucket has to be added to it.
+tests/emulator/test_people.py holds a viewer's and an operator's against the calls that their commands make. A
+deployer's also has what Chalice and CloudFormation call, by their documentation: the emulator asks for no permission. A
+bucket that is named with --bucket has to be added to it.
 """
 
 from collections.abc import Iterator
