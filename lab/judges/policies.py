@@ -36,7 +36,8 @@ class Accepted:
 ACCEPTED = (
     Accepted("RESOURCE_MISMATCH", {"action": "states:ListExecutions", "required_format": "arn:*:states:*:*:mapRun:*/*:*"}, "it asks for every sort of resource that the action knows; we list a machine's executions, never a map run's"),
     Accepted("RESOURCE_MISMATCH", {"action": "states:DescribeExecution", "required_format": "arn:*:states:*:*:express:*:*:*"}, "it asks for every sort of resource that the action knows; our machines are Standard, so there is no express execution"),
-    Accepted("RESOURCE_STAR", "ecs:ListTasks", "the resource is a container instance, which a Fargate task has none of; the cluster is in the Condition, ecs:cluster"),
+    Accepted("RESOURCE_STAR", "ecs:ListTasks", "it only reads, and a permission that goes away with a cluster would leave a job stuck"),
+    Accepted("RESOURCE_STAR", "ecs:DescribeTasks", "as ecs:ListTasks"),
 )  # fmt: skip
 """What parliament says and we do not follow."""
 
