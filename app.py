@@ -1,17 +1,19 @@
 """Chalice wiring: the checker, the trigger, and nothing else."""
 
 import os
-from datetime import UTC, datetime
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Chalice, CloudWatchEvent
 
-from chalicelib import metrics
+from chalicelib import lines, metrics
 from chalicelib.check import Checker
-from chalicelib.config import jobs
+from chalicelib.config import blocks, jobs
 from chalicelib.names import execution_name, schedule_parameter, stage_of_function
 from chalicelib.read import record
 from chalicelib.read.aws import client
@@ -24,17 +26,13 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from chalicelib.decide.facts import Execution
-    from chalicelib.decide.schedule import Due
+    from chalicelib.decide.pace import Planned
 
 # Chalice would give the logger of its app's name a handler of its own: every line would come twice.
 app = Chalice(app_name="batch-guard", configure_logs=False)
-logger = Logger(service="batch-guard")
 
 _handled: set[str] = set()
 _who_waits: dict[str, "tuple[datetime, tuple[Execution, ...]]"] = {}
-
-if "AWS_CHALICE_CLI_MODE" in os.environ:
-    jobs.load_all()  # a fault ends the command, before anything is deployed; in Lambda nothing raises here
 
 
 @app.lambda_function(name="check")
@@ -47,14 +45,14 @@ def check(event: Any, context: Any) -> dict[str, Any]:
         answer = checker.answer(event)
     except Exception as error:
         failed: Any = {"outcome": "error", "error": type(error).__name__, "reason": str(error)}
-        logger.error("can't tell", job=asked, guard_execution=_guard_execution(event), **failed)
+        lines.log("ERROR", "check", "can't tell", job=asked, guard_execution=_guard_execution(event), **failed)
         if isinstance(event, dict) and ("guard" in event or "task_of" in event):
-            _measure(metrics.ERROR, 1, str(asked)[:80] or "none")
+            lines.measure(_stage(), [(metrics.ERROR, 1)], str(asked)[:80] or "none")
         raise
     if "outcome" in answer:
         told = ("outcome", "reason", "holder", "next_run", "error", "skips_in_a_row")
         shown: Any = {key: answer.get(key) for key in told}
-        logger.info("decision", job=asked, guard_execution=_guard_execution(event), **shown)
+        lines.log("INFO", "check", "decision", job=asked, guard_execution=_guard_execution(event), **shown)
         _count_decision(event, answer)
     return answer
 
@@ -70,14 +68,15 @@ def _guard_execution(event: Any) -> str | None:
 def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context
-    Trigger(_jobs(), context.invoked_function_arn, _stepfunctions(), _recorded, _handled).tick(_now(), _report)
+    client = _stepfunctions()
+    Trigger(_jobs(), context.invoked_function_arn, client, _recorded, _handled, _now, time.sleep).tick(_report)
 
 
-def _report(start: "Due", result: str) -> None:
-    late = round(start.late.total_seconds())
-    logger.info("tick", job=start.job, guard_execution=start.name, result=result, late_seconds=late)
+def _report(planned: "Planned", result: str, late: timedelta) -> None:
+    start, seconds = planned.start, round(late.total_seconds())
+    lines.log("INFO", "trigger", "tick", job=start.job, guard_execution=start.name, result=result, late_seconds=seconds)
     if result == "started":
-        _measure(metrics.TRIGGERED, 1, start.job)
+        lines.measure(_stage(), [(metrics.TRIGGERED, 1)], start.job)
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:
@@ -85,21 +84,15 @@ def _count_decision(event: Any, answer: dict[str, Any]) -> None:
     if not isinstance(event, dict) or "guard" not in event:
         return
     if answer["outcome"] == "refuse":
-        _measure(metrics.REFUSE, 1)
+        lines.measure(_stage(), [(metrics.REFUSE, 1)])
     elif not (event.get("renewal", False) or event.get("paused", False)):
         paused = answer["outcome"] == "skip" and answer["error"] == "Paused"
-        _measure(metrics.PAUSED if paused else metrics.OUTCOMES[answer["outcome"]], 1, event["job"])
+        counted = [(metrics.PAUSED if paused else metrics.OUTCOMES[answer["outcome"]], 1)]
         if answer.get("stuck"):
-            _measure(metrics.STUCK, 1)
+            counted.append((metrics.STUCK, 1))
         if "skips_in_a_row" in answer:
-            _measure(metrics.SKIPS_IN_A_ROW, answer["skips_in_a_row"], event["job"])
-
-
-def _measure(metric: metrics.Metric, value: int, job: str | None = None) -> None:
-    unit = MetricUnit(metric.unit)
-    with single_metric(name=metric.name, unit=unit, value=value, namespace=metrics.NAMESPACE) as point:
-        for dimension, of in metric.of(_stage(), job).items():
-            point.add_dimension(dimension, of)
+            counted.append((metrics.SKIPS_IN_A_ROW, answer["skips_in_a_row"]))
+        lines.measure(_stage(), counted, event["job"])
 
 
 @cache
@@ -146,3 +139,20 @@ def _recorded(job: jobs.Job) -> record.Record:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+if "AWS_CHALICE_CLI_MODE" in os.environ:
+    # A fault ends the command, before anything is deployed.
+    jobs.load_all()
+    blocks.require(os.environ.get(blocks.VARIABLE))
+    if {"deploy", "package"} & set(sys.argv):
+        from chalicelib import bytecode
+
+        bytecode.refresh(Path(__file__).parent)
+elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # While Lambda initialises a function it has a whole CPU, and afterwards the share that its memory buys. What fails
+    # here fails again where it is asked for, and is told there.
+    with suppress(Exception):
+        _stepfunctions()
+        _jobs()
+        _ecs()

@@ -228,6 +228,7 @@ class Checker:
             commands=asked.commands,
             may_wait=guard is not None and not guard.waited and job.grace > 0,
             first=asked.first,
+            first_after=asked.first_after or 0,
             claim=guard.claim if guard else None,
             losses=guard.losses if guard else 0,
             history=timedelta(days=file.history_days),

@@ -28,6 +28,9 @@ visible yet; guard.asl.json has the same."""
 LONGEST_OVERRIDES = 8_192
 """Characters of RunTask's overrides (AWS, RunTask)."""
 
+LAST_RUN = 10**15
+"""A run number that a person may name: far more than there will ever be, and exact in JSON."""
+
 _LONGEST_REASON = 4_000
 """Characters of an answer's reason. A state's whole data may have 262,144 bytes (AWS, Step Functions quotas), and
 more than that ends the execution in a way that nothing can catch."""
@@ -48,6 +51,15 @@ class NewerVersion(CantTell):
 # --- what is asked ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a scheduled time that is passed over; its guard execution only says so, and asks nobody."""
+
+    error: str
+    """Without ``BatchGuard.``"""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartInput:
     """The guard machine's input: what a person, the trigger or a guard execution that queues may write."""
@@ -63,6 +75,8 @@ class StartInput:
     """Start a run without a task, so that the run numbers are not forgotten."""
     first: bool = False
     """After a long rest: somebody vouches that nothing runs."""
+    first_after: int | None = None
+    """With `first`: the highest run number that names may be taken to, where no run is visible any more."""
     anyway: bool = False
     """Also when the job is paused."""
     by: str | None = None
@@ -79,10 +93,23 @@ class StartInput:
     """When such a pause ends by itself; after a year if it does not say."""
     slot: int | None = None
     """Of a renewal: which slot's names it renews; the first if it does not say."""
+    verdict: Verdict | None = None
+    """Of a time that is passed over: the trigger writes it, and the checker never sees it."""
 
 
-OPEN_TO_ALL = ("job", "scheduled_at", "commands", "deadline", "renewal", "first", "anyway", "by", "reason")
-"""The keys of `StartInput` that a person is told about; the others are a waiter's."""
+OPEN_TO_ALL = (
+    "job",
+    "scheduled_at",
+    "commands",
+    "deadline",
+    "renewal",
+    "first",
+    "first_after",
+    "anyway",
+    "by",
+    "reason",
+)
+"""The keys of `StartInput` that a person is told about; the others are a waiter's and the trigger's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +288,14 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
     for key in ("renewal", "first", "anyway", "paused"):
         if not isinstance(event.get(key, False), bool):
             faults.append(f"{key} must be true or false, not {shown(event[key])}")
+    after = event.get("first_after")
+    if after is not None and not (type(after) is int and 0 < after <= LAST_RUN and event.get("first") is True):
+        faults.append(f'first_after must be a run number, with "first": true, not {shown(after)}')
+        after = None
+    if "verdict" in event:
+        faults.append(
+            f"verdict must be an error and a reason, which the guard machine tells, not {shown(event['verdict'])}"
+        )
     for key in ("by", "reason", "guard_execution"):
         if not isinstance(event.get(key), str | None):
             faults.append(f"{key} must be a string, not {shown(event[key])}")
@@ -276,6 +311,7 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
         deadline=_time(event, "deadline", _DEADLINE, faults),
         renewal=event.get("renewal", False) is True,
         first=event.get("first", False) is True,
+        first_after=after,
         anyway=event.get("anyway", False) is True,
         paused=event.get("paused", False) is True,
         until=_time(event, "until", _DEADLINE, faults),

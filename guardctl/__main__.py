@@ -1,16 +1,19 @@
-"""``python -m guardctl``: the commands put together, and their exit codes."""
+"""``guardctl``: the commands put together, and their exit codes."""
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
+from guardctl import __version__
 from guardctl.commands.acceptance import acceptance
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
 from guardctl.commands.history import history
+from guardctl.commands.iam import iam
 from guardctl.commands.logs import logs
 from guardctl.commands.package import package
 from guardctl.commands.pause import pause
@@ -22,12 +25,14 @@ from guardctl.commands.template import template
 from guardctl.commands.timeline import timeline
 from guardctl.commands.validate import validate
 from guardctl.commands.why import why
-from guardctl.console import err
+from guardctl.console import err, out
 from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, Stop
+from guardctl.stage import PROJECT
 
 COMMANDS = (
     validate,
     template,
+    iam,
     package,
     deploy,
     destroy,
@@ -46,13 +51,28 @@ COMMANDS = (
 
 app = typer.Typer(
     name="guardctl",
-    help="batch-guard from the command line: deploy it, look at it, start a job through it.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"guardctl {__version__}, of the project {PROJECT}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and the project.")
+    ] = False,
+) -> None:
+    """batch-guard from the command line: deploy it, look at it, start a job through it."""
+
+
 for command in COMMANDS:
     app.command(epilog=command.epilog)(command.function)
 
@@ -60,7 +80,7 @@ for command in COMMANDS:
 def main() -> None:
     """Run a command; every known failure is a sentence and an exit code."""
     try:
-        app()
+        app(prog_name="guardctl")
     except Stop as stopped:
         err.print(str(stopped), markup=False)
         sys.exit(stopped.code)

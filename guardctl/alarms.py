@@ -14,6 +14,7 @@ A run that was ABORTED rings nothing: somebody stopped it, a replacement did, or
 """
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal
 
@@ -37,12 +38,26 @@ _ALARMS_A_WIDGET = 100
 
 def resources(jobs: JobsFile) -> Json:
     """Logical ID → alarm or dashboard; empty without [alerts]."""
+    return {logical: resource for part in parts(jobs).values() for logical, resource in part.items()}
+
+
+def parts(jobs: JobsFile) -> dict[str, Json]:
+    """Stack → its alarms, in a stack a kind: one alarm a job each. Empty without [alerts]."""
     if jobs.alerts is None:
         return {}
-    stage = jobs.stage
-    found = {
+    kinds: dict[str, Json] = {"alarms": _of_stage(jobs.alerts, jobs.stage), "alarms-skips": {}, "alarms-late": {}}
+    for job in jobs.jobs.values():
+        for part, found in _of_job(jobs.alerts, jobs.stage, job):
+            kinds[part] |= found
+    alarms = [resource["Properties"]["AlarmName"] for part in kinds.values() for resource in part.values()]
+    kinds["alarms"]["Dashboard"] = _dashboard(jobs, alarms)
+    return kinds
+
+
+def _of_stage(alerts: Alerts, stage: str) -> Json:
+    return {
         "TickMissing": _alarm(
-            jobs.alerts,
+            alerts,
             f"batch-guard-{stage}-tick-missing",
             "For five minutes the trigger has not run, so no schedule starts anything. "
             "Look at the EventBridge rule and the function's throttles.",
@@ -52,7 +67,7 @@ def resources(jobs: JobsFile) -> Json:
             silence="breaching",
         ),
         "TriggerFails": _alarm(
-            jobs.alerts,
+            alerts,
             f"batch-guard-{stage}-trigger-fails",
             "The trigger has failed in three of the last five minutes: some scheduled starts do not happen. "
             f"Its log says which and why: {log_group(stage, 'trigger')}",
@@ -62,7 +77,7 @@ def resources(jobs: JobsFile) -> Json:
             of=5,
         ),
         "CheckFails": _alarm(
-            jobs.alerts,
+            alerts,
             f"batch-guard-{stage}-check-fails",
             "The checker failed through a whole round of retries: nobody can tell whether a job is running, so it does "
             f"not run. Its log says why: {log_group(stage, 'check')}",
@@ -72,7 +87,7 @@ def resources(jobs: JobsFile) -> Json:
             tell_ok=False,
         ),
         "StartRefused": _alarm(
-            jobs.alerts,
+            alerts,
             f"batch-guard-{stage}-start-refused",
             "A start was refused, and asking again would not help. "
             f"The guard execution's cause says what to do: state machine {guard_machine(stage)}, status Failed",
@@ -82,7 +97,7 @@ def resources(jobs: JobsFile) -> Json:
             tell_ok=False,
         ),
         "RunStuck": _alarm(
-            jobs.alerts,
+            alerts,
             f"batch-guard-{stage}-run-stuck",
             "A run goes on although its task stopped minutes ago, so its job's starts step back. "
             f"Which one: guardctl status --stage {stage}. End it: guardctl stop JOB --stage {stage}",
@@ -92,10 +107,6 @@ def resources(jobs: JobsFile) -> Json:
             tell_ok=False,
         ),
     }
-    for job in jobs.jobs.values():
-        found |= _of_job(jobs.alerts, stage, job)
-    alarms = [resource["Properties"]["AlarmName"] for resource in found.values()]
-    return {**found, "Dashboard": _dashboard(jobs, alarms)}
 
 
 def look_back(within: int) -> tuple[int, int]:
@@ -104,21 +115,24 @@ def look_back(within: int) -> tuple[int, int]:
     return period, -(-within // period)
 
 
-def _of_job(alerts: Alerts, stage: str, job: Job) -> Json:
+def _of_job(alerts: Alerts, stage: str, job: Job) -> Iterator[tuple[str, Json]]:
     machine, name = batch_machine(stage, job.name), job.name
-    found = {
-        logical_id(name, "Failed"): _alarm(
-            alerts,
-            f"{machine}-failed",
-            f"A run of {name} failed or timed out. Its error and cause: guardctl status {name} --stage {stage}",
-            ("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
-            at_least=1,
-            period=300,
-            tell_ok=False,
-        ),
-    }
+    yield (
+        "alarms",
+        {
+            logical_id(name, "Failed"): _alarm(
+                alerts,
+                f"{machine}-failed",
+                f"A run of {name} failed or timed out. Its error and cause: guardctl status {name} --stage {stage}",
+                ("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
+                at_least=1,
+                period=300,
+                tell_ok=False,
+            ),
+        },
+    )
     if job.schedules and job.enabled:
-        found[logical_id(name, "Skips")] = _alarm(
+        skips = _alarm(
             alerts,
             f"{machine}-skips",
             f"At {alerts.skips_in_a_row} or more scheduled times in a row {name} was skipped, because something was in "
@@ -130,9 +144,10 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Json:
             period=300,
             silence="ignore",
         )
+        yield "alarms-skips", {logical_id(name, "Skips"): skips}
     if job.expect_success_within and job.enabled:
         period, of = look_back(job.expect_success_within)
-        found[logical_id(name, "Late")] = _alarm(
+        late = _alarm(
             alerts,
             f"{machine}-late",
             f"No run of {name} has succeeded within {span(timedelta(seconds=job.expect_success_within))}. "
@@ -143,7 +158,7 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Json:
             of=of,
             silence="breaching",
         )
-    return found
+        yield "alarms-late", {logical_id(name, "Late"): late}
 
 
 def _alarm(
@@ -201,10 +216,8 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     """One dashboard a stage: the alarms, then a graph for each question, a line a job. The last seven days."""
     stage, names = jobs.stage, list(jobs.jobs)
 
-    def of_runs(metric: str, what: str = "") -> list[Line]:
-        return [
-            ["AWS/States", metric, "StateMachineArn", f"${{Machine}}{name}", {"label": name + what}] for name in names
-        ]
+    def of_runs(metric: str) -> list[Line]:
+        return [["AWS/States", metric, "StateMachineArn", f"${{Machine}}{name}", {"label": name}] for name in names]
 
     def of_starts(metric: Metric) -> list[Line]:
         return [_line(metric, stage, name, label=name) for name in names]
@@ -215,16 +228,17 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
             for each in ("trigger", "check")
         ]
 
-    failed = [*of_runs("ExecutionsFailed", ": failed"), *of_runs("ExecutionsAborted", ": stopped")]
     graphs = [
         _graph("Runs that succeeded", of_runs("ExecutionsSucceeded")),
-        _graph("Runs that failed, or were stopped", failed),
+        _graph("Runs that failed", of_runs("ExecutionsFailed")),
+        _graph("Runs that were stopped", of_runs("ExecutionsAborted")),
         _graph("Starts that were skipped", of_starts(SKIP)),
         _graph("Scheduled times skipped in a row", of_starts(SKIPS_IN_A_ROW), "Maximum"),
         _graph("Duration, on average", of_runs("ExecutionTime"), "Average"),
         _graph("Duration, the longest", of_runs("ExecutionTime"), "Maximum"),
         _graph(
-            "Nobody could tell, or the start was refused", [*of_starts(ERROR), _line(REFUSE, stage, label="refused")]
+            "Nobody could tell, or the start was refused",
+            [*of_starts(ERROR), _line(REFUSE, stage, label="refused"), _line(STUCK, stage, label="stuck")],
         ),
         _graph("The trigger and the checker", [*of_functions("Invocations"), *of_functions("Errors")]),
     ]

@@ -1,176 +1,153 @@
-"""Deployment: plan → change set → done. First Chalice's functions, then the batch machines, then the guard.
+"""Deployment: plan → change sets → done. First Chalice's functions, then the machines' stack, then records and alarms.
 
 The functions are the newest part of a stage at any moment: they still serve the definitions of the last release, and a
 definition never meets a checker that is older than itself. Only a new stage gets its machines first, so that its
-trigger finds them. What would be done is a `Plan`, a value: a dry run shows it, a deployment carries it out.
+trigger finds them. What would be done is a `Deployment`, a value: a dry run shows it, a deployment carries it out.
 """
 
-import hashlib
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-from botocore.exceptions import ClientError, WaiterError
-
-from chalicelib.config.jobs import JobsFile
-from chalicelib.names import FUNCTIONS, function_name, machines_stack
-from guardctl import template
+from chalicelib.names import machines_stack, stack_name
+from guardctl import buckets, closing, project, stacks, template
 from guardctl.errors import AWS, Stop
+from guardctl.stacks import Plan, Say
 from guardctl.stage import PROJECT, Stage
 
-Say = Callable[[str], None]
+CHALICE = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
 
-_POLL_SECONDS = 1.0
-_ABSENT = (None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
+_MOVED = ("AWS::SSM::Parameter", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard")
+
+Offer = Callable[[str], bool]
+"""Asks a person, and says whether the answer was yes."""
 
 
 @dataclass(frozen=True)
-class Change:
-    """One line of a change set."""
+class Deployment:
+    """What would be done to a stage's stacks, in this order, and then which of them would be removed."""
 
-    action: str
-    logical_id: str
-    kind: str
-    physical_id: str | None
-    replaces: bool
+    plans: tuple[Plan, ...]
+    removed: tuple[str, ...]
+    bucket: str | None
+    moves: bool = False
+    """The machines' stack still has records and alarms, as 0.1.0 made it: the others are planned when it has not."""
 
     @property
-    def ends_executions(self) -> bool:
-        """CloudFormation terminates the executions of a state machine that it removes or replaces (AWS)."""
-        return self.kind == "AWS::StepFunctions::StateMachine" and (self.action == "Remove" or self.replaces)
+    def machines(self) -> tuple[Plan, ...]:
+        """The plan of the machines' stack, which is always the first one; none if nothing changes there."""
+        return tuple(plan for plan in self.plans if plan.stack.endswith("-machines"))
+
+    @property
+    def others(self) -> tuple[Plan, ...]:
+        """The plans of the other stacks."""
+        return tuple(plan for plan in self.plans if plan not in self.machines)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the stage has no machines yet."""
+        return any(plan.creates for plan in self.machines)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A change set that exists and has not been carried out."""
-
-    stack: str
-    change_set: str
-    creates: bool
-    changes: tuple[Change, ...]
+def bodies(stage: Stage) -> dict[str, str]:
+    """Stack → its template, as short as it can be written. In the order of their deployment."""
+    found = template.stacks(stage.file).items()
+    return {stack_name(stage.name, part): template.render(document, indent=None) for part, document in found}
 
 
-def write_policies(stage: Stage) -> list[str]:
-    """Write the two policy files Chalice reads; returns those that changed."""
-    changed = []
-    for name, policy in policies(stage).items():
-        path = PROJECT / ".chalice" / name
-        text = template.render(policy) + "\n"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            changed.append(name)
-    return changed
+def bucket(stage: Stage, named: str | None, offer: Offer) -> str | None:
+    """The bucket for the stage's templates; None when all of them are small. Raises `Stop` when one is needed."""
+    large = {name: size for name, text in bodies(stage).items() if (size := len(text.encode())) > template.INLINE_LIMIT}
+    if not large:
+        return named
+    found = buckets.find(stage, named)
+    if found:
+        return found
+    name, size = max(large.items(), key=lambda item: item[1])
+    most = f"{template.INLINE_LIMIT:,} without a bucket"
+    why = f"the template of {name} has {size:,} bytes, and CloudFormation takes {most}"
+    if not offer(f"{why}. Make the bucket {buckets.own(stage)}, for this and the next deployments?"):
+        raise Stop(f"{why}: name one of yours with --bucket BUCKET, or say --make-bucket")
+    return buckets.make(stage)
 
 
-def policies(stage: Stage) -> dict[str, dict[str, Any]]:
-    """File name in ``.chalice`` → policy."""
-    return {
-        f"policy-{stage.name}-check.json": template.check_policy(stage.file),
-        f"policy-{stage.name}-trigger.json": template.trigger_policy(stage.file),
-    }
-
-
-def chalice_knows(stage: str) -> None:
-    """Chalice deploys a stage it does not know with defaults: no policies, no stage name. Raises `Stop`."""
-    config = json.loads((PROJECT / ".chalice" / "config.json").read_text(encoding="utf-8"))
-    if stage not in config["stages"]:
-        known = ", ".join(sorted(config["stages"]))
-        raise Stop(f".chalice/config.json has no stage {stage!r} (it has {known}): copy the block of dev and rename it")
-
-
-def plan(stage: Stage, bucket: str | None) -> Plan | None:
-    """Ask CloudFormation what would change; None when nothing would.
-
-    Raises `Stop` for a template that is too large to send without a bucket, and for a stack in a dead end.
-    """
-    cloudformation = stage.client("cloudformation")
-    name = machines_stack(stage.name)
-    status = _status(cloudformation, name)
-    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
-        raise Stop(f"the stack {name} is {status}: remove it with `guardctl destroy --stage {stage.name}` first", AWS)
-    creates = status in _ABSENT
-    change_set = cloudformation.create_change_set(
-        StackName=name,
-        ChangeSetName=f"guardctl-{int(time.time() * 1000)}",
-        ChangeSetType="CREATE" if creates else "UPDATE",
-        Capabilities=["CAPABILITY_IAM"],
-        **_sent(stage, bucket),
-    )["Id"]
-    while True:
-        answer = cloudformation.describe_change_set(ChangeSetName=change_set, StackName=name)
-        if answer["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
-            break
-        time.sleep(_POLL_SECONDS)
-    found = Plan(name, change_set, creates, tuple(_changes(cloudformation, name, change_set)))
-    if answer["Status"] == "FAILED":
-        discard(stage, found)
-        reason = answer.get("StatusReason", "")
-        if "didn't contain changes" in reason or "No updates" in reason:
-            return None
-        raise Stop(f"CloudFormation refuses the template: {reason}", AWS)
-    if not found.changes:
-        discard(stage, found)
-        return None
-    return found
-
-
-def discard(stage: Stage, found: Plan) -> None:
-    """Remove the change set, and the empty stack that a change set of a new one leaves in review."""
-    cloudformation = stage.client("cloudformation")
-    cloudformation.delete_change_set(ChangeSetName=found.change_set, StackName=found.stack)
-    if found.creates:
-        cloudformation.delete_stack(StackName=found.stack)
-
-
-def refuse_to_end_runs(stage: Stage, found: Plan) -> None:
-    """Raise `Stop` when the plan removes or replaces a state machine that has a running execution."""
-    for change in found.changes:
-        if change.ends_executions and change.physical_id:
-            running = running_executions(stage, change.physical_id)
-            if running:
-                discard(stage, found)
-                raise Stop(
-                    f"nothing was changed: this would end {', '.join(running)} of {change.physical_id}; "
-                    "wait for it, or stop it (a pause: resume the job) while the jobs file still has the job, "
-                    "and deploy again"
-                )
-
-
-def running_executions(stage: Stage, machine: str) -> list[str]:
-    """The names of the machine's running executions; none if there is no such machine."""
+def plan(stage: Stage, bucket: str | None) -> Deployment:
+    """Ask CloudFormation what would change in each stack. Raises `Stop`, and leaves no change set, if it refuses."""
+    wanted = bodies(stage)
+    plans: list[Plan] = []
     try:
-        pages = stage.stepfunctions.get_paginator("list_executions").paginate(
-            stateMachineArn=machine, statusFilter="RUNNING"
-        )
-        return [execution["name"] for page in pages for execution in page["executions"]]
-    except stage.stepfunctions.exceptions.StateMachineDoesNotExist:
-        return []
+        for name, text in wanted.items():
+            sent = {"TemplateURL": buckets.put(stage, bucket, name, text)} if bucket else {"TemplateBody": text}
+            if found := stacks.plan(stage, name, sent):
+                plans.append(found)
+                if name == machines_stack(stage.name) and any(change.kind in _MOVED for change in found.changes):
+                    return Deployment((found,), (), bucket, moves=True)
+    except BaseException:
+        for made in plans:
+            stacks.discard(stage, made)
+        raise
+    optional = [stack_name(stage.name, part) for part in template.PARTS if stack_name(stage.name, part) not in wanted]
+    return Deployment(tuple(plans), tuple(name for name in optional if stacks.exists(stage, name)), bucket)
 
 
-def carry_out(stage: Stage, found: Plan, say: Say) -> None:
-    """Execute the change set and wait for it, telling of each resource. Raises `Stop` if it fails."""
-    cloudformation = stage.client("cloudformation")
-    seen = {event["EventId"] for event in _events(cloudformation, found.stack)}
-    cloudformation.execute_change_set(ChangeSetName=found.change_set, StackName=found.stack)
-    while True:
-        status = _status(cloudformation, found.stack) or "gone"
-        for event in reversed([*_events(cloudformation, found.stack)]):
-            if event["EventId"] not in seen:
-                seen.add(event["EventId"])
-                reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
-                if "FAILED" in event["ResourceStatus"] or event["ResourceStatus"].endswith("_COMPLETE"):
-                    say(f"  {event['ResourceStatus']:<20} {event['LogicalResourceId']}{reason}")
-        if not status.endswith("IN_PROGRESS"):
-            break
-        time.sleep(_POLL_SECONDS)
-    if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        raise Stop(f"the stack {found.stack} ended as {status}: see the reasons above", AWS)
+def discard(stage: Stage, deployment: Deployment) -> None:
+    """Remove the change sets."""
+    for made in deployment.plans:
+        stacks.discard(stage, made)
+
+
+def removed_machines(deployment: Deployment) -> list[str]:
+    """The ARNs of the machines that the deployment removes or replaces."""
+    changes = (change for plan in deployment.machines for change in plan.changes)
+    return [change.physical_id for change in changes if change.removes_machine and change.physical_id]
+
+
+def removed_jobs(stage: Stage, deployment: Deployment) -> list[str]:
+    """The names of the jobs whose machines the deployment removes."""
+    prefix = stage.machine("")
+    return sorted(arn.removeprefix(prefix) for arn in removed_machines(deployment) if arn.startswith(prefix))
+
+
+def new_jobs(stage: Stage, deployment: Deployment) -> list[str]:
+    """The names of the jobs whose machines the deployment adds."""
+    added = {change.logical_id for plan in deployment.machines for change in plan.changes if change.action == "Add"}
+    return [job.name for each in template.batch_machines(stage.file) if each.logical_id in added for job in each.jobs]
+
+
+def open_in_the_way(stage: Stage, deployment: Deployment) -> list[closing.Open]:
+    """What is open of the jobs whose machines the deployment removes or replaces."""
+    return look_again(stage, deployment)() if removed_machines(deployment) else []
+
+
+def look_again(stage: Stage, deployment: Deployment) -> closing.Look:
+    """The look for that."""
+    return lambda: closing.look(stage, removed_machines(deployment), removed_jobs(stage, deployment))
+
+
+def carry_out(stage: Stage, deployment: Deployment, say: Say) -> None:
+    """The functions and the stacks, in the order that is safe. Raises `Stop` if one fails."""
+    if deployment.is_new:
+        _stacks(stage, deployment.machines, say)
+    say("functions:")
+    chalice(stage.name, "deploy", say)
+    if not deployment.is_new:
+        _stacks(stage, deployment.machines, say)
+    if deployment.moves:
+        deployment = plan(stage, deployment.bucket)
+    _stacks(stage, deployment.others, say)
+    for name in deployment.removed:
+        stacks.delete(stage, name)
+        say(f"removed the stack {name}")
+
+
+def _stacks(stage: Stage, plans: tuple[Plan, ...], say: Say) -> None:
+    for made in plans:
+        stacks.carry_out(stage, made, say)
 
 
 def chalice(stage: str, command: str, say: Say) -> None:
@@ -178,132 +155,51 @@ def chalice(stage: str, command: str, say: Say) -> None:
     _chalice([command, "--stage", stage], say)
 
 
-def package(stage: Stage, directory: str, say: Say) -> None:
-    """One template for pipelines: ``sam.json`` and ``deployment.zip`` in `directory`."""
-    chalice_knows(stage.name)
-    write_policies(stage)
+def package(stage: Stage, directory: str, say: Say) -> list[str]:
+    """For pipelines: ``sam.json``, the templates that it nests, and ``deployment.zip`` in `directory`. Their names."""
     target = PROJECT / directory
     target.mkdir(parents=True, exist_ok=True)
-    extension = target / "machines.json"
+    extension = target / "extension.json"
     extension.write_text(template.render(template.sam_extension(stage.file)), encoding="utf-8")
     try:
         _chalice(["package", "--stage", stage.name, "--merge-template", str(extension), str(target)], say)
     finally:
         extension.unlink()
+    nested = {template.file_name(part): document for part, document in template.stacks(stage.file).items()}
+    for part in template.PARTS:  # what an earlier package has left there
+        if template.file_name(part) not in nested:
+            (target / template.file_name(part)).unlink(missing_ok=True)
+    for name, document in nested.items():
+        (target / name).write_text(template.render(document), encoding="utf-8")
+    return ["sam.json", *nested, "deployment.zip"]
 
 
-def left(stage: Stage) -> list[str]:
-    """The names of the stage's functions and of its stack, as far as they exist."""
-    functions = stage.client("lambda")
-    found = []
-    for name in (function_name(stage.name, function) for function in FUNCTIONS):
-        with suppress(functions.exceptions.ResourceNotFoundException):
-            functions.get_function_configuration(FunctionName=name)
-            found.append(name)
-    stack = machines_stack(stage.name)
-    return [*found, stack] if _status(stage.client("cloudformation"), stack) not in _ABSENT else found
+def write_project(stage: Stage, say: Say) -> None:
+    """Write the stage's block and policies into .chalice, saying what to commit."""
+    for name in project.write(stage):
+        say(f"wrote .chalice/{name}: commit it")
 
 
-def destroy(stage: Stage, say: Say) -> None:
-    """Remove the functions, then the machines. Raises `Stop` if a part could not be removed."""
-    chalice(stage.name, "delete", say)
-    name = machines_stack(stage.name)
-    functions = [found for found in left(stage) if found != name]
-    if functions:
-        # Without its record of the deployment, chalice removes nothing and says nothing.
-        raise Stop(
-            f"{' and '.join(functions)} could not be removed, and the state machines were left alone: "
-            f"chalice knows only what was deployed from this directory (.chalice/deployed/{stage.name}.json). "
-            f"Destroy the stage where it was deployed, or delete the stack that it was packaged for",
-            AWS,
-        )
-    cloudformation = stage.client("cloudformation")
-    cloudformation.delete_stack(StackName=name)
-    try:
-        cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 2, "MaxAttempts": 300}
-        )
-    except WaiterError as error:
-        raise Stop(f"the stack {name} could not be removed: {error}", AWS) from error
-    say(f"removed the stack {name}")
+def forget_renamed(project: Path = PROJECT) -> None:
+    """Remove the zips that Chalice keeps under other names of files than the project has now.
 
-
-def body(jobs: JobsFile, bucket: str | None) -> str:
-    """The template's text. Raises `Stop` when CloudFormation would not take it, inline or from a bucket."""
-    whole = template.template(jobs)
-    text = template.render(whole, indent=None)
-    size = len(text.encode())
-    if (count := len(whole["Resources"])) > template.MOST_RESOURCES:
-        raise Stop(
-            f"the template has {count} resources, and CloudFormation takes {template.MOST_RESOURCES} at most: "
-            f"spread the jobs over two stages"
-        )
-    if bucket is None and size > template.INLINE_LIMIT:
-        raise Stop(
-            f"the template has {size:,} bytes, and CloudFormation takes {template.INLINE_LIMIT:,} inline: "
-            f"name an S3 bucket of yours with --bucket"
-        )
-    if size > template.S3_LIMIT:
-        raise Stop(
-            f"the template has {size:,} bytes, and CloudFormation takes {template.S3_LIMIT:,} at most: "
-            f"spread the jobs over two stages"
-        )
-    return text
-
-
-def _sent(stage: Stage, bucket: str | None) -> dict[str, str]:
-    text = body(stage.file, bucket)
-    if bucket is None:
-        return {"TemplateBody": text}
-    key = f"batch-guard/{machines_stack(stage.name)}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-    s3 = stage.client("s3")
-    try:
-        s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")
-    except ClientError as error:
-        raise Stop(f"the template can't be put into the bucket {bucket}: {error}", AWS) from error
-    return {"TemplateURL": f"{s3.meta.endpoint_url.rstrip('/')}/{bucket}/{key}"}
-
-
-def _status(cloudformation: Any, name: str) -> str | None:
-    try:
-        status: str = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return status
-
-
-def _changes(cloudformation: Any, name: str, change_set: str) -> Iterator[Change]:
-    token: Mapping[str, str] = {}
-    while True:
-        page = cloudformation.describe_change_set(ChangeSetName=change_set, StackName=name, **token)
-        for item in page.get("Changes", []):
-            change = item["ResourceChange"]
-            yield Change(
-                change["Action"],
-                change["LogicalResourceId"],
-                change["ResourceType"],
-                change.get("PhysicalResourceId"),
-                # "Conditional" replaces if some value, known only then, has changed.
-                change.get("Replacement") in ("True", "Conditional"),
-            )
-        if not page.get("NextToken"):
-            return
-        token = {"NextToken": page["NextToken"]}
-
-
-def _events(cloudformation: Any, name: str) -> list[dict[str, Any]]:
-    with suppress(ClientError):
-        return list(cloudformation.describe_stack_events(StackName=name)["StackEvents"])
-    return []
+    Chalice looks a kept zip up by what is in the files, not by what they are called. So after a jobs file was renamed
+    it would deploy the zip with the old name in it, and the functions would find no jobs file.
+    """
+    here = {"app.py", *(f.relative_to(project).as_posix() for f in (project / "chalicelib").rglob("*") if f.is_file())}
+    for kept in (project / ".chalice" / "deployments").glob("*.zip"):
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(kept) as archive:
+            there = {n for n in archive.namelist() if n == "app.py" or n.startswith("chalicelib/")}
+            if there == here:
+                continue
+        kept.unlink()
 
 
 def _chalice(arguments: list[str], say: Say) -> None:
-    command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments]
+    forget_renamed()
     # Chalice builds packages with pip; Python must not leave bytecode in the project's own folders.
     done = subprocess.run(
-        command,
+        [*CHALICE, *arguments],
         cwd=PROJECT,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -13,12 +13,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.request import urlopen
 
+from botocore.exceptions import ClientError
+
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.decide.facts import CantTell
-from chalicelib.names import FUNCTIONS, function_name, schedule_parameter
+from chalicelib.names import FUNCTIONS, function_name, machines_stack, package_stack, schedule_parameter
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import read, recorded_as
-from guardctl import template
+from guardctl import stacks, template
 from guardctl.stage import PROJECT, Stage
 
 _TIMEOUT_SECONDS = 30
@@ -36,17 +38,21 @@ class Functions:
 def functions(stage: Stage) -> Functions:
     """Compare the functions with this checkout."""
     client = stage.client("lambda")
-    digests, location = set(), ""
+    digests, location, taken_over = set(), "", False
     for function in FUNCTIONS:
         name = function_name(stage.name, function)
         try:
             with reading("lambda:GetFunction", f"the function {name}"):
                 answer = client.get_function(FunctionName=name)
         except NotDeployed:
-            return Functions((f"the function {name} is not deployed",))
+            return Functions((f"the function {name} is not deployed", *_ways(stage, taken_over)))
+        # The role that Chalice makes itself has the function's name; CloudFormation gives a pipeline's another.
+        taken_over = taken_over or answer["Configuration"].get("Role", "").endswith(f"role/{name}")
         digests.add(answer["Configuration"]["CodeSha256"])
         location = answer["Code"]["Location"]
-    differences = [] if len(digests) == 1 else ["check and trigger run different code"]
+    differences = [*_ways(stage, taken_over)]
+    if len(digests) != 1:
+        differences.append("check and trigger run different code")
     deployed = _ours(_unzipped(location), stage.name)
     here = _ours(_project(), stage.name)
     changed = sorted(path for path in deployed.keys() | here.keys() if deployed.get(path) != here.get(path))
@@ -60,6 +66,25 @@ def functions(stage: Stage) -> Functions:
     gone = sorted(jobs.jobs.keys() - stage.file.jobs.keys())
     differences += [f"{name} is deployed, and not in the jobs file" for name in gone]
     return Functions(tuple(differences), jobs)
+
+
+def _ways(stage: Stage, by_chalice: bool) -> Iterator[str]:
+    """A stage is deployed in one of two ways: by `guardctl deploy`, or by a pipeline with a stack of its own."""
+    try:
+        pipeline, ours = (stacks.exists(stage, name(stage.name)) for name in (package_stack, machines_stack))
+    except ClientError as error:
+        yield f"its stacks could not be compared: {error}"
+        return
+    if pipeline and ours:
+        yield (
+            f"it is deployed in two ways: the stacks {package_stack(stage.name)} (a pipeline's) and "
+            f"{machines_stack(stage.name)} (guardctl's) are both there; remove one: docs/plain-chalice.md"
+        )
+    elif pipeline and by_chalice:
+        yield (
+            f"chalice deploy has taken the functions over from the stack {package_stack(stage.name)}: "
+            "deploy from the pipeline again"
+        )
 
 
 def guard_machine(stage: Stage) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ _SAID: Mapping[str, Outcome] = {
     "BatchGuard.AlreadyRunning": "skipped",
     "BatchGuard.AlreadyQueued": "skipped",
     "BatchGuard.Paused": "paused",
+    "BatchGuard.HeldBack": "gave up",
     "BatchGuard.WaitedTooLong": "gave up",
 }
 """A guard execution's error → what became of its scheduled time; every other error is a start that did not happen."""

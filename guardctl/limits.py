@@ -7,8 +7,7 @@ finished template, resource by resource, so that whatever is put into it is coun
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from chalicelib.config.jobs import Fault, JobsFile
 from chalicelib.config.limits import Limit
@@ -19,10 +18,16 @@ from guardctl.stage import Stage
 
 RESOURCES = Limit(500, "resources", "CloudFormation quotas: resources in a template")
 TEMPLATE = Limit(template.S3_LIMIT, "bytes", "CloudFormation quotas: template body from S3")
-POLICIES = Limit(10_240, "characters", "IAM quotas: inline policies of a role together, white space not counted")
+NESTED = Limit(2_500, "resources", "CloudFormation quotas: resources of a nested stack operation")
+POLICIES = Limit(
+    template.POLICIES_OF_A_ROLE, "characters", "IAM quotas: inline policies of a role together, white space not counted"
+)
 RECORD = Limit(4_096, "characters", "PutParameter: Value of a standard parameter, 4 KB")
 WIDGET = Limit(500, "metrics", "CloudWatch quotas: metrics in a dashboard's widget")
 DASHBOARD = Limit(2_500, "metrics", "CloudWatch quotas: metrics in a dashboard")
+
+_OF_CHALICE = 8
+"""Resources of the functions in a package: two functions, their roles, the rule, its permission, some to spare."""
 
 _TWO_STAGES = "spread the jobs over two stages"
 
@@ -40,24 +45,31 @@ def require(stage: Stage) -> JobsFile:
 
 def faults(jobs: JobsFile, file: str) -> list[Fault]:
     """What AWS would refuse to make of a jobs file; `file` is what its faults call it."""
-    document = template.template(jobs)
+    stacks = template.stacks(jobs)
+    found = [fault for part, document in stacks.items() for fault in _of_stack(jobs, file, part, document)]
+    together = sum(len(document["Resources"]) for document in stacks.values()) + len(stacks) + _OF_CHALICE
+    if said := NESTED.exceeded(together):
+        found.append(Fault(file, "jobs", f"the stage's stacks together would have {said}", _TWO_STAGES))
+    return found
+
+
+def _of_stack(jobs: JobsFile, file: str, part: str, document: Json) -> Iterator[Fault]:
     resources = document["Resources"]
     owners = _jobs_of(resources)
-    found = []
     for logical, resource in resources.items():
         count = _COUNTS.get(resource["Type"])
         for limit, used, key, what, right in count(resource["Properties"]) if count else ():
             said = limit.exceeded(used)
             job = owners.get(logical)
             if said and job in jobs.jobs:
-                found.append(Fault(file, f"jobs.{job}{key}", f"{what} would have {said}", right))
+                yield Fault(file, f"jobs.{job}{key}", f"{what} would have {said}", right)
             elif said:
-                found.append(Fault(file, "jobs", f"{what} ({logical}) would have {said}", _TWO_STAGES))
-    whole = {RESOURCES: len(resources), TEMPLATE: len(template.render(document, indent=None).encode())}
-    for limit, used in whole.items():
+                yield Fault(file, "jobs", f"{what} ({logical}) would have {said}", _TWO_STAGES)
+    # As a pipeline sends it: `aws cloudformation package` indents by four, which `guardctl deploy` does not.
+    size = len(template.render(document, indent=4).encode())
+    for limit, used in ((RESOURCES, len(resources)), (TEMPLATE, size)):
         if said := limit.exceeded(used):
-            found.append(Fault(file, "jobs", f"the template would have {said}", _TWO_STAGES))
-    return found
+            yield Fault(file, "jobs", f"the template of the stage's {part} would have {said}", _TWO_STAGES)
 
 
 def _jobs_of(resources: Mapping[str, Json]) -> dict[str, str]:
@@ -79,7 +91,7 @@ def _jobs_of(resources: Mapping[str, Json]) -> dict[str, str]:
 
 
 def _of_role(properties: Json) -> Iterator[Counted]:
-    size = _policy_size([policy["PolicyDocument"] for policy in properties["Policies"]])
+    size = sum(template.policy_size(policy["PolicyDocument"]["Statement"]) for policy in properties["Policies"])
     right = f"pass fewer roles, or name the families shorter: at least {size - POLICIES.most:,} characters less"
     yield POLICIES, size, ".ecs", "the policy of the machine's role", right
 
@@ -101,18 +113,3 @@ _COUNTS: Mapping[str, Callable[[Json], Iterator[Counted]]] = {
     "AWS::SSM::Parameter": _of_parameter,
     "AWS::CloudWatch::Dashboard": _of_dashboard,
 }
-
-
-def _policy_size(policies: Sequence[Json]) -> int:
-    text = "".join(json.dumps(_resolved(policy), separators=(",", ":")) for policy in policies)
-    return len(re.sub(r"\s", "", text))
-
-
-def _resolved(value: Any) -> Any:
-    """The value with the ARNs that CloudFormation will put in, at their longest."""
-    if isinstance(value, dict):
-        if "Fn::Sub" in value:
-            longest = {"Partition": "aws-us-gov", "Region": "ap-northeast-1", "AccountId": "123456789012"}
-            return re.sub(r"\$\{AWS::(\w+)\}", lambda match: longest[match[1]], value["Fn::Sub"])
-        return {key: _resolved(inner) for key, inner in value.items()}
-    return [_resolved(inner) for inner in value] if isinstance(value, list) else value

@@ -107,6 +107,16 @@ class Stage:
         return client
 
     @cached_property
+    def cloudformation(self) -> Any:
+        """CloudFormation, whose answers are read as they come."""
+        return self.client("cloudformation")
+
+    @cached_property
+    def s3(self) -> Any:
+        """S3, for templates that are too large to be sent inline."""
+        return self.client("s3")
+
+    @cached_property
     def _identity(self) -> Mapping[str, Any]:
         identity: Mapping[str, Any] = self.client("sts").get_caller_identity()
         return identity
@@ -131,13 +141,23 @@ class Stage:
         return identity["Arn"].split(":")[1], region, identity["Account"]
 
     @property
+    def region(self) -> str:
+        """The Region. Raises `Stop` when none is set."""
+        return self._place[1]
+
+    @property
+    def account(self) -> str:
+        """The account's number."""
+        return self._place[2]
+
+    @property
     def _states(self) -> str:
         partition, region, account = self._place
         return f"arn:{partition}:states:{region}:{account}:stateMachine:"
 
     def command(self, *words: str) -> str:
-        """What a person types to go on: ``python -m guardctl status nightly-report --stage dev``."""
-        return f"python -m guardctl {' '.join(words)} --stage {self.name}"
+        """What a person types to go on: ``guardctl status nightly-report --stage dev``."""
+        return f"guardctl {' '.join(words)} --stage {self.name}"
 
     def function(self, name: Function) -> str:
         """The ARN of a function of the stage, ``check`` or ``trigger``."""

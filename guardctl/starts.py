@@ -51,6 +51,7 @@ def start(
     commands: list[str] | None = None,
     scheduled_at: datetime | None = None,
     first: bool = False,
+    after: int | None = None,
     anyway: bool = False,
 ) -> str:
     """Start a guard execution by hand and return its ARN. It decides on its own, whether or not anyone waits."""
@@ -61,6 +62,8 @@ def start(
         event["scheduled_at"] = stamp(scheduled_at)
     if first:
         event["first"] = True
+    if after:
+        event["first_after"] = after
     if anyway:
         event["anyway"] = True
     errors = stage.stepfunctions.exceptions

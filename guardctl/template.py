@@ -1,15 +1,21 @@
-"""The extra resources: jobs file → CloudFormation resources and IAM policies. Pure, but for reading the ASL files.
+"""The extra resources: jobs file → CloudFormation stacks and IAM policies. Pure, but for reading the ASL files.
+
+A stage has a stack of machines, one resource a machine; the records of the schedules and the alarms have stacks of
+their own, so that each stays within what CloudFormation takes of a stack (guardctl/limits.py counts). What a job has in
+a stack depends on that job alone, never on how many there are: no resource ever moves from one stack to another.
 
 Roles are least privilege. Where a statement has ``"Resource": "*"``, its Sid says why AWS takes no name there.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from chalicelib.config.jobs import Ecs, Job, JobsFile
+from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.config.pools import pool_rows
 from chalicelib.names import (
     FUNCTIONS,
@@ -30,65 +36,97 @@ INLINE_LIMIT = 51_200
 S3_LIMIT = 1_000_000
 """Bytes that CloudFormation takes from S3: 1 MB (AWS, CloudFormation quotas)."""
 
-MOST_RESOURCES = 500
-"""Resources of a stack (AWS, CloudFormation quotas)."""
-
-FAMILIES_OF_A_ROLE = 60
-"""Task definition families that one role may run: a role's policies take 10,240 characters (AWS, IAM quotas)."""
+POLICIES_OF_A_ROLE = 10_240
+"""Characters of a role's inline policies together, white space not counted (AWS, IAM quotas)."""
 
 _BATCH_DEFINITION = {"Fn::FindInMap": ["Definitions", "Batch", "Text"]}
 
+_WHAT = {
+    "machines": "the guard machine and the batch machines",
+    "records": "the record of each job's schedule",
+    "alarms": "what rings for the stage and for a failed run, and the dashboard",
+    "alarms-skips": "what rings when scheduled times are skipped in a row",
+    "alarms-late": "what rings when nothing has succeeded in time",
+}
 
-def template(jobs: JobsFile) -> Json:
-    """The stack of one stage: the guard machine, a batch machine per job, their roles, schedules and alarms."""
-    return {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": f"batch-guard, stage {jobs.stage}: the guard machine and the batch machines",
-        "Mappings": _mappings(),
-        "Resources": {**machines(jobs), **alarms.resources(jobs)},
-    }
+PARTS = tuple(_WHAT)
+"""Every part that a stage may have, in the order of deployment; each is a stack, and has a file in a package."""
+
+
+@dataclass(frozen=True)
+class BatchMachine:
+    """A batch machine of the stage, and the jobs whose runs it may have."""
+
+    name: str
+    logical_id: str
+    jobs: tuple[Job, ...]
+
+
+def batch_machines(jobs: JobsFile) -> list[BatchMachine]:
+    """Every batch machine of the stage: the one place that says which there are."""
+    return [
+        BatchMachine(
+            batch_machine(jobs.stage, pool, slot),
+            logical_id(pool, f"Batch{slot}" if slot > 1 else "Batch"),
+            jobs.members(pool),
+        )
+        for pool in jobs.pools
+        for slot in range(1, jobs.slots_of(pool) + 1)
+    ]
+
+
+def stacks(jobs: JobsFile) -> dict[str, Json]:
+    """The stage's stacks, in the order of their deployment: part (``machines``, ``records`` …) → template."""
+    parts = {"machines": machines(jobs), "records": records(jobs), **alarms.parts(jobs)}
+    return {part: _stack(jobs.stage, part, found) for part, found in parts.items() if found}
+
+
+def file_name(part: str) -> str:
+    """What a package calls the template of a part; its parent names it so."""
+    return f"{part}.json"
 
 
 def sam_extension(jobs: JobsFile) -> Json:
-    """What `chalice package --merge-template` adds to Chalice's own template: the same resources, and names.
+    """What `chalice package --merge-template` adds to Chalice's own template: names, and the same stacks, nested.
 
     Chalice sets no FunctionName there, and the machines know the checker by its name. The functions come first: they
     still serve the definitions of the last release.
     """
-    named = {
+    found: Json = {
         function.title(): {"Properties": {"FunctionName": function_name(jobs.stage, function)}}
         for function in FUNCTIONS
     }
-    found = machines(jobs)
-    for resource in found.values():
-        if resource["Type"] == "AWS::StepFunctions::StateMachine":
-            resource["DependsOn"] = [*named, *resource.get("DependsOn", [])]
-    return {"Mappings": _mappings(), "Resources": {**named, **found, **alarms.resources(jobs)}}
+    before = [*found]
+    for part in stacks(jobs):
+        logical = part.title().replace("-", "")
+        found[logical] = {
+            "Type": "AWS::CloudFormation::Stack",
+            "DependsOn": before,
+            "Properties": {"TemplateURL": file_name(part)},
+        }
+        before = ["Machines"]
+    return {"Resources": found}
 
 
 def machines(jobs: JobsFile) -> Json:
     """Logical ID → resource. The guard comes after the batch machines: it starts only what they understand."""
     batches: Json = {}
-    role_of: dict[str, str] = {}
     for logical_role, sharing in _roles(jobs).items():
-        batches[logical_role] = _role(_batch_statements(jobs.stage, sharing))
-        role_of |= {job.name: logical_role for job in sharing}
-    for pool in jobs.pools:
-        roles = list(dict.fromkeys(role_of[job.name] for job in jobs.members(pool)))
-        if len(roles) > 1:  # a pool's machine runs the tasks of all its jobs
-            each = [[job for job in jobs.members(pool) if role_of[job.name] == role] for role in roles]
-            roles = [logical_id(pool, "Role")]
-            batches[roles[0]] = _role(statement for some in each for statement in _batch_statements(jobs.stage, some))
-        for slot in range(1, jobs.slots_of(pool) + 1):
-            batches[logical_id(pool, f"Batch{slot}" if slot > 1 else "Batch")] = _machine(
-                batch_machine(jobs.stage, pool, slot), roles[0], _BATCH_DEFINITION, jobs.stage
-            )
-    text = render(guard_definition(jobs), indent=None)
-    guard = _machine(guard_machine(jobs.stage), "GuardMachineRole", text, jobs.stage)
-    guard["DependsOn"] = [logical for logical, each in batches.items() if each["Type"] != "AWS::IAM::Role"]
+        batches[logical_role] = _role(_batch_statements(jobs.stage, [job for each in sharing for job in each.jobs]))
+        for each in sharing:
+            batches[each.logical_id] = _machine(each.name, logical_role, _BATCH_DEFINITION, jobs.stage)
+    asl = render(guard_definition(jobs), indent=None)
+    guard = _machine(guard_machine(jobs.stage), "GuardMachineRole", asl, jobs.stage)
+    guard["DependsOn"] = [each.logical_id for each in batch_machines(jobs)]
     if any(jobs.shared(pool) for pool in jobs.pools):
-        batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", text, jobs.stage)
-    schedules = {
+        batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", asl, jobs.stage)
+        guard["DependsOn"].append("WaitingMachine")
+    return {"GuardMachine": guard, "GuardMachineRole": _role(_guard_statements(jobs)), **batches}
+
+
+def records(jobs: JobsFile) -> Json:
+    """Logical ID → the parameter that records since when a job has its schedule."""
+    return {
         logical_id(job.name, "BatchSchedule"): {
             "Type": "AWS::SSM::Parameter",
             "Properties": {
@@ -100,7 +138,6 @@ def machines(jobs: JobsFile) -> Json:
         for job in jobs.jobs.values()
         if job.schedules
     }
-    return {"GuardMachine": guard, "GuardMachineRole": _role(_guard_statements(jobs)), **batches, **schedules}
 
 
 def definition(machine: str) -> Json:
@@ -117,26 +154,59 @@ def guard_definition(jobs: JobsFile) -> Json:
     return parsed
 
 
-def _mappings() -> Json:
-    """All batch machines have the very same definition, so it stands in the template once."""
-    return {"Definitions": {"Batch": {"Text": render(definition("batch"), indent=None)}}}
+def policy_size(statements: Iterable[Json]) -> int:
+    """Characters of a policy with these statements, as IAM counts them, its ARNs at their longest."""
+    return len(re.sub(r"\s", "", json.dumps(_resolved(_policy(*statements)), separators=(",", ":"))))
 
 
-def _roles(jobs: JobsFile) -> dict[str, list[Job]]:
-    """Logical ID → the jobs that share the role: those with one cluster and the same passed roles.
+def _resolved(value: Any) -> Any:
+    """The value with the ARNs that CloudFormation will put in, at their longest."""
+    if isinstance(value, dict):
+        if "Fn::Sub" in value:
+            longest = {"Partition": "aws-us-gov", "Region": "ap-northeast-1", "AccountId": "123456789012"}
+            return re.sub(r"\$\{AWS::(\w+)\}", lambda match: longest[match[1]], value["Fn::Sub"])
+        return {key: _resolved(inner) for key, inner in value.items()}
+    return [_resolved(inner) for inner in value] if isinstance(value, list) else value
 
-    More would let a run be started on a cluster where nobody looks for it.
+
+def _stack(stage: str, part: str, found: Json) -> Json:
+    document: Json = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"batch-guard, stage {stage}: {_WHAT[part]}",
+        "Resources": found,
+    }
+    if part == "machines":  # all batch machines have the very same definition, so it stands in the template once
+        document["Mappings"] = {"Definitions": {"Batch": {"Text": render(definition("batch"), indent=None)}}}
+    return document
+
+
+def _roles(jobs: JobsFile) -> dict[str, list[BatchMachine]]:
+    """Logical ID → the machines that share the role: those whose jobs have the same clusters and the same passed roles.
+
+    More would let a run be started on a cluster where nobody looks for it. A role that would have no room for another
+    family is followed by a further one; a machine whose own policy is too long has a role all the same, and
+    guardctl/limits.py says so.
     """
-    groups: dict[tuple[str, ...], list[Job]] = {}
-    for job in jobs.jobs.values():
-        groups.setdefault((job.ecs.cluster_name, *_passed(job.ecs)), []).append(job)
+    groups: dict[tuple[str, ...], list[BatchMachine]] = {}
+    for each in batch_machines(jobs):
+        groups.setdefault((*_clusters(each.jobs), "", *_passed(each.jobs)), []).append(each)
     found = {}
     for key, sharing in groups.items():
-        digest = hashlib.sha256("\n".join(key).encode()).hexdigest()[:8]
-        for start in range(0, len(sharing), FAMILIES_OF_A_ROLE):
-            part = start // FAMILIES_OF_A_ROLE
-            found[f"BatchRole{digest}{f'Part{part + 1}' if part else ''}"] = sharing[start : start + FAMILIES_OF_A_ROLE]
+        digest = hashlib.sha256("\n".join(part for part in key if part).encode()).hexdigest()[:8]
+        for number, part in enumerate(_with_room(jobs.stage, sharing), start=1):
+            found[f"BatchRole{digest}{f'Part{number}' if number > 1 else ''}"] = part
     return found
+
+
+def _with_room(stage: str, sharing: list[BatchMachine]) -> Iterator[list[BatchMachine]]:
+    part: list[BatchMachine] = []
+    for each in sharing:
+        together = [job for machine in (*part, each) for job in machine.jobs]
+        if part and policy_size(_batch_statements(stage, together)) > POLICIES_OF_A_ROLE:
+            yield part
+            part = []
+        part.append(each)
+    yield part
 
 
 def check_policy(jobs: JobsFile) -> Json:
@@ -194,25 +264,38 @@ def _guard_statements(jobs: JobsFile) -> list[Json]:
     return statements
 
 
-def _passed(ecs: Ecs) -> list[str]:
-    return sorted({role for role in (*ecs.pass_roles, ecs.task_role, ecs.execution_role) if role})
+def _clusters(jobs: Iterable[Job]) -> list[str]:
+    return sorted({job.ecs.cluster_name for job in jobs})
 
 
-def _batch_statements(stage: str, sharing: list[Job]) -> list[Json]:
-    """What the batch machines of these jobs may do: they have one cluster, and pass the same roles."""
-    cluster, passed = sharing[0].ecs.cluster_name, _passed(sharing[0].ecs)
-    families = sorted({job.ecs.family for job in sharing})
-    there = {"ArnEquals": {"ecs:cluster": arn("ecs", f"cluster/{cluster}")}}
+def _passed(jobs: Iterable[Job]) -> list[str]:
+    roles = (role for job in jobs for role in (*job.ecs.pass_roles, job.ecs.task_role, job.ecs.execution_role))
+    return sorted({role for role in roles if role})
+
+
+def _batch_statements(stage: str, jobs: list[Job]) -> list[Json]:
+    """What a batch machine of these jobs may do: run their families, each on its cluster, and pass their roles."""
+    clusters = _clusters(jobs)
     statements = [
-        _allow(["ecs:RunTask"], [arn("ecs", f"task-definition/{family}:*") for family in families], Condition=there),
-        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{cluster}/*")]),
+        _allow(
+            ["ecs:RunTask"],
+            [
+                arn("ecs", f"task-definition/{family}:*")
+                for family in sorted({job.ecs.family for job in jobs if job.ecs.cluster_name == cluster})
+            ],
+            Condition={"ArnEquals": {"ecs:cluster": arn("ecs", f"cluster/{cluster}")}},
+        )
+        for cluster in clusters
+    ]
+    statements += [
+        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{cluster}/*") for cluster in clusters]),
         _allow(
             ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
             [arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
         ),
         _allow(["lambda:InvokeFunction"], [_check_arn(stage)]),
     ]
-    if passed:
+    if passed := _passed(jobs):
         only_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         statements.append(_allow(["iam:PassRole"], passed, Condition=only_ecs))
     return statements

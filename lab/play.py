@@ -18,11 +18,13 @@ from typing import Any
 
 import jsonata
 
+from chalicelib import trigger
 from chalicelib.check import Checker
 from chalicelib.config.jobs import JobsFile, parse
 from chalicelib.config.pools import pool_rows
 from chalicelib.contract import details_of
-from chalicelib.decide.facts import Details, Execution
+from chalicelib.decide.facts import CantTell, Details, Execution
+from chalicelib.decide.pace import Planned
 from chalicelib.names import (
     MOST_SLOTS,
     batch_machine,
@@ -33,7 +35,9 @@ from chalicelib.names import (
     waiting_machine,
 )
 from chalicelib.read.executions import PAGE_SIZE, Page
+from chalicelib.read.record import Record, recorded_as
 from chalicelib.read.tasks import Ecs
+from lab.tokens import Tokens
 
 BEGIN = datetime(2026, 11, 23, 18, tzinfo=UTC)
 Json = dict[str, Any]
@@ -57,6 +61,7 @@ def with_pools(guard: Json, jobs: JobsFile) -> Json:
 
 
 QUERY = "States.QueryEvaluationError"
+TAKEN = "StepFunctions.ExecutionAlreadyExistsException"
 
 
 @functools.cache
@@ -156,7 +161,9 @@ class Program:
 class Play:
     """A stage in motion: `start`, then `run_until`. What may go wrong is a field that a test sets."""
 
-    def __init__(self, jobs: str, definitions: Mapping[str, Json], *, stage: str = "dev") -> None:
+    def __init__(
+        self, jobs: str, definitions: Mapping[str, Json], *, stage: str = "dev", region: str = "us-east-1"
+    ) -> None:
         self.now = BEGIN
         self.stage = stage
         self.jobs: JobsFile = parse(jobs, stage=stage, place="play")
@@ -185,11 +192,18 @@ class Play:
         self.checker_error: Callable[[Any], StatesError | None] = lambda _event: None
         self.lost_replies: set[str] = set()
         """Names of executions whose StartExecution succeeds without an answer."""
+        self.quotas: dict[str, Tokens] = {}
+        """Call → its bucket; a call that is not here is never refused. The function's clients don't try again."""
+        self.handled: set[str] = set()
+        """What the trigger's function remembers."""
+        self.retried = 0
+        """How often Step Functions tried a state again: a transition as well (AWS, Step Functions pricing)."""
         self.invocations: list[Any] = []
         self.calls: list[str] = []
+        self._of_machine: dict[str, list[Played]] = {}
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._number = itertools.count(1)
-        self._function = f"arn:aws:lambda:us-east-1:123456789012:function:{function_name(stage, 'check')}"
+        self._function = f"arn:aws:lambda:{region}:123456789012:function:{function_name(stage, 'check')}"
         self._who_waits: dict[str, Any] = {}
         self._memory = Ecs(self)  # type: ignore[arg-type]  # this object answers for ECS, too
 
@@ -215,10 +229,30 @@ class Play:
             self.guard, name or f"{job}-by-hand-{next(self._number):012x}", json.dumps({"job": job, **event})
         )
 
+    def tick(self) -> None:
+        """The trigger's minute: what it plans is sent at its instants. What fails is left to a later tick."""
+
+        def recorded(job: Any) -> Record:
+            return Record(recorded_as(job), BEGIN - timedelta(days=9))
+
+        def send(each: Planned) -> None:
+            try:
+                self.start_execution(self.guard, each.start.name, trigger.guard_input(each))
+            except StatesError as error:
+                if error.error != TAKEN:
+                    return
+            self.handled.add(each.start.name)
+
+        nobody: Any = None
+        made = trigger.Trigger(self.jobs, self._function, nobody, recorded, self.handled, lambda: self.now, nobody)
+        tick = made.planned(self.now)
+        for each in (*tick.in_time, *tick.late, *tick.verdicts):
+            self.at((each.at - self.now).total_seconds(), functools.partial(send, each))
+
     def runs(self, job: str) -> list[Played]:
         """The executions of the batch machines of the job's pool, in order of their start."""
-        machines = {self.machine(job, slot) for slot in range(1, MOST_SLOTS + 1)}
-        return [e for e in self.executions.values() if e.machine in machines]
+        slots = (self._of_machine.get(self.machine(job, slot), []) for slot in range(1, MOST_SLOTS + 1))
+        return sorted((run for slot in slots for run in slot), key=lambda run: run.started_at)
 
     def waiters(self) -> list[Played]:
         """The executions of those who wait for shared pools, or pause jobs of them."""
@@ -240,7 +274,7 @@ class Play:
 
     def at(self, seconds: float, happens: Callable[[], Any]) -> None:
         """Let something happen so many seconds from now."""
-        moment = self.now + timedelta(seconds=seconds)
+        moment = self.now + timedelta(seconds=max(0.0, seconds))
         heapq.heappush(self._heap, (moment, next(self._number), lambda: happens() and None))
 
     def run_until(self, seconds: float | None = None) -> None:
@@ -271,12 +305,15 @@ class Play:
 
     def start_execution(self, machine: str, name: str, given: str) -> Played:
         """StartExecution. Raises `StatesError` for a taken name, unless name and input are those of a running one."""
+        if self._refused("StartExecution"):
+            raise StatesError("StepFunctions.ThrottlingException", "Rate exceeded")
         arn = execution_arn(machine, name)
         there = self.executions.get(arn)
         if there is not None and (there.status != "RUNNING" or there.given != given):
-            raise StatesError("StepFunctions.ExecutionAlreadyExistsException", f"Execution Already Exists: '{arn}'")
+            raise StatesError(TAKEN, f"Execution Already Exists: '{arn}'")
         if there is None:
             there = self.executions[arn] = Played(machine, name, given, self.now)
+            self._of_machine.setdefault(machine, []).append(there)
             kind = "guard" if machine in {self.guard, self.waiting_machine} else "batch"
             self._go_on(there, self._interpret(there, self.definitions[kind]))
         if name in self.lost_replies:
@@ -380,6 +417,7 @@ class Play:
                 )
                 if tries.get(index, 0) < retry.get("MaxAttempts", 3):
                     spent = tries[index] = tries.get(index, 0) + 1
+                    self.retried += 1
                     delay = retry["IntervalSeconds"] * retry["BackoffRate"] ** (spent - 1)
                     yield min(delay, retry.get("MaxDelaySeconds", delay))
                     continue
@@ -434,8 +472,9 @@ class Play:
 
     def page(self, machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
         """See `Executions.page`."""
+        self._ask("ListExecutions")
         seen = self.now - self.list_lag
-        shown = [e.as_of(seen) for e in self.executions.values() if e.machine == machine and e.started_at <= seen]
+        shown = [e.as_of(seen) for e in self._of_machine.get(machine, ()) if e.started_at <= seen]
         shown = [e for e in shown if not only_running or e.status == "RUNNING"]
         shown.sort(key=lambda e: (e.stopped_at is None, e.stopped_at or e.started_at), reverse=True)
         first = int(token or 0)
@@ -444,6 +483,7 @@ class Play:
 
     def details(self, arn: str) -> Details | None:
         """See `Executions.details`."""
+        self._ask("DescribeExecution")
         found = self.executions.get(arn)
         seen = self.now - self.list_lag
         if found is None or found.started_at > seen:
@@ -455,9 +495,18 @@ class Play:
         """See `Executions.created_at`."""
         return BEGIN - timedelta(days=1)
 
+    def _refused(self, call: str) -> bool:
+        return call in self.quotas and not self.quotas[call].take(self.now.timestamp())
+
+    def _ask(self, call: str) -> None:
+        if self._refused(call):
+            raise CantTell(f"{call} got no answer: ThrottlingException, Rate exceeded")
+
     # --- ECS ---
 
     def _run_task(self, execution: Played, arguments: Json, timeout: float) -> Steps:
+        if self._refused("RunTask"):
+            raise StatesError("ECS.AmazonECSException", "Rate exceeded (Service: AmazonECS; ThrottlingException)")
         answer = self.run_task_answers.pop(0) if self.run_task_answers else self.run_task_fails() or self.program
         camel = _camel(arguments)
         family = camel["taskDefinition"].rpartition("/")[2].partition(":")[0]
@@ -507,6 +556,7 @@ class Play:
 
     def list_tasks(self, *, cluster: str, family: str, desiredStatus: str, **_: Any) -> Json:  # noqa: N803 (AWS's)
         """ListTasks, as boto3 answers."""
+        self._ask("ListTasks")
         mine = [t for t in self.tasks if (t.cluster, t.family) == (cluster, family)]
         shown = [t for t in mine if self.now - t.created_at >= self.ecs_hides]
         if self.loses_stopping:

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_stepfunctions import SFNClient
 
-BUCKET = "batch-guard-templates"
-"""A template with more than three jobs is too large to be sent inline."""
-
 PROJECT = Path(__file__).resolve().parent.parent
 _COPIED = ("app.py", "chalicelib", "guardctl", "requirements.txt", ".chalice")
 _LEFT = shutil.ignore_patterns("__pycache__", "deployed")
@@ -97,8 +94,7 @@ class LocalStage:
 
     def deploy(self) -> None:
         """Deploy for real: ``guardctl deploy``, and what the jobs need of ECS."""
-        self.emulator.client("s3").create_bucket(Bucket=BUCKET)
-        self.command("guardctl", "deploy", "--stage", self.name, "--bucket", BUCKET)
+        self.command("guardctl", "deploy", "--stage", self.name, "--make-bucket")
         # Chalice builds the zip anew only when requirements.txt changes: keep it for the next copy.
         shutil.copytree(self.directory / _PACKAGES, PROJECT / _PACKAGES, dirs_exist_ok=True)
         self.provide()
@@ -258,8 +254,6 @@ def local_stage(emulator: Emulator, *, name: str = "local", jobs: str | None = N
                 shutil.copy(source, directory / entry)
         if jobs is not None:
             (directory / "chalicelib" / "jobs" / f"{name}.toml").write_text(jobs, encoding="utf-8")
-        config = directory / ".chalice" / "config.json"
-        config.write_text(_with_stage(config.read_text(encoding="utf-8"), name), encoding="utf-8")
         yield LocalStage(emulator, directory, name)
 
 
@@ -284,10 +278,3 @@ def _end_group(process: "subprocess.Popen[str]") -> None:
         process.wait(10)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _with_stage(config: str, name: str) -> str:
-    parsed = json.loads(config)
-    if name not in parsed["stages"]:
-        parsed["stages"][name] = json.loads(json.dumps(parsed["stages"]["local"]).replace("local", name))
-    return json.dumps(parsed)

@@ -34,6 +34,7 @@ from chalicelib.config.tables import (
     text,
 )
 from chalicelib.config.task import ARN, READERS, Ecs
+from chalicelib.decide.pace import CALLS, Bucket, Call
 from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
 from chalicelib.names import (
@@ -96,6 +97,8 @@ class JobsFile:
     alerts: Alerts | None = None
     history_days: int = 90
     """How long the account keeps closed executions."""
+    quotas: Mapping[Call, Bucket] = field(default_factory=dict)
+    """Where the account has others than its Region's own, or where stages share them."""
     slots: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """By pool, where [pools] says so: how many runs of it there may be at once; 1 elsewhere."""
 
@@ -217,6 +220,22 @@ def _zone(value: Any, spot: Spot) -> Any:
     return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
 
 
+def _bucket(value: Any, spot: Spot) -> Any:
+    right = "write what it holds and what comes in each second, [100, 2]"
+    if spot.lacks(list, value, right):
+        return BAD
+    if len(value) != 2 or any(type(number) not in (int, float) for number in value):
+        return spot.fault("is not two numbers", right)
+    if not (1 <= value[0] <= 100_000 and 0.01 <= value[1] <= 100_000):
+        return spot.fault(f"{value} is out of range", f"{right}: from 1 and from 0.01 to 100000")
+    return Bucket(*value)
+
+
+def _quotas(value: Any, spot: Spot) -> Any:
+    read = table(dict.fromkeys(CALLS, _bucket), value, spot)
+    return BAD if spot.faults else MappingProxyType(read)
+
+
 _JOB: dict[str, Reader] = {
     "schedule": _schedules,
     "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
@@ -237,6 +256,7 @@ _JOB: dict[str, Reader] = {
 }
 _STAGE: dict[str, Reader] = {
     "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
+    "quotas": _quotas,
 }
 _POOL: dict[str, Reader] = {
     "slots": integer(1, MOST_SLOTS),

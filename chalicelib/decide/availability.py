@@ -222,7 +222,7 @@ def _look_at_tasks(
     if blocked:
         return _busy(machine, request, facts, numbers, blocked)
     latest = _latest(machine, numbers, request, facts)
-    seen_free = f"{run_name(latest)} has ended" if latest else "the job has never run"
+    seen_free = f"{run_name(latest)} has ended" if numbers else "the job has never run"
     return Free(machine, latest, f"free: {seen_free}, no task is alive")
 
 
@@ -306,7 +306,7 @@ def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None
 
 def _latest(machine: str, numbers: Iterable[int], request: Request, facts: Facts) -> int:
     """The number of the last run. A start whose own run may be hidden asks for the same one again, or for none."""
-    latest = max(numbers, default=0)
+    latest = max((*numbers, request.first_after))
     claim = _claim_of(machine, request)
     if claim is None or not claim_is_unclear(request, facts):
         return latest

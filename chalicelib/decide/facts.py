@@ -170,6 +170,8 @@ class Request:
     """True on a first look; the second look is final."""
     first: bool = False
     """An operator vouches that nothing runs, although the names may be forgotten."""
+    first_after: int = 0
+    """With `first`: the number to go on from at least; somebody vouches that names up to it may be taken."""
     claim: Claim | None = None
     losses: int = 0
     history: timedelta = timedelta(days=90)

@@ -30,8 +30,10 @@ __all__ = [
     "ScheduleRefused",
     "between",
     "due",
+    "is_renewal_day",
     "latest",
     "parse_schedule",
+    "renewal_time",
     "renewals",
     "upcoming",
 ]
@@ -123,7 +125,7 @@ def renewals(pools: Iterable[tuple[str, int]], now: datetime, history_days: int)
     From seven minutes past midnight, where hardly any schedule is in its way, until the day is over.
     """
     today = now.astimezone(UTC)
-    at = today.replace(hour=0, minute=7, second=0, microsecond=0)
+    at = renewal_time(today)
     if today < at or not is_renewal_day(today, history_days):
         return ()
     deadline = at + timedelta(days=1)
@@ -132,6 +134,11 @@ def renewals(pools: Iterable[tuple[str, int]], now: datetime, history_days: int)
         for job, slots in pools
         for slot in range(1, slots + 1)
     )
+
+
+def renewal_time(day: datetime) -> datetime:
+    """When a renewal day's renewals are due (UTC)."""
+    return day.astimezone(UTC).replace(hour=0, minute=7, second=0, microsecond=0)
 
 
 def is_renewal_day(day: datetime, history_days: int) -> bool:
@@ -146,6 +153,8 @@ def is_renewal_day(day: datetime, history_days: int) -> bool:
 def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:
     """The times of all the schedules after `after`, in order; a time that several have comes once."""
     zone = ZoneInfo(timezone)
+    if len(schedules) == 1:
+        return _forward(schedules[0], zone, after)
     return (time for time, _ in groupby(heapq.merge(*(_forward(each, zone, after) for each in schedules))))
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.decide.facts import CantTell, Refused
@@ -46,12 +47,18 @@ def client_config() -> "Config":
 
 def client(service: str) -> Any:
     """A client made with botocore alone: importing boto3 takes a quarter of a cold start (docs/benchmarks.md)."""
+    return _session().create_client(service, config=client_config())
+
+
+@cache
+def _session() -> Any:
+    """One for all clients: each reads botocore's table of endpoints anew."""
     import botocore.session  # noqa: PLC0415 (see client_config)
 
     session = botocore.session.get_session()
     # botocore's own way is two thirds of what it does to read a page of executions.
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
-    return session.create_client(service, config=client_config())
+    return session
 
 
 def timestamp(value: Any) -> datetime:

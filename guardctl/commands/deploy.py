@@ -4,45 +4,58 @@ from typing import Annotated
 
 import typer
 
+from guardctl import closing, limits, project
 from guardctl import deploy as deployment
-from guardctl import limits
-from guardctl.console import StageOption, command, out
-from guardctl.errors import explained
+from guardctl.console import StageOption, command, confirmed, out
+from guardctl.deploy import Deployment
+from guardctl.errors import Stop, explained
 from guardctl.interrupts import interruptible
+from guardctl.stacks import SHOWN
 from guardctl.stage import Stage
 
 
-@command(example="python -m guardctl deploy --stage dev --dry-run")
+@command(example="guardctl deploy --stage dev --dry-run")
 def deploy(
     stage: StageOption = "dev",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     bucket: Annotated[
-        str | None, typer.Option("--bucket", help="S3 bucket for a template over 51,200 bytes; it stays there.")
+        str | None,
+        typer.Option("--bucket", help="S3 bucket for templates over 51,200 bytes. It is remembered for the stage."),
     ] = None,
+    make_bucket: Annotated[
+        bool, typer.Option("--make-bucket", help="Make that bucket without asking, if none is known.")
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Stop the runs and starts of the jobs that this removes, and their tasks.")
+    ] = False,
 ) -> None:
-    """Deploy a stage: its functions, then its state machines.
+    """Deploy a stage: its functions and its state machines.
 
-    The functions through chalice deploy, the machines through CloudFormation.
+    The functions through chalice deploy; machines, records of schedules and alarms through a CloudFormation stack each.
     """
     target = Stage(stage)
-    deployment.chalice_knows(stage)
+    project.require_block(target)
     limits.require(target)
     again = target.command("deploy")
     case = "nothing was changed; a change set may be left, which changes nothing by itself"
     with explained(), interruptible(lambda: case, look=again):
+        chosen = deployment.bucket(
+            target, bucket, lambda question: make_bucket or (not dry_run and confirmed(question))
+        )
         with out.status("asking CloudFormation what would change…"):
-            plan = deployment.plan(target, bucket)
-        if plan is None:
-            out.print("state machines: no change")
-        else:
-            out.print(f"state machines (stack {plan.stack}):")
-            for change in plan.changes:
-                replaces = " (replaced)" if change.replaces else ""
-                out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
-            deployment.refuse_to_end_runs(target, plan)
+            found = deployment.plan(target, chosen)
+        _show(found)
+        opened = deployment.open_in_the_way(target, found)
+        _say_what_is_lost(target, found, opened)
+        running = [one for one in opened if one.kind != "pause"]
+        if dry_run or (running and not stop):
+            deployment.discard(target, found)
+        if running and not stop:
+            raise Stop(
+                f"nothing was changed: this would end {', '.join(map(str, running))}; wait for it, "
+                "or say --stop to have it stopped, and its task"
+            )
         if dry_run:
-            if plan:
-                deployment.discard(target, plan)
             out.print("functions: chalice deploy would create or update check and trigger")
             out.print("dry run: nothing was changed")
             return
@@ -50,24 +63,45 @@ def deploy(
             "the deployment is done in part, and CloudFormation goes on with what it has begun; "
             f"when that is over, deploy again: {again}"
         )
-        for name in deployment.write_policies(target):
-            out.print(f"wrote .chalice/{name}: commit it")
-        if plan and plan.creates:  # the trigger of a new stage finds its machines
-            _machines(target, plan)
-            _functions(target)
-        else:
-            _functions(target)
-            _machines(target, plan)
+        deployment.write_project(target, out.print)
+        if chosen and project.remember_bucket(target, chosen):
+            out.print(f"wrote the bucket {chosen} into .chalice/config.json: commit it")
+        with out.status("deploying…") as status:
+            if opened:
+                look = deployment.look_again(target, found)
+                closing.close(target, opened, look, f"its job is removed ({target.who})", out.print, status.update)
+            deployment.carry_out(target, found, out.print)
     out.print(f"deployed stage {stage}; see it with: {target.command('status')}")
 
 
-def _functions(target: Stage) -> None:
-    out.print("functions:")
-    with out.status("chalice deploy…"):
-        deployment.chalice(target.name, "deploy", out.print)
+def _show(found: Deployment) -> None:
+    if not found.machines:
+        out.print("state machines: no change")
+    for plan in found.plans:
+        out.print(f"stack {plan.stack}:")
+        for change in plan.changes[:SHOWN]:
+            replaces = " (replaced)" if change.replaces else ""
+            out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
+        if len(plan.changes) > SHOWN:
+            out.print(f"  … and {len(plan.changes) - SHOWN} more changes")
+    if found.moves:
+        out.print("then the records and the alarms are made anew, in stacks of their own")
+    for name in found.removed:
+        out.print(f"stack {name}: removed")
 
 
-def _machines(target: Stage, plan: deployment.Plan | None) -> None:
-    if plan:
-        with out.status("deploying the state machines…"):
-            deployment.carry_out(target, plan, out.print)
+def _say_what_is_lost(target: Stage, found: Deployment, opened: list[closing.Open]) -> None:
+    """A job that is removed, and one that is renamed, which is the same to AWS."""
+    gone = deployment.removed_jobs(target, found)
+    if not gone:
+        return
+    out.print(f"removed: {', '.join(gone)}. The history of their runs goes with them")
+    for one in opened:
+        out.print(f"  would be ended: {one}", markup=False)
+    new = deployment.new_jobs(target, found)
+    if new:
+        out.print(
+            f"new: {', '.join(new)}. If one of them is a removed job with another name: nothing moves. Run numbers "
+            "begin at 1, its history stays with the old name, a pause does not hold for the new one, and "
+            "a task that the old one left behind counts as an outsider"
+        )

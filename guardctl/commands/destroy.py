@@ -4,35 +4,46 @@ from typing import Annotated
 
 import typer
 
-from guardctl import deploy as deployment
+from guardctl import removal
 from guardctl.console import StageOption, command, confirmed, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
 
 
-@command(example="python -m guardctl destroy --stage dev")
+@command(example="guardctl destroy --stage dev")
 def destroy(
     stage: StageOption = "dev",
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Remove a stage, asking first.
 
-    Its functions, its state machines, and with them the history of its runs.
+    Its functions; its guards, waiters, pauses and runs, with their tasks; its state machines, with all their history.
     """
     target = Stage(stage)
-    deployment.chalice_knows(stage)
     again = target.command("destroy")
     case = "nothing was removed"
     with explained(), interruptible(lambda: case, look=again):
-        if not deployment.left(target):
+        with out.status("looking for what there is…"):
+            removal.require_ours(target)
+            there = [*removal.functions(target), *removal.stacks_of(target)]
+            opened = removal.look(target) if there else []
+            last = removal.last_runs(target, removal.machines(target)) if there else {}
+        if not there:
             out.print(f"there is nothing of stage {stage} to remove")
             return
-        for job in target.file.jobs:
-            for run in deployment.running_executions(target, target.machine(job)):
-                out.print(f"{job}: {run} is in progress and would be ended")
+        out.print(f"removed would be: {', '.join(there)}")
+        for one in opened:
+            out.print(f"  ended before: {one}", markup=False)
+        if last:
+            out.print(
+                "lost would be the history of all runs. The names of the last ones may stay taken for 90 days: keep "
+                "this, for when the stage is deployed again and a start says that it can't tell:"
+            )
+            for job, number in last.items():
+                out.print(f"  {target.command('run', job, '--first', '--after', str(number))}")
         if not yes and not confirmed(f"Remove batch-guard's stage {stage}, with the history of all its runs?"):
             raise Stop("nothing was removed", NOT_RUN)
-        case = f"the stage may be removed in part, and CloudFormation goes on with what it has begun; again: {again}"
-        with out.status("removing…"):
-            deployment.destroy(target, out.print)
+        case = f"the stage may be removed in part, and AWS goes on with what it has begun; go on with: {again}"
+        with out.status("removing…") as status:
+            removal.remove(target, f"stage {stage} is removed ({target.who})", out.print, status.update)

@@ -25,7 +25,7 @@ from guardctl.stage import Stage
 from guardctl.wording import entry_json, local
 
 
-@command(example="python -m guardctl history nightly-report --since 7d")
+@command(example="guardctl history nightly-report --since 7d")
 def history(
     job: JobArgument,
     since: SinceOption = "7d",

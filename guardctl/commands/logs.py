@@ -19,7 +19,7 @@ from guardctl.stage import Stage
 from guardctl.wording import sentence
 
 
-@command(example="python -m guardctl logs nightly-report 42 --follow")
+@command(example="guardctl logs nightly-report 42 --follow")
 def logs(
     job: JobArgument,
     run: Annotated[str | None, typer.Argument(help="run-000042, or 42; the newest run when left out.")] = None,

@@ -5,26 +5,28 @@ from typing import Annotated
 import typer
 
 from guardctl import deploy as deployment
-from guardctl import limits
+from guardctl import limits, project
 from guardctl.console import StageOption, command, out
 from guardctl.stage import Stage
 
 
 @command(example="make package STAGE=dev")
 def package(
-    directory: Annotated[str, typer.Argument(help="Where to leave sam.json and deployment.zip.")] = "build",
+    directory: Annotated[str, typer.Argument(help="Where to leave the templates and deployment.zip.")] = "build",
     stage: StageOption = "dev",
 ) -> None:
-    """Write one template for a pipeline.
+    """Write a template for a pipeline.
 
-    It has the functions and the state machines. Leaves DIRECTORY/sam.json and DIRECTORY/deployment.zip.
+    It has the functions, and nests the stage's stacks. Leaves DIRECTORY/sam.json, the nested templates beside it, and
+    DIRECTORY/deployment.zip.
     """
     target = Stage(stage)
-    deployment.chalice_knows(stage)
+    project.require_block(target)
     limits.require(target)
+    deployment.write_project(target, out.print)
     with out.status("packaging…"):
-        deployment.package(target, directory, _quiet)
-    out.print(f"wrote {directory}/sam.json and {directory}/deployment.zip")
+        written = deployment.package(target, directory, _quiet)
+    out.print(f"wrote {', '.join(f'{directory}/{name}' for name in written)}")
     out.print(
         f"next: aws cloudformation package --template-file {directory}/sam.json --s3-bucket BUCKET "
         f"--use-json --output-template-file {directory}/packaged.json"

@@ -26,7 +26,7 @@ from guardctl.stage import Stage
 from guardctl.wording import local
 
 
-@command(example='python -m guardctl pause nightly-report --until 12:00 --reason "the database moves"')
+@command(example='guardctl pause nightly-report --until 12:00 --reason "the database moves"')
 def pause(
     reason: Annotated[str, typer.Option("--reason", help="Why: every start that steps back says so.")],
     job: SomeJob = None,

@@ -17,7 +17,7 @@ from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
 
-@command(example="python -m guardctl resume nightly-report")
+@command(example="guardctl resume nightly-report")
 def resume(
     job: SomeJob = None,
     pool: PoolOption = None,

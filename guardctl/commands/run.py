@@ -14,7 +14,7 @@ from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
 
-@command(example='python -m guardctl run nightly-report --command "bin/report --day 2026-11-23" --wait')
+@command(example='guardctl run nightly-report --command "bin/report --day 2026-11-23" --wait')
 def run(
     job: JobArgument,
     stage: StageOption = "dev",
@@ -30,6 +30,10 @@ def run(
         bool,
         typer.Option("--first", help="After a rest of 80 days or more: you have made sure that nothing is running."),
     ] = False,
+    after: Annotated[
+        int | None,
+        typer.Option("--after", min=1, help="With --first: the last run's number, where its name may still be taken."),
+    ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Also when the job is paused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
     as_json: JsonOption = False,
@@ -38,6 +42,8 @@ def run(
 
     It steps back when the job is running, as a scheduled start does.
     """
+    if after and not first:
+        raise Stop("--after goes with --first: you have made sure that nothing is running")
     target = Stage(stage)
     zone = ZoneInfo(target.job(job).timezone)
     at = moment(scheduled_at, zone, "--scheduled-at") if scheduled_at else None
@@ -59,7 +65,7 @@ def run(
     with explained(), interruptible(case, look=target.command("status", job)):
         _ = target.guard, target.stepfunctions  # asked and made before Ctrl-C is held back
         with finishing():
-            arn = starts.start(target, job, commands=commands, scheduled_at=at, first=first, anyway=anyway)
+            arn = starts.start(target, job, commands=commands, scheduled_at=at, first=first, after=after, anyway=anyway)
         with err.status("waiting for the decision… (Ctrl-C stops the start)"):
             verdict = starts.verdict(target, arn)
         while wait and verdict.waiter:

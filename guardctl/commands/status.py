@@ -25,7 +25,7 @@ from guardctl.stage import Stage
 from guardctl.wording import entry_json, local, sentence
 
 
-@command(example="python -m guardctl status nightly-report")
+@command(example="guardctl status nightly-report")
 def status(
     job: Annotated[str | None, typer.Argument(help="One job, in detail; all of them when left out.")] = None,
     stage: StageOption = "dev",

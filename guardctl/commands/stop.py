@@ -13,7 +13,7 @@ from guardctl.stage import Stage
 
 
 @command(
-    example='python -m guardctl stop nightly-report --reason "wrong day"',
+    example='guardctl stop nightly-report --reason "wrong day"',
     exit_codes="Exit codes: 0 nothing of it is alive any more · 1 you said no · 2, 3 as for every command.",
 )
 def stop(

@@ -29,7 +29,7 @@ from guardctl.stage import Stage
 from guardctl.wording import entry_json
 
 
-@command(example="python -m guardctl timeline --since 24h --html timeline.html")
+@command(example="guardctl timeline --since 24h --html timeline.html")
 def timeline(
     jobs: Annotated[list[str] | None, typer.Argument(help="The jobs to show; all of them when left out.")] = None,
     since: SinceOption = "24h",

@@ -5,24 +5,27 @@ from typing import Annotated
 
 import typer
 
-from guardctl import advice, limits
+from guardctl import advice, limits, project
 from guardctl.console import StageOption, command, err, out
 from guardctl.errors import Stop
 from guardctl.stage import Stage
 
 
-@command(example="python -m guardctl validate --stage dev")
+@command(example="guardctl validate --stage dev")
 def validate(
     stage: StageOption = "dev",
     strict: Annotated[bool, typer.Option("--strict", help="End with 2 if there is a warning.")] = False,
 ) -> None:
-    """Check the jobs file: all its faults at once. Asks nothing of AWS.
+    """Check the jobs file and the stage's block in .chalice/config.json. Asks nothing of AWS.
 
-    What AWS would refuse is a fault, too. A warning (on standard error) is about what AWS takes and may not be meant.
+    All the faults at once; what AWS would refuse is one, too. A warning (on standard error) is about what AWS takes and
+    may not be meant.
     """
     target = Stage(stage)
     jobs = limits.require(target)
-    warnings = advice.warnings(jobs, target.place, target.other_files(), datetime.now(UTC))
+    project.require_block(target)
+    advised = advice.warnings(jobs, target.place, target.other_files(), datetime.now(UTC))
+    warnings = [*project.missing(target), *advised]
     for warning in warnings:
         err.print(f"warning: {warning}", markup=False)
     if strict and warnings:

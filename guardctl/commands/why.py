@@ -19,7 +19,7 @@ from guardctl.wording import entry_json, local, sentence
 
 
 @command(
-    example="python -m guardctl why nightly-report 2026-11-23T18:00",
+    example="guardctl why nightly-report 2026-11-23T18:00",
     exit_codes="Exit codes: 0 it ran, or still may · 1 it did not run, or its run failed · 2, 3 as for every command.",
 )
 def why(

@@ -71,6 +71,13 @@ def costs(decision: Mapping[str, int]) -> list[Cost]:
     ]
 
 
+def to_the_task() -> int:
+    """The transitions of a start that finds its job free, up to RunTask."""
+    states, way = machine("batch")["States"], shortest_path(machine("batch"), RUN_TASK)
+    runs = next(number for number, name in enumerate(way, 1) if _resource(states[name]).endswith(RUN_TASK))
+    return len(shortest_path(machine("guard"), START_EXECUTION)) + runs
+
+
 def machine(name: str) -> Any:
     """One of the state machines as deployed."""
     return json.loads((MACHINES / f"{name}.asl.json").read_text(encoding="utf-8"))
@@ -83,10 +90,14 @@ def shortest_path(definition: Mapping[str, Any], past: str) -> tuple[str, ...]:
     while ways:
         way = ways.popleft()
         last = states[way[-1]]
-        if _ends_well(last) and any(str(states[name].get("Resource", "")).endswith(past) for name in way):
+        if _ends_well(last) and any(_resource(states[name]).endswith(past) for name in way):
             return way
         ways.extend((*way, following) for following in _following(last) if following not in way)
     raise ValueError(f"no way to a good end past {past}")
+
+
+def _resource(state: Mapping[str, Any]) -> str:
+    return str(state.get("Resource", ""))
 
 
 def _ends_well(state: Mapping[str, Any]) -> bool:

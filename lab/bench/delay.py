@@ -143,7 +143,7 @@ def _called(stage: LocalStage, arn: str, since: datetime) -> float:
     def scheduled() -> datetime | None:
         events = stage.stepfunctions.get_execution_history(executionArn=arn)["events"]
         calls = [(event["timestamp"], event.get("taskScheduledEventDetails")) for event in events]
-        return next((at for at, call in calls if call and call["resource"] == RUN_TASK), None)
+        return next((at for at, call in calls if call and call["resource"].endswith(RUN_TASK)), None)
 
     at: datetime = until(scheduled, within=60, what=f"RunTask by {arn}")
     return (at - since).total_seconds()

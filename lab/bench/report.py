@@ -7,15 +7,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lab.bench.alternatives import SEMAPHORE, SEMAPHORE_COMMIT, SEMAPHORE_FILE
-from lab.bench.cold import ROUNDS, Cold
+from lab.bench.cold import ROUNDS, SHARE, Cold
 from lab.bench.costs import Cost
+from lab.bench.crowd import Crowd
 from lab.bench.delay import Delay
-from lab.bench.rush import COLD, LATENCY, Outcome
-from lab.bench.settings import Settings
 from lab.bench.warm import Warm
 
-WARM_GOAL, COLD_GOAL = 1.10, 1.15
-PACKAGES = ("boto3", "botocore", "chalice", "aws-lambda-powertools", "ministack")
+WARM_GOAL, COLD_GOAL = 1.10, 1.10
+CROWD_GOALS = {100: 15, 250: 100}
+"""Jobs due at once → seconds until all of them run; two hours for any others."""
+MOST_TRANSITIONS = 7
+PACKAGES = ("boto3", "botocore", "chalice", "ministack")
 
 DOCUMENT = """\
 # Benchmarks
@@ -39,27 +41,31 @@ answered more than it was asked for.
 - It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/aws.py`): botocore \
 takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
-execution: half of it is the log line and the metrics (Powertools), the other half the decision. AWS's own answer \
-takes 10 to 30 ms. The clients name themselves, so that botocore need not put a user agent together for each call: \
-0.1 ms less.
+execution. AWS's own answer takes 10 to 30 ms. The log line and the line of metrics are written once each, without a \
+library ([decision 15](decisions/0015-own-lines.md)).
+- What would beat us, and where: a lock that is one conditional write (DynamoDB) reads no page at all; where the page \
+is full, ours takes {page:.1f} times what a call takes that shows one execution.
 
 ## A cold start
-A new process that imports `app` and decides once, beside one that only makes the boto3 client and calls \
-ListExecutions, beside one that does nothing; the fastest of {cold_rounds} each. Goal: at most {cold_goal:.2f} times.
+The function as the zip has it: `import app`, the clients and the jobs file in the init phase, and one decision that \
+starts a run; beside boto3's clients made at import and the same three calls. Lambda gives the init phase a whole CPU \
+and a handler at 512 MB {share:.2f} of one, so the handler's CPU time is divided by that. CPU time of new processes, \
+medians of {cold_rounds} pairs taken turn about, with the quartiles of the ratio. Goal: at most {cold_goal:.2f} times.
 
 {cold}
 
 {cold_verdict}
 
-- *As in Lambda*: the runtime's own packages have their bytecode, but Chalice's zip has sources only, and Lambda \
-compiles them at each cold start. A zip with bytecode in it would save that; Chalice has no place for it, and it would \
-have to be made by the very Python of the runtime, so it was left. Lambda's own start (its sandbox, fetching the zip) \
-comes on top of both.
-- Tried, to load less. The client comes from botocore alone: `import boto3` also loads s3transfer and its resources, \
-60 to 70 ms that no client needs (before: 1.27 times). Nothing of botocore is imported before it is called, and a \
-start that steps back makes no client of ECS. The jobs file is read without a validation library \
-([decision 5](decisions/0005-config-and-cron-libraries.md)).
-- What is left: Powertools' logger and metrics, the jobs file with cronsim, the frozen values of the decision.
+- *As shipped*: Chalice copies `vendor/` to the root of the zip, and `app.py` fills it when Chalice's command line \
+imports it to deploy or package: bytecode by hash of its source, which Python checks at each import, so it is never \
+believed when stale. *Sources alone*: what Chalice would ship by itself, compiled at each cold start.
+- Tried, to load less: botocore without boto3 (which also loads s3transfer and its resources); one botocore session \
+for all clients, since each reads the table of endpoints; no validation library for the jobs file \
+([decision 5](decisions/0005-config-and-cron-libraries.md)); no Powertools (decision 15).
+- What is left, beyond the bare clients: Chalice's own module, and the frozen values of the decision, whose methods \
+Python makes at import.
+- What would beat us, and where: a function in a compiled language, and any function without Chalice; SnapStart, which \
+costs for Python and was not tried. Lambda's own start (its sandbox, fetching the zip) comes on top of all of them.
 
 ## Per guarded run
 A start that finds its job free and meets nobody, without the task itself, whose price is the same for all. \
@@ -75,6 +81,7 @@ AWS's of us-east-1: $25 per million transitions, $0.20 per million invocations, 
 per million writes of DynamoDB on demand. What integrations do behind the scenes is the same in all three. Logs are \
 not in it: ours are two lines a decision, the sample as published logs every event of the state machine.
 - The trigger is one invocation a minute for all jobs of a stage: 43,200 a month, a few cents.
+- What would beat us, and where: the article's flow in transitions, the semaphore in calls, on every run.
 - The semaphore is [{semaphore}](https://github.com/{semaphore}/blob/{commit}/{file}), commit `{short}`: its \
 placeholder of five states is counted as one, the ECS task. A start that does not get the lock at once retries and \
 then comes back every 3 s, at least 4 transitions each time; an execution that is aborted runs a second state \
@@ -86,31 +93,31 @@ article's flow a StartExecution per job, as EventBridge would. Each job has one 
 
 {delays}
 
+What would beat us, and where: the article's flow, by one execution fewer, wherever its two lists do not lie.
+
 The emulator begins every execution with a pause of 0.15 s, and a guarded run is two executions: that is most of the \
 difference. Its times say how many steps there are, not how long AWS takes for them.
 
 ## The top of the hour
-That many jobs due in the same minute, all of them free: each has to run, and one that does not within its \
-start_deadline ({deadline:.0f} min by default) is lost. Simulated with the retry settings read from the state \
-machines, the client and the trigger, against token buckets with AWS's quotas of the Region. Goal: none lost.
+That many jobs due in the same minute, all of them free: each has to run. Played in virtual time with the trigger, the \
+definitions and the checker that ship, against token buckets with AWS's quotas of the Region. Goal, in Tokyo: 100 run \
+within {goal_100} s and 250 within {goal_250} s, at most 7 transitions each up to RunTask; none lost as long as the \
+refill of an hour has room for an hour's starts (7,200), and 10,000 at once within two hours.
 
-{rushes}
+{crowds}
 
-{rush_verdict}
+{crowd_verdict}
 
-- **List** is the protocol as deployed. Its limit is ListExecutions, one for each decision: 2 per second in Tokyo, so \
-{tokyo:,} jobs within the default start_deadline, which was an hour until this was measured. Up to its limit the \
-settings lose none; fewer retries, or longer waits, lost some below it. Above it no setting of Retry or Wait helps: \
-such a crowd takes a longer `start_deadline`, or a higher quota, which AWS raises on request.
-- **Names, kept** is a proposal, not deployed: a check whose ListExecutions is throttled asks DescribeExecution for \
-the job's previous guard execution (its output names the run it started), for that run, and for the next pause. A \
-stale answer can only propose a name that is taken. It helps only if what it has read is kept until the next try: read \
-anew each time (the last line), three tokens in a row are too rare under load.
-- Asking again is not free: transitions per job are in the table, $25 a million. A job at another minute costs six.
-- The last of 100 jobs starts a minute late: at 20 calls of RunTask a second some are throttled, and after a throttle \
-the batch machine waits for a quarter of a minute or longer before it tries again.
-- Assumed: {latency:.0f} ms per call, {cold_seconds:.0f} s per cold start, 249 jobs a stage, buckets full at the \
-start, and nobody else who uses these quotas. One seed is shown; others differ by a few per cent.
+- *All at once* is how it was: every guard started in the same second, as EventBridge's own schedules do.
+- *Paced* is what ships ([operations](operations.md), *A quota is reached*): the trigger sends ten a second, and once \
+four fifths of the burst of ListExecutions are spent, as many as come in. The instants are a plan and not a memory, so \
+two instances of the trigger send the same name at the same instant.
+- *Plan alone*: more jobs than a stage has; only when they are sent is computed.
+- What would beat us, and where: any lock that is not read with ListExecutions (a table in DynamoDB), from about 120 \
+starts in the same minute on; it would start 20 a second, as Fargate does. An account may have the quota raised, and \
+says so in `[stage] quotas`.
+- Not played: others who use these quotas, cold starts of the function (a second for the first), and the tries of its \
+clients, so that every refusal is counted.
 """
 
 
@@ -120,8 +127,7 @@ def document(
     cold: Sequence[Cold],
     costs: Sequence[Cost],
     delays: Iterable[Delay],
-    rushes: Sequence[Outcome],
-    settings: Settings,
+    crowds: Sequence[Crowd],
 ) -> str:
     """The whole document."""
     calls = sorted({call for cost in costs for call in cost.calls})
@@ -147,15 +153,25 @@ def document(
         warm_verdict=_verdict([f"{w.outcome}, history of {w.history:,}" for w in warm if w.ratio > WARM_GOAL]),
         fixed=least.check - least.bare,
         least=least.bare,
+        page=max(w.check for w in warm if w.page <= 100) / least.bare,
+        share=SHARE,
         cold=table(
-            ("", "python alone", "bare client and call", "import app and decide", "ratio"),
+            ("", "bare clients and calls", "init", "handler", "in all", "ratio", "quartiles"),
             (
-                (c.how, f"{c.python:.0f} ms", f"{c.bare:.0f} ms", f"{c.decision:.0f} ms", f"**{c.ratio:.2f}**")
+                (
+                    c.how,
+                    f"{c.bare:.0f} ms",
+                    f"{c.init:.0f} ms",
+                    f"{c.handler / SHARE:.0f} ms",
+                    f"{c.decision:.0f} ms",
+                    f"**{c.ratio:.2f}**",
+                    f"{c.low:.2f} to {c.high:.2f}",
+                )
                 for c in cold
             ),
         ),
         cold_rounds=ROUNDS,
-        cold_verdict=_verdict([c.how for c in cold if c.ratio > COLD_GOAL]),
+        cold_verdict=_verdict([c.how for c in cold if c.how == "as shipped" and c.ratio > COLD_GOAL]),
         costs=table(
             ("design", "transitions", *calls, "calls", "dollars per million"),
             (
@@ -178,35 +194,36 @@ def document(
             ("", "design", "starts", "median", "last"),
             ((d.what, d.design, d.starts, f"{d.middle:.2f} s", f"{d.last:.2f} s") for d in delays),
         ),
-        deadline=settings.deadline / 60,
-        rushes=table(
+        crowds=table(
             (
-                "protocol",
+                "",
                 "Region",
                 "jobs",
-                "start_deadline",
                 "lost",
-                "half had started",
-                "the last",
+                "half run after",
+                "the last after",
                 "checks per job",
                 "transitions per job",
-                "ListExecutions refused",
-                "DescribeExecution refused",
-                "StartExecution refused",
-                "RunTask refused",
+                "calls refused",
             ),
-            (_rush_row(o) for o in rushes),
+            (
+                (
+                    c.how,
+                    c.region,
+                    f"{c.jobs:,}",
+                    f"**{c.lost}**",
+                    _span(c.middle),
+                    _span(c.last),
+                    f"{c.checks:.1f}",
+                    f"{c.transitions:.1f}",
+                    f"{c.refused:,}",
+                )
+                for c in crowds
+            ),
         ),
-        rush_verdict=_verdict(
-            [
-                f"{o.lost_in_all:,} of {o.jobs:,} in {o.region}"
-                for o in rushes
-                if o.protocol == "list" and o.deadline == settings.deadline and o.lost_in_all
-            ]
-        ),
-        tokyo=100 + 2 * int(settings.deadline),
-        latency=1000 * LATENCY,
-        cold_seconds=COLD,
+        crowd_verdict=_verdict(missed(crowds)),
+        goal_100=CROWD_GOALS[100],
+        goal_250=CROWD_GOALS[250],
     )
 
 
@@ -235,20 +252,14 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def _rush_row(outcome: Outcome) -> tuple[object, ...]:
-    refused = outcome.refused
-    return (
-        outcome.protocol,
-        outcome.region,
-        f"{outcome.jobs:,}",
-        f"{outcome.deadline / 60:.0f} min",
-        f"**{outcome.lost_in_all:,}**",
-        _span(outcome.middle),
-        _span(outcome.last),
-        f"{outcome.checks / outcome.jobs:.0f}",
-        f"{outcome.transitions / outcome.jobs:.0f}",
-        *(f"{refused[call]:,}" for call in ("ListExecutions", "DescribeExecution", "StartExecution", "RunTask")),
-    )
+def missed(crowds: Iterable[Crowd]) -> list[str]:
+    """Which crowds miss their goals."""
+    return [
+        f"{crowd.jobs:,} in {crowd.region}"
+        for crowd in crowds
+        if crowd.how != "all at once"
+        and (crowd.lost or crowd.transitions > MOST_TRANSITIONS or crowd.last > CROWD_GOALS.get(crowd.jobs, 7_200))
+    ]
 
 
 def _span(seconds: float) -> str:

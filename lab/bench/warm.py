@@ -15,7 +15,7 @@ from typing import Any
 from lab.bench.endpoint import account, environment
 from lab.story import SCHEDULED
 
-ROUNDS = 300
+ROUNDS = 120
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,16 @@ def _measure(rounds: int) -> list[Warm]:
             return len(page["executions"])
 
         guard = f"arn:aws:states:us-east-1:{owner}:execution:batch-guard-local:{SCHEDULED}-20261123T1800Z"
-        event = {"job": SCHEDULED, "guard": {"execution": guard, "waited": True}}
+        event = {
+            "job": SCHEDULED,
+            "guard": {"version": 1, "execution": guard, "started": "2026-11-23T18:00:00Z", "waited": True},
+        }
 
         def check(context: SimpleNamespace = context, event: dict[str, Any] = event) -> str:
             return str(app.check(event, context)["outcome"])
 
         page, outcome = bare(), check()
-        calls = _calls(check, app._stepfunctions(), app._ecs())
+        calls = _calls(check, app._stepfunctions(), app._ecs().client)
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(rounds):
             times[0].append(_timed(bare))

@@ -79,7 +79,7 @@ def generated() -> dict[str, Document]:
 
 def roles(jobs: JobsFile) -> Iterator[tuple[str, Document]]:
     """The inline policies of each role in a stage's template."""
-    for logical, resource in template.template(jobs)["Resources"].items():
+    for logical, resource in template.machines(jobs).items():
         if resource["Type"] == "AWS::IAM::Role":
             for policy in resource["Properties"]["Policies"]:
                 yield f"{jobs.stage} / {logical} / {policy['PolicyName']}", policy["PolicyDocument"]

@@ -18,13 +18,12 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from lab.bench.rush import TOKYO, Quotas
-from lab.bench.simulation import Bucket
+from chalicelib.decide.pace import Bucket
 from lab.emulator import require_loopback
 from lab.stress.past import Memory, blend, blurred
+from lab.tokens import Tokens, of_region
 
 UPSTREAM_AT_ONCE = 8
-_ECS_READS = ("ListTasks", "DescribeTasks")
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length"})
 
 
@@ -47,7 +46,8 @@ class Faults:
     """The answer is not JSON."""
     broken: float = 0.0
     """HTTP 500."""
-    quotas: Quotas | None = None
+    quotas: Mapping[str, Bucket] = field(default_factory=dict)
+    """Call → its quota; ListTasks' is shared with DescribeTasks."""
     pace: float = 1.0
     """By how much faster than AWS's the quotas are refilled: as much as the emulator's waits are shorter."""
 
@@ -57,8 +57,9 @@ NO_FAULTS = Faults()
 
 def bad_day(lags: Mapping[str, float], pace: float) -> Faults:
     """The faults of `make stress`."""
+    quotas = of_region("ap-northeast-1")
     return Faults(
-        past=0.5, lags=lags, slow=0.2, cut=0.02, half=0.01, garbled=0.01, broken=0.02, quotas=TOKYO, pace=pace
+        past=0.5, lags=lags, slow=0.2, cut=0.02, half=0.01, garbled=0.01, broken=0.02, quotas=quotas, pace=pace
     )
 
 
@@ -79,27 +80,17 @@ class Proxy:
         self.faults = NO_FAULTS
         self._random = Random(seed)
         self._memory = Memory()
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, Tokens] = {}
         self._lock = threading.Lock()
 
     def inject(self, faults: Faults) -> None:
         """From now on, these faults."""
-        quotas, buckets = faults.quotas, {}
-        if quotas:
-            ecs = Bucket(quotas.ecs_reads[0], quotas.ecs_reads[1] * faults.pace)
-            buckets = {
-                **{
-                    action: Bucket(capacity, refill * faults.pace)
-                    for action, (capacity, refill) in (
-                        ("ListExecutions", quotas.list_executions),
-                        ("DescribeExecution", quotas.describe_execution),
-                    )
-                },
-                **dict.fromkeys(_ECS_READS, ecs),
-            }
+        buckets = {
+            call: Tokens(Bucket(quota.burst, quota.refill * faults.pace)) for call, quota in faults.quotas.items()
+        }
+        if "ListTasks" in buckets:
+            buckets["DescribeTasks"] = buckets["ListTasks"]
         with self._lock:
-            for bucket in buckets.values():
-                bucket.take(time.monotonic())  # its time begins now
             self._buckets = buckets
             self.faults = faults
 

@@ -107,6 +107,8 @@ def _compared(guard: Mapping[str, Any], batch: Mapping[str, Any]) -> Iterator[tu
     yield "the version", set(re.findall(r"'version': (\d+)", json.dumps(check))), {str(contract.VERSION)}
     inputs = read(states, "$states.context.Execution.Input") | {"guard"}
     yield "what a guard reads of its input", inputs - names(contract.StartInput), {"guard"}
+    told = read(states, "$states.context.Execution.Input.verdict")
+    yield "what is told of a time that is passed over", told, names(contract.Verdict)
     for outcome, choices in _outcomes(states["Already running?"]).items():
         steps = [step for choice in choices for step in (choice, *_obeying(states, choice["Next"]))]
         keys = read(steps, "$states.input.decision")

@@ -535,3 +535,25 @@ def test_an_answer_that_lacks_a_part_ends_by_name(stage: Stage, outcome: str, pa
     play.run_until(60 * MINUTE)
     assert (start.error or "").startswith("BatchGuard."), start.cause
     assert not play.tasks
+
+
+# --- a time that is passed over -------------------------------------------------------------------------------
+
+
+def test_a_time_that_is_passed_over_ends_with_its_verdict_and_nobody_is_asked(stage: Stage) -> None:
+    play = stage()
+    name = "report-20261123T1800Z"
+    guard = play.start("report", name, verdict={"error": "HeldBack", "reason": "held back until …"})
+    play.run_until()
+    assert (guard.status, guard.error, guard.cause) == ("FAILED", "BatchGuard.HeldBack", "held back until …")
+    assert (play.invocations, play.runs("report"), len(guard.states)) == ([], [], 3)
+
+
+@pytest.mark.parametrize("verdict", [{}, "HeldBack", {"error": "HeldBack"}, {"error": 1, "reason": "x"}, None])
+def test_what_is_no_verdict_is_refused(stage: Stage, verdict: object) -> None:
+    play = stage()
+    guard = play.start("report", verdict=verdict)
+    play.run_until()
+    assert guard.error == "BatchGuard.InvalidInput"
+    assert "verdict must be an error and a reason" in str(guard.cause)
+    assert play.runs("report") == []

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, parse
 from chalicelib.decide.schedule import parse_schedule
-from guardctl import alarms, deploy, template
-from guardctl.errors import Stop
+from guardctl import alarms, template
 from lab.emulator import Emulator
 from lab.stage import LocalStage, local_stage
 from tests.emulator.test_template import lint
@@ -21,7 +20,7 @@ from tests.support import eventually
 
 ALERTS_TOML = Path(__file__).with_name("alerts.toml").read_text(encoding="utf-8")
 JOBS = parse(ALERTS_TOML, stage="watched", place="alerts.toml")
-OF_THE_STAGE = {"TickMissing", "TriggerFails", "CheckFails", "StartRefused", "Dashboard"}
+OF_THE_STAGE = {"TickMissing", "TriggerFails", "CheckFails", "StartRefused", "RunStuck", "Dashboard"}
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -66,8 +65,8 @@ def test_a_job_has_the_alarms_that_can_ring_for_it(settings: dict[str, Any], exp
 def test_without_alerts_the_template_is_as_if_there_were_no_alarms() -> None:
     quiet = without_alerts(JOBS)
     assert alarms.resources(quiet) == {}
-    assert template.template(quiet)["Resources"] == template.machines(JOBS)
-    assert template.sam_extension(quiet)["Resources"].keys() == {*template.machines(JOBS), "Check", "Trigger"}
+    assert template.stacks(quiet).keys() == {"machines", "records"}
+    assert template.sam_extension(quiet)["Resources"].keys() == {"Check", "Trigger", "Machines", "Records"}
 
 
 def test_alarms_need_no_permission_of_the_stage() -> None:
@@ -84,13 +83,16 @@ def test_alarms_need_no_permission_of_the_stage() -> None:
 def test_both_ways_to_deploy_have_them() -> None:
     expected = {*OF_THE_STAGE, "nightlyXreportFailed", "nightlyXreportSkips", "nightlyXreportLate", "byXhandFailed"}
     assert alarms.resources(JOBS).keys() == expected
-    assert expected < template.template(JOBS)["Resources"].keys()
-    assert expected < template.sam_extension(JOBS)["Resources"].keys()
+    stacks = {part: document for part, document in template.stacks(JOBS).items() if part.startswith("alarms")}
+    assert {logical for document in stacks.values() for logical in document["Resources"]} == expected
+    nested = template.sam_extension(JOBS)["Resources"].values()
+    assert {f"{part}.json" for part in stacks} < {r["Properties"].get("TemplateURL") for r in nested}
 
 
 def test_the_linter_has_nothing_to_say(tmp_path: Path) -> None:
-    (tmp_path / "watched.json").write_text(template.render(template.template(JOBS)), encoding="utf-8")
-    lint(tmp_path / "watched.json")
+    for part, document in template.stacks(JOBS).items():
+        (tmp_path / f"{part}.json").write_text(template.render(document), encoding="utf-8")
+    lint(*tmp_path.iterdir())
 
 
 def test_every_alarm_has_a_name_of_its_own_and_says_what_to_do() -> None:
@@ -240,7 +242,7 @@ def test_the_dashboard_shows_every_alarm_and_asks_every_question_of_every_job() 
     named = (resource["Properties"].get("AlarmName") for resource in alarms.resources(JOBS).values())
     assert shown == {name for name in named if name}
     of_jobs = graphs[:-1]
-    assert len(of_jobs) == 7
+    assert len(of_jobs) == 8
     for graph in of_jobs:
         labels = {line[-1]["label"].partition(":")[0] for line in graph["properties"]["metrics"]}
         assert labels - {"refused"} == {"nightly-report", "by-hand"}, graph["properties"]["title"]
@@ -266,13 +268,6 @@ def many(count: int) -> JobsFile:
     job = one_job(schedules=NIGHTLY, expect_success_within=DAY).jobs["report"]
     names = [f"job-{number:03d}" for number in range(count)]
     return dataclasses.replace(JOBS, jobs={name: dataclasses.replace(job, name=name) for name in names})
-
-
-def test_a_stage_of_too_many_resources_is_refused_with_a_word_on_what_to_do() -> None:
-    """CloudFormation takes 500 resources, which come before its 1 MB."""
-    assert len(deploy.body(many(97), "bucket")) < template.S3_LIMIT
-    with pytest.raises(Stop, match=r"has 5\d\d resources.*spread the jobs over two stages"):
-        deploy.body(many(100), "bucket")
 
 
 # --- on the emulator --------------------------------------------------------------------------------------

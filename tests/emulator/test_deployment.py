@@ -1,17 +1,16 @@
 """Both ways to deploy, on the emulator, with the commands that a person types."""
 
 import json
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.config.jobs import parse
+from guardctl import template
 from lab.emulator import Emulator
-from lab.stage import LocalStage, local_stage, until
+from lab.stage import CommandFailed, LocalStage, local_stage
 
-BUCKET = "deployment-templates"
 JOBS = """
 [defaults.ecs]
 cluster = "batch"
@@ -25,14 +24,9 @@ ecs = { task_definition = "first" }
 [jobs.second]
 ecs = { task_definition = "second" }
 """
+BATCH_ROLE = next(iter(template._roles(parse(JOBS, stage="deployed", place="x"))))
 THIRD = '\n[jobs.third]\necs = { task_definition = "third" }\n'
-CREATED = ["GuardMachine", "GuardMachineRole", "firstBatch", "firstBatchRole", "secondBatch", "secondBatchRole"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bucket(emulator: Emulator) -> None:
-    """A bucket for templates that are too large."""
-    emulator.client("s3").create_bucket(Bucket=BUCKET)
+CREATED = ["GuardMachine", "GuardMachineRole", "firstBatch", "secondBatch", "firstBatchSchedule"]
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +103,10 @@ def test_a_dry_run_of_a_change_shows_the_change_and_changes_nothing(deployed: Lo
     shown = deployed.command("guardctl", "deploy", "--stage", deployed.name, "--dry-run").stdout
     assert what_is_there(deployed) == before
     edit(deployed, JOBS)
-    assert [line.split() for line in shown.splitlines() if line.startswith("  ")] == [
-        ["Add", "AWS::StepFunctions::StateMachine", "thirdBatch"],
-        ["Add", "AWS::IAM::Role", "thirdBatchRole"],
-    ]
+    added, *others = [line.split() for line in shown.splitlines() if line.startswith("  ")]
+    assert added == ["Add", "AWS::StepFunctions::StateMachine", "thirdBatch"]
+    assert ["Modify", "AWS::IAM::Role", BATCH_ROLE] in others
+    assert {action for action, *_ in others} == {"Modify"}
 
 
 def test_a_deployment_makes_the_machines_and_the_functions_and_a_start_runs(deployed: LocalStage) -> None:
@@ -123,7 +117,10 @@ def test_a_deployment_makes_the_machines_and_the_functions_and_a_start_runs(depl
         "batch-guard-deployed-second",
     ]
     assert sorted(found["functions"]) == ["batch-guard-deployed-check", "batch-guard-deployed-trigger"]
-    assert found["stacks"] == {"batch-guard-deployed-machines": "CREATE_COMPLETE"}
+    assert found["stacks"] == {
+        "batch-guard-deployed-machines": "CREATE_COMPLETE",
+        "batch-guard-deployed-records": "CREATE_COMPLETE",
+    }
     assert len(found["rules"]) == 1
     assert_a_start_runs(deployed)
 
@@ -137,44 +134,25 @@ def test_a_second_deployment_finds_no_change(deployed: LocalStage) -> None:
 
 
 @pytest.mark.parametrize(
-    "jobs",
+    ("jobs", "told"),
     [
-        pytest.param(JOBS.replace("[jobs.second]", "[jobs.other]"), id="renamed"),
-        pytest.param(JOBS.partition("[jobs.second]")[0], id="removed"),
+        pytest.param(JOBS.replace("[jobs.second]", "[jobs.other]"), "new: other. If one of them is a removed job", id="renamed"),
+        pytest.param(JOBS.partition("[jobs.second]")[0], "removed: second. The history of their runs goes with them", id="removed"),
     ],
-)
-def test_a_job_that_is_running_is_neither_removed_nor_renamed(deployed: LocalStage, jobs: str) -> None:
+)  # fmt: skip
+def test_a_job_that_is_running_is_neither_removed_nor_renamed_unasked(
+    deployed: LocalStage, jobs: str, told: str
+) -> None:
     run = json.loads(deployed.ended(deployed.start("second"))["output"])["run"]
     before = what_is_there(deployed)
     edit(deployed, jobs)
     for dry in ((), ("--dry-run",)):
         refused = deployed.command("guardctl", "deploy", "--stage", deployed.name, *dry, code=2)
-        assert refused.stderr.startswith(f"nothing was changed: this would end {run} of {deployed.machine('second')};")
+        assert f"nothing was changed: this would end {run} of batch-guard-deployed-second (run);" in refused.stderr
+        assert told in refused.stdout
     edit(deployed, JOBS)
     assert what_is_there(deployed) == before
     assert deployed.runs("second")[-1]["status"] == "RUNNING"
-    deployed.finish("second")
-
-
-@pytest.mark.parametrize(
-    ("where", "elsewhere"),
-    [
-        pytest.param('task_definition = "second"', 'task_definition = "moved"', id="another family"),
-        pytest.param(
-            'task_definition = "second"', 'task_definition = "second", cluster = "moved"', id="another cluster"
-        ),
-    ],
-)
-def test_a_job_that_is_running_is_not_moved(deployed: LocalStage, where: str, elsewhere: str) -> None:
-    run = json.loads(deployed.ended(deployed.start("second"))["output"])["run"]
-    before = what_is_there(deployed)
-    edit(deployed, JOBS.replace(where, elsewhere))
-    refused = deployed.command("guardctl", "deploy", "--stage", deployed.name, code=2)
-    edit(deployed, JOBS)
-    assert refused.stderr.startswith(
-        f"nothing was changed: {run} of second runs as second on batch, and its task would be"
-    )
-    assert what_is_there(deployed) == before
     deployed.finish("second")
 
 
@@ -185,24 +163,85 @@ def test_a_job_at_rest_may_be_removed(deployed: LocalStage) -> None:
     assert "Remove   AWS::StepFunctions::StateMachine secondBatch\n" in shown
 
 
-def test_fifty_jobs_need_a_bucket_and_are_deployed_with_it(emulator: Emulator) -> None:
-    shared = JOBS.partition("[jobs.")[0]
-    jobs = shared + "".join(f'[jobs.job-{n}]\necs = {{ task_definition = "job-{n}" }}\n' for n in range(50))
-    with local_stage(emulator, name="fifty", jobs=jobs) as stage:
-        before = what_is_there(stage)
-        refused = stage.command("guardctl", "deploy", "--stage", "fifty", code=2)
-        assert "and CloudFormation takes 51,200 inline: name an S3 bucket of yours with --bucket" in refused.stderr
-        assert what_is_there(stage) == before
-        stage.command("guardctl", "deploy", "--stage", "fifty", "--bucket", BUCKET)
-        assert len(what_is_there(stage)["machines"]) == 51
-        stage.command("guardctl", "destroy", "--stage", "fifty", "--yes")
-        assert in_the_account(what_is_there(stage)) == NOTHING
+QUEUES = JOBS.replace("[jobs.second]\n", '[jobs.second]\noverlap = "queue"\ngrace = "1s"\n')
+
+
+def busy(stage: LocalStage) -> str:
+    """`second` has a run with a task; the task's ARN."""
+    stage.ended(stage.start("second"))
+    return stage.a_task("second")
+
+
+def ended_before(shown: str, how: str) -> list[str]:
+    """The names that a command says it would end, in order."""
+    return [line.partition(f"{how}: ")[2].split()[0] for line in shown.splitlines() if line.startswith(f"  {how}: ")]
+
+
+def stopped(shown: str) -> list[str]:
+    """What a command says it stopped, in order."""
+    return [line.split()[1] for line in shown.splitlines() if line.startswith("stopped ")]
+
+
+def test_a_removed_jobs_waiter_run_and_task_are_stopped_first(emulator: Emulator) -> None:
+    with local_stage(emulator, name="removing", jobs=QUEUES) as stage:
+        stage.deploy()
+        task = busy(stage)
+        assert json.loads(stage.ended(stage.start("second"))["output"])["outcome"] == "queued"
+        edit(stage, JOBS.partition("[jobs.second]")[0])
+        done = stage.command("guardctl", "deploy", "--stage", "removing", "--stop").stdout
+        assert ended_before(done, "would be ended") == ["second-after-run-000001-1", "run-000001"]
+        assert stopped(done) == ["second-after-run-000001-1", "run-000001"]
+        described = stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]
+        assert described["lastStatus"] == "STOPPED"
+        assert sorted(what_is_there(stage)["machines"]) == ["batch-guard-removing", "batch-guard-removing-first"]
+        stage.command("guardctl", "destroy", "--stage", "removing", "--yes")
 
 
 def test_a_bucket_that_does_not_exist_is_named(emulator: Emulator) -> None:
-    with local_stage(emulator, name="nobucket", jobs=JOBS) as stage:
+    with local_stage(emulator, name="nobucket", jobs=crowd(60)) as stage:
         refused = stage.command("guardctl", "deploy", "--stage", "nobucket", "--bucket", "no-such-bucket", code=3)
-        assert "no-such-bucket" in refused.stderr
+        assert "the bucket no-such-bucket can't be used: it does not exist" in refused.stderr
+        assert in_the_account(what_is_there(stage)) == NOTHING
+
+
+def crowd(count: int) -> str:
+    """A jobs file of so many jobs, each with a family, a schedule and every alarm of its own."""
+    shared = JOBS.partition("[jobs.")[0] + '[alerts]\ntopic = "arn:aws:sns:us-east-1:000000000000:alerts"\n'
+    return shared + "".join(
+        f'[jobs.job-{n}]\nschedule = "cron(0 3 1 1 ? *)"\nexpect_success_within = "1d"\n'
+        f'ecs = {{ task_definition = "job-{n}" }}\n'
+        for n in range(count)
+    )
+
+
+def test_two_hundred_and_fifty_jobs_with_alerts_are_a_stage_and_its_bucket_is_remembered(emulator: Emulator) -> None:
+    with local_stage(emulator, name="crowd", jobs=crowd(250)) as stage:
+        before = what_is_there(stage)
+        refused = stage.command("guardctl", "deploy", "--stage", "crowd", stdin="n\n", code=2)
+        assert (
+            "Make the bucket batch-guard-000000000000-us-east-1, for this and the next deployments?" in refused.stdout
+        )
+        assert "name one of yours with --bucket BUCKET, or say --make-bucket" in refused.stderr
+        assert what_is_there(stage) == before
+        stage.command("guardctl", "deploy", "--stage", "crowd", stdin="y\n")
+        found = what_is_there(stage)
+        assert len(found["machines"]) == 251
+        alarms = (
+            emulator.client("cloudwatch")
+            .get_paginator("describe_alarms")
+            .paginate(AlarmNamePrefix="batch-guard-crowd-")
+        )
+        assert sum(len(page["MetricAlarms"]) for page in alarms) == 5 + 3 * 250
+        block = json.loads(found["files"]["config.json"])["stages"]["crowd"]
+        assert block["template_bucket"] == "batch-guard-000000000000-us-east-1"
+        # A colleague's clone, before the commit: the bucket is found by its name.
+        with local_stage(emulator, name="crowd", jobs=crowd(250)) as clone:
+            clone.command("guardctl", "deploy", "--stage", "crowd", "--dry-run")
+        # Without alerts the stacks of the alarms go.
+        edit(stage, crowd(250).replace("[alerts]\n", "#").replace("topic =", "# "))
+        shown = stage.command("guardctl", "deploy", "--stage", "crowd").stdout
+        assert shown.count("removed the stack batch-guard-crowd-alarms") == 3
+        stage.command("guardctl", "destroy", "--stage", "crowd", "--yes")
         assert in_the_account(what_is_there(stage)) == NOTHING
 
 
@@ -215,88 +254,66 @@ def test_functions_deployed_from_elsewhere_are_not_left_without_machines(deploye
     assert in_the_account(what_is_there(deployed)) == in_the_account(before)
 
 
-def test_destroy_asks_first_then_removes_everything_then_says_that_there_is_nothing(emulator: Emulator) -> None:
-    with local_stage(emulator, name="gone", jobs=JOBS) as stage:
-        stage.command("guardctl", "deploy", "--stage", "gone")
-        stage.provide()
-        stage.ended(stage.start("first"))
+def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everything(emulator: Emulator) -> None:
+    with local_stage(emulator, name="gone", jobs=QUEUES) as stage:
+        stage.deploy()
+        task = busy(stage)
+        stage.command("guardctl", "pause", "second", "--stage", stage.name, "--reason", "rest")
         before = what_is_there(stage)
         for answer in ("n\n", "\n", ""):
             refused = stage.command("guardctl", "destroy", "--stage", "gone", stdin=answer, code=1)
-            assert "first: run-000001 is in progress and would be ended" in refused.stdout
+            assert ended_before(refused.stdout, "ended before") == ["paused-000001", "run-000001"]
+            assert "  guardctl run second --first --after 1 --stage gone\n" in refused.stdout
             assert "Remove batch-guard's stage gone, with the history of all its runs? [y/N] " in refused.stdout
             assert refused.stderr.endswith("nothing was removed\n")
             assert what_is_there(stage) == before
-        stage.command("guardctl", "destroy", "--stage", "gone", stdin="y\n")
+        done = stage.command("guardctl", "destroy", "--stage", "gone", stdin="y\n")
+        assert stopped(done.stdout) == ["paused-000001", "run-000001"]
+        assert stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED"
         assert in_the_account(what_is_there(stage)) == NOTHING
         again = stage.command("guardctl", "destroy", "--stage", "gone", "--yes")
         assert again.stdout == "there is nothing of stage gone to remove\n"
 
 
-@pytest.fixture(scope="module")
-def packaged(emulator: Emulator) -> Iterator[LocalStage]:
-    """A stage that was packaged for a pipeline, into build/."""
-    with local_stage(emulator, name="packaged", jobs=JOBS) as stage:
-        stage.command("guardctl", "package", "--stage", "packaged", "build")
-        stage.provide()
-        yield stage
+def test_a_destroy_that_was_interrupted_is_finished_by_the_next(emulator: Emulator) -> None:
+    """The run was stopped, its task is still alive, and the functions are gone."""
+    with local_stage(emulator, name="halfway", jobs=JOBS) as stage:
+        stage.deploy()
+        stage.ended(stage.start("second"))
+        task = stage.a_task("second")
+        stage.chalice("delete", "--stage", "halfway")
+        stage.stepfunctions.stop_execution(executionArn=stage.run_arn("second", "run-000001"))
+        done = stage.command("guardctl", "destroy", "--stage", "halfway", "--yes")
+        assert "  ended before: the task of run-000001 of batch-guard-halfway-second\n" in done.stdout
+        assert stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED"
+        assert in_the_account(what_is_there(stage)) == NOTHING
 
 
-def test_a_package_is_a_template_and_a_small_zip(packaged: LocalStage) -> None:
-    build = packaged.directory / "build"
-    assert sorted(file.name for file in build.iterdir()) == ["deployment.zip", "sam.json"]
-    resources = json.loads((build / "sam.json").read_text(encoding="utf-8"))["Resources"]
-    assert set(CREATED) < set(resources)
-    names = [resources[logical]["Properties"]["FunctionName"] for logical in ("Check", "Trigger")]
-    assert names == ["batch-guard-packaged-check", "batch-guard-packaged-trigger"]
+def test_a_new_stage_goes_on_after_the_numbers_whose_names_are_taken(deployed: LocalStage) -> None:
+    deployed.command("guardctl", "run", "second", "--stage", deployed.name, "--first", "--after", "41")
+    assert deployed.runs("second")[-1]["name"] == "run-000042"
+    deployed.finish("second")
 
 
-def test_the_zip_is_small_and_has_only_what_the_functions_need(packaged: LocalStage) -> None:
-    archive = packaged.directory / "build" / "deployment.zip"
-    assert archive.stat().st_size < 2_000_000
-    with zipfile.ZipFile(archive) as content:
-        names = content.namelist()
-    top = {name.partition("/")[0] for name in names}
-    assert {"app.py", "chalicelib", "aws_lambda_powertools", "cronsim", "tzdata"} <= top
-    assert not top & {"boto3", "botocore", "s3transfer", "guardctl", "tests", "local", "docs", "typer", "rich"}
-    assert {name for name in names if name.startswith("chalicelib/jobs/") and not name.endswith("/")} == {
-        f"chalicelib/jobs/{stage}.toml" for stage in ("dev", "local", "packaged")
-    }
-    assert {f"chalicelib/machines/{machine}.asl.json" for machine in ("guard", "batch")} <= set(names)
-
-
-def test_a_package_becomes_one_stack_in_which_a_start_runs(packaged: LocalStage) -> None:
-    template = uploaded(packaged.emulator, packaged.directory / "build")
-    cloudformation = packaged.emulator.client("cloudformation")
-    cloudformation.create_stack(
-        StackName="batch-guard-packaged",
-        TemplateURL=template,
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-    until(
-        lambda: (
-            cloudformation.describe_stacks(StackName="batch-guard-packaged")["Stacks"][0]["StackStatus"]
-            == "CREATE_COMPLETE"
-        ),
-        within=60,
-        what="the stack",
-    )
-    found = what_is_there(packaged)
-    assert sorted(found["functions"]) == ["batch-guard-packaged-check", "batch-guard-packaged-trigger"]
-    assert len(found["machines"]) == 3
-    rules = packaged.emulator.client("events").list_rules()["Rules"]
-    assert "cron(* * * * ? *)" in [
-        rule.get("ScheduleExpression") for rule in rules if "packaged" in rule["Name"].lower()
-    ]
-    assert_a_start_runs(packaged)
-
-
-def uploaded(emulator: Emulator, build: Path) -> str:
-    """What ``aws cloudformation package`` does: the zip to S3, and its place into the template."""
-    s3 = emulator.client("s3")
-    s3.put_object(Bucket=BUCKET, Key="deployment.zip", Body=(build / "deployment.zip").read_bytes())
-    template = (build / "sam.json").read_text(encoding="utf-8")
-    assert template.count('"./deployment.zip"') == 2
-    body = template.replace('"./deployment.zip"', f'"s3://{BUCKET}/deployment.zip"')
-    s3.put_object(Bucket=BUCKET, Key="sam.json", Body=body.encode())
-    return f"{emulator.endpoint}/{BUCKET}/sam.json"
+def test_a_stage_is_one_file_and_a_block_that_points_elsewhere_is_refused_by_every_way(emulator: Emulator) -> None:
+    with local_stage(emulator, name="prod", jobs=JOBS) as stage:
+        stage.command("guardctl", "validate", "--stage", "prod")
+        config = stage.directory / ".chalice" / "config.json"
+        text = config.read_text(encoding="utf-8")
+        parsed = json.loads(text)
+        parsed["stages"]["prod"] = parsed["stages"]["dev"]
+        config.write_text(json.dumps(parsed), encoding="utf-8")
+        wrong = 'stages.prod.environment_variables.BATCH_GUARD_STAGE: the functions of stage prod would be told "dev"'
+        for command in (("validate",), ("deploy",), ("deploy", "--dry-run"), ("package",)):
+            assert wrong in stage.command("guardctl", *command, "--stage", "prod", code=2).stderr
+        for chalice in (["deploy"], ["package", "out"], ["package", "--pkg-format", "terraform", "out"]):
+            with pytest.raises(CommandFailed, match="would be told"):
+                stage.chalice(*chalice, "--stage", "prod")
+        config.write_text(text, encoding="utf-8")
+        with pytest.raises(CommandFailed, match="would not be told which it is"):
+            stage.chalice("deploy", "--stage", "prod")
+        assert in_the_account(what_is_there(stage)) == NOTHING
+        stage.command("guardctl", "deploy", "--stage", "prod")
+        assert json.loads(config.read_text(encoding="utf-8"))["stages"].keys() == {"dev", "local", "prod"}
+        stage.chalice("deploy", "--stage", "prod")  # from now on it knows the stage
+        stage.command("guardctl", "destroy", "--stage", "prod", "--yes")

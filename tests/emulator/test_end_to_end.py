@@ -49,6 +49,13 @@ def test_a_free_job_runs_and_its_task_knows_its_run(stage: LocalStage) -> None:
     assert [r["status"] for r in stage.runs("plain")] == ["SUCCEEDED"]
 
 
+def test_a_time_that_is_passed_over_is_told_without_a_question(stage: LocalStage) -> None:
+    told = stage.start("plain", verdict={"error": "HeldBack", "reason": "held back until the next one came"})
+    verdict = stage.ended(told)
+    assert (verdict["error"], verdict["cause"]) == ("BatchGuard.HeldBack", "held back until the next one came")
+    assert stage.states_entered(told)[-1] == "Passed over"
+
+
 def test_without_a_command_the_task_definition_decides(stage: LocalStage) -> None:
     stage.ended(stage.start("no-command"))
     task = stage.describe_task("no-command", stage.a_task("no-command"))

@@ -49,7 +49,7 @@ def guardctl(
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_help_of_every_command_has_an_example_and_the_exit_codes(name: str) -> None:
     command = COMMANDS[name]
-    examples = re.findall(r"Example: (?:python -m guardctl|make) (\S+)", command.epilog)
+    examples = re.findall(r"Example: (?:guardctl|make) (\S+)", command.epilog)
     assert examples == [name]
     assert command.epilog.count("Exit codes: 0 ") == 1
     assert command.help
@@ -121,7 +121,7 @@ def test_aws_that_can_not_be_asked_ends_with_3_and_says_what_to_set(
 def test_a_stage_that_is_not_deployed_is_said_to_be_so(stage: LocalStage) -> None:
     done = guardctl(stage, "run", "nightly-report", "--stage", "dev")
     assert done.returncode == 3
-    assert "python -m guardctl deploy --stage dev" in done.stderr
+    assert "guardctl deploy --stage dev" in done.stderr
     states = json.loads(guardctl(stage, "status", "--stage", "dev", "--json").stdout)
     assert {line["state"] for line in states} == {"not deployed"}
 
@@ -200,7 +200,7 @@ def test_a_run_that_starts_ends_with_0_and_one_that_steps_back_with_1(stage: Loc
     third = guardctl(stage, "run", "by-hand", "--stage", "e2e")
     assert third.returncode == 1
     assert third.stdout.startswith("by-hand: not started: BatchGuard.AlreadyRunning: run-000001 has been running")
-    assert third.stderr == "how it stands: python -m guardctl status by-hand --stage e2e\n"
+    assert third.stderr == "how it stands: guardctl status by-hand --stage e2e\n"
     stage.finish("by-hand")
 
 
@@ -232,8 +232,8 @@ def test_ctrl_c_ends_the_waiting_and_not_the_run(stage: LocalStage) -> None:
         assert waiting.stdout.readline() == "interrupted: started run-000001\n"
         told = interrupted(waiting)
     assert told == (
-        "interrupted: run-000001 was started and goes on: python -m guardctl status interrupted --stage e2e; "
-        "stop it with: python -m guardctl stop interrupted --stage e2e\n"
+        "interrupted: run-000001 was started and goes on: guardctl status interrupted --stage e2e; "
+        "stop it with: guardctl stop interrupted --stage e2e\n"
     )
     assert [run["status"] for run in stage.runs("interrupted")] == ["RUNNING"]
     stage.a_task("interrupted")
@@ -293,7 +293,7 @@ def test_ctrl_c_leaves_a_start_in_the_queue_and_says_how_to_end_it(stage: LocalS
         told = interrupted(waiting)
     arn = f"{stage.guard.replace(':stateMachine:', ':execution:')}:{waiter}"
     assert told == (
-        f"interrupted: {waiter} waits in the queue and goes on: python -m guardctl status {job} --stage e2e; "
+        f"interrupted: {waiter} waits in the queue and goes on: guardctl status {job} --stage e2e; "
         f"end it with: aws stepfunctions stop-execution --execution-arn {arn}\n"
     )
     waits = stage.stepfunctions.describe_execution(executionArn=arn)
@@ -368,15 +368,13 @@ def test_a_second_ctrl_c_ends_at_once(stage: LocalStage) -> None:
         waiting.send_signal(signal.SIGINT)
         aws.wait_for("StopExecution")
         told = interrupted(waiting)
-    assert told == (
-        "interrupted: again, before it was clear what goes on; look: python -m guardctl status idle --stage e2e\n"
-    )
+    assert told == ("interrupted: again, before it was clear what goes on; look: guardctl status idle --stage e2e\n")
 
 
 @pytest.mark.parametrize(
     ("command", "held", "says"),
     [
-        pytest.param("logs idle 42 --follow", "DescribeExecution", "only the reading; go on with: python -m guardctl logs idle 42 --follow --stage e2e", id="logs"),
+        pytest.param("logs idle 42 --follow", "DescribeExecution", "only the reading; go on with: guardctl logs idle 42 --follow --stage e2e", id="logs"),
         pytest.param("deploy", "DescribeStacks", "nothing was changed; a change set may be left, which changes nothing by itself", id="deploy, before anything was changed"),
         pytest.param("destroy --yes", "/2015-03-31/functions/", "nothing was removed", id="destroy, before anything was removed"),
         pytest.param("stop idle --yes", "ListExecutions", "nothing was stopped", id="stop, before anything was stopped"),
@@ -392,7 +390,7 @@ def test_ctrl_c_while_aws_is_asked_says_what_is_the_case(stage: LocalStage, comm
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        pytest.param("pause idle --reason x", "but idle was paused by then (paused-000001); resume it with: python -m guardctl resume idle --stage e2e", id="pause"),
+        pytest.param("pause idle --reason x", "but idle was paused by then (paused-000001); resume it with: guardctl resume idle --stage e2e", id="pause"),
         pytest.param("run idle", "the start was stopped before it started anything", id="run"),
     ],
 )  # fmt: skip

@@ -31,7 +31,7 @@ def due(stage: LocalStage, job: str, time: datetime) -> str:
 
 
 def guardctl(stage: LocalStage, *arguments: str, code: int = 0) -> str:
-    """What `python -m guardctl …` prints. Raises `CommandFailed` when it ends with another code."""
+    """What `guardctl …` prints. Raises `CommandFailed` when it ends with another code."""
     return stage.command("guardctl", *arguments, "--stage", stage.name, code=code).stdout
 
 
@@ -83,7 +83,7 @@ def test_a_time_that_is_not_in_the_schedule_gets_its_neighbours_named(stage: Loc
     assert done.stderr == (
         "asked has no scheduled time at 2026-11-20 18:00 UTC, and nothing was started for it; "
         "the nearest are 2026-11-20 00:00 UTC and 2026-11-21 00:00 UTC; "
-        f"starts by hand are in: python -m guardctl history asked --stage {stage.name}\n"
+        f"starts by hand are in: guardctl history asked --stage {stage.name}\n"
     )
 
 

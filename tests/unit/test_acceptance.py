@@ -602,6 +602,7 @@ def test_the_stack_can_be_sent_inline_and_all_its_names_have_the_prefix() -> Non
     assert all(value.lstrip("/").startswith(NAMES.prefix) for value in named.values()), named
 
 
+@pytest.mark.thorough
 def test_cloudformation_would_take_the_stack(tmp_path: Path) -> None:
     """As far as cfn-lint knows, which reads the machines' definitions too."""
     file = tmp_path / "stack.json"

@@ -1,8 +1,8 @@
 """The wiring: what Chalice registers, and what a Lambda invocation logs and counts."""
 
-import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,32 +27,39 @@ FROM_A_GUARD = {
 Measured = dict[str, tuple[float, dict[str, str]]]
 
 
+def read_metrics(written: list[dict[str, Any]]) -> Measured:
+    """Name → value and dimensions, as CloudWatch reads the lines."""
+    found = {}
+    for line in written:
+        for declared in line["_aws"]["CloudWatchMetrics"]:
+            assert declared["Namespace"] == "BatchGuard"
+            (dimensions,) = declared["Dimensions"]
+            for metric in declared["Metrics"]:
+                (value,) = line[metric["Name"]]
+                found[metric["Name"]] = value, {name: line[name] for name in dimensions}
+    return found
+
+
+def written(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The log lines and the lines of metrics."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if "_aws" not in line], [line for line in lines if "_aws" in line]
+
+
 @pytest.fixture
 def metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], Measured]:
-    """The metrics that have been written: name → value and dimensions."""
-
-    def read() -> Measured:
-        found = {}
-        for written in map(json.loads, capsys.readouterr().out.splitlines()):
-            (declared,) = written["_aws"]["CloudWatchMetrics"]
-            assert declared["Namespace"] == "BatchGuard"
-            ((dimensions,), (metric,)) = declared["Dimensions"], declared["Metrics"]
-            (value,) = written[metric["Name"]]
-            found[metric["Name"]] = value, {name: written[name] for name in dimensions}
-        return found
-
-    return read
+    """The metrics that have been written."""
+    return lambda: read_metrics(written(capsys)[1])
 
 
 @pytest.fixture
-def lines(app: Any, metrics: Callable[[], Measured]) -> Callable[[], tuple[dict[str, Any], Measured]]:
-    """The one log line and the metrics that an invocation writes."""
-    log = io.StringIO()
-    app.logger.registered_handler.setStream(log)
+def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], tuple[dict[str, Any], Measured]]:
+    """The one log line and the metrics that an invocation writes, in one line too."""
 
     def read() -> tuple[dict[str, Any], Measured]:
-        (line,) = log.getvalue().splitlines()
-        return json.loads(line), metrics()
+        (line,), counted = written(capsys)
+        assert len(counted) <= 1
+        return line, read_metrics(counted)
 
     return read
 
@@ -72,10 +79,10 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.delenv("AWS_CHALICE_CLI_MODE", raising=False)
     import app  # noqa: PLC0415 (it reads the environment)
 
-    for cached in (app._stage, app._jobs, app._stepfunctions, app._ecs, app._ssm):
+    for cached in (app._stage, app._jobs):  # the clients are the same for every test, and slow to make
         cached.cache_clear()
     yield app
-    for cached in (app._stage, app._jobs, app._stepfunctions, app._ecs, app._ssm):
+    for cached in (app._stage, app._jobs):
         cached.cache_clear()
 
 
@@ -90,6 +97,8 @@ def test_a_refusal_is_answered_logged_and_counted(app: Any, lines: Any) -> None:
     answer = app.check({**FROM_A_GUARD, "job": "typo"}, SimpleNamespace(invoked_function_arn=CHECK))
     assert (answer["running_flg"], answer["outcome"], answer["error"]) == (True, "refuse", "UnknownJob")
     log, metrics = lines()
+    assert list(log)[:5] == ["level", "location", "message", "timestamp", "service"], "as Powertools has them"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\+0000", log["timestamp"])
     assert (log["message"], log["job"], log["outcome"]) == ("decision", "typo", "refuse")
     assert "the jobs are: " in log["reason"]
     assert metrics == {"Refuse": (1.0, {"stage": "dev"})}
@@ -134,7 +143,7 @@ def test_what_is_counted(app: Any, metrics: Any, event: Any, answer: Any, expect
 
 
 def test_alarms_and_dashboard_show_only_what_is_written(app: Any, metrics: Any) -> None:
-    app._count_decision(FROM_A_GUARD, BUSY)
+    app._count_decision(FROM_A_GUARD, {**BUSY, "stuck": True})
     app._count_decision(FROM_A_GUARD, {"outcome": "refuse"})
     with pytest.raises(Exception, match="got no answer"):
         app.check(FROM_A_GUARD, SimpleNamespace(invoked_function_arn=CHECK))

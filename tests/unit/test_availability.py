@@ -223,6 +223,18 @@ FREE = [
         id="nothing is remembered, and an operator vouches for it",
     ),
     pytest.param(
+        replace(ASKS, first=True, first_after=41),
+        History(created_at=NOW - timedelta(days=1)),
+        "run-000042",
+        id="the stage was made anew, and an operator knows the last run of the one before",
+    ),
+    pytest.param(
+        replace(ASKS, first=True, first_after=41),
+        History((run(50),)),
+        "run-000051",
+        id="a later run than an operator remembers is visible",
+    ),
+    pytest.param(
         ASKS,
         History((execution("paused-000001", "RUNNING", began=3), run(41))),
         "run-000042",

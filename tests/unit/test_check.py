@@ -170,6 +170,9 @@ def test_a_start_gives_up_at_its_deadline_but_not_on_what_it_has_begun_to_stop()
         pytest.param({"job": "plain", "commands": "bin/report"}, "commands must be a list of strings", id="a command in one string"),
         pytest.param({"job": "plain", "guard": {}}, "guard is the guard machine's own", id="a guard that says nothing"),
         pytest.param({"job": "plain", "guard": {"version": 1, "execution": GUARD, "started": stamp(NOW), "forged": True}}, "guard is the guard machine's own", id="an input that had a guard of its own"),
+        pytest.param({"job": "plain", "first_after": 41}, 'first_after must be a run number, with "first": true', id="after without first"),
+        pytest.param({"job": "plain", "first": True, "first_after": "41"}, "first_after must be a run number", id="a text for a number"),
+        pytest.param({"job": "plain", "first": True, "first_after": 0}, "first_after must be a run number", id="no run has the number 0"),
         pytest.param({"job": "plain", "anyway": 1, "commands": {}}, "commands must be", id="two faults are told at once"),
         pytest.param({"job": "plain", "anyway": 1, "commands": {}}, "anyway must be", id="and the other of them"),
         pytest.param({}, "must name a job", id="no job"),
@@ -802,6 +805,7 @@ HISTORIES = [
 ]
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(events(), st.sampled_from(HISTORIES), st.booleans())
 def test_whatever_is_thrown_at_it_ends_as_an_answer_or_as_a_named_exception(

@@ -198,11 +198,11 @@ def test_a_start_that_nobody_waits_for_is_stopped_and_looked_for(steps: Steps, e
 def test_what_goes_on_is_named_with_the_commands_that_show_and_end_it() -> None:
     here = stage(Steps(ABORTED))
     assert starts.left(here, "report", RUNS) == (
-        "run-000042 was started and goes on: python -m guardctl status report --stage dev; "
-        "stop it with: python -m guardctl stop report --stage dev"
+        "run-000042 was started and goes on: guardctl status report --stage dev; "
+        "stop it with: guardctl stop report --stage dev"
     )
     assert starts.left(here, "report", Verdict(False, None, "waits", WAITER)) == (
-        "report-after-run-000041-1 waits in the queue and goes on: python -m guardctl status report --stage dev; "
+        "report-after-run-000041-1 waits in the queue and goes on: guardctl status report --stage dev; "
         f"end it with: aws stepfunctions stop-execution --execution-arn {WAITER}"
     )
     assert starts.left(here, "report", Verdict(False, None, "the start was stopped")) == "the start was stopped"
@@ -263,8 +263,8 @@ def test_stop_does_not_wait_for_the_task_of_a_run_that_ended_before_a_person_sai
 @pytest.mark.parametrize(
     ("ecs", "says"),
     [
-        pytest.param(Ecs1("RUNNING"), "run-000042 was stopped, and task 0a1b2c is not STOPPED yet; go on with: python -m guardctl stop report --stage dev", id="its task is on its way down"),
-        pytest.param(Ecs1("STOPPED", NOW - timedelta(hours=1)), "run-000042 was stopped, and a task that ECS does not show yet may be alive; look: python -m guardctl status report --stage dev", id="its task has not been seen"),
+        pytest.param(Ecs1("RUNNING"), "run-000042 was stopped, and task 0a1b2c is not STOPPED yet; go on with: guardctl stop report --stage dev", id="its task is on its way down"),
+        pytest.param(Ecs1("STOPPED", NOW - timedelta(hours=1)), "run-000042 was stopped, and a task that ECS does not show yet may be alive; look: guardctl status report --stage dev", id="its task has not been seen"),
     ],
 )  # fmt: skip
 def test_an_interrupted_stop_says_what_is_stopped_and_what_is_not(ecs: Ecs1, says: str) -> None:

@@ -509,6 +509,7 @@ def test_one_fault(name: str) -> None:
     assert line.startswith(expected)
 
 
+@pytest.mark.thorough
 @deterministic
 @given(st.sets(st.sampled_from(sorted(FAULTS)), min_size=1))
 def test_any_faults_are_all_reported_and_nothing_else(names: set[str]) -> None:
@@ -550,6 +551,7 @@ LITERALS = [
 ]
 
 
+@pytest.mark.thorough
 @deterministic
 @given(st.dictionaries(st.sampled_from(PLACES), st.sampled_from(LITERALS), max_size=6))
 def test_anything_is_read_or_refused_a_line_each(changes: dict[Place, str]) -> None:

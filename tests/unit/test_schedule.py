@@ -240,6 +240,7 @@ def test_eventbridge_days_are_the_calendars(month: Field, day: Field, week: Fiel
     assert between([schedule], "UTC", start, start + (3 * 365 - 1) * DAY) == expected
 
 
+@pytest.mark.thorough
 @over_years
 @given(MONTHS, DAYS.filter(lambda field: "/" not in field.text), CRON_WEEKDAYS)
 def test_in_five_fields_either_day_will_do(month: Field, day: Field, week: Field) -> None:
@@ -285,11 +286,13 @@ def read_by_clock(zone: str, start: datetime, end: datetime, step: timedelta) ->
     return [(time, local) for time, local in read if local.fold == 0]
 
 
+@pytest.mark.thorough
 def test_the_zones_are_many() -> None:
     assert len(transitions()) > 50
     assert {"America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"} <= available_timezones()
 
 
+@pytest.mark.thorough
 def test_every_change_of_offset_in_ten_years() -> None:
     quarters, two = parse_schedule("*/15 * * * *"), parse_schedule("cron(30 1,2 * * ? *)")
     for zone, changes in transitions().items():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.config import jobs
+from chalicelib.decide.pace import Planned
 from chalicelib.read.record import Record, recorded_as
 from chalicelib.trigger import SIDE_BY_SIDE, SomeStartsFailed, Trigger
 
@@ -61,6 +62,19 @@ class FakeStepFunctions:
         return {}
 
 
+@dataclass
+class Clock:
+    """A clock that only sleeping moves."""
+
+    at: datetime = JUST_AFTER
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
 def trigger(
     client: FakeStepFunctions,
     *,
@@ -68,18 +82,24 @@ def trigger(
     changed: datetime = JUST_AFTER - timedelta(days=9),
     recorded: str | None = None,
 ) -> Trigger:
-    """All schedules have been as they are since `changed`, or the deployment has recorded another one."""
+    """All schedules have been as they are since `changed`, or the deployment has recorded another one.
+
+    It was warm an hour ago.
+    """
     parsed = jobs.parse(file, stage="dev", place="dev.toml")
 
     def record(job: jobs.Job) -> Record:
         return Record(recorded_as(job) if recorded is None else recorded, changed)
 
-    return Trigger(parsed, FUNCTION, client, record, set())  # type: ignore[arg-type]  # a fake with the one method used
+    clock, before = Clock(), {f"{job}-20261123T1700Z" for job in parsed.jobs}
+    return Trigger(parsed, FUNCTION, client, record, before, clock.now, clock.sleep)  # type: ignore[arg-type]  # a fake with the one method used
 
 
 def tick(started: Trigger, now: datetime) -> dict[str, str]:
     reported: dict[str, str] = {}
-    started.tick(now, lambda due, result: reported.__setitem__(due.name, result))
+    clock: Clock = started.now.__self__  # type: ignore[attr-defined]  # a bound method of it
+    clock.at = now
+    started.tick(lambda each, result, _late: reported.__setitem__(each.start.name, result))
     return reported
 
 
@@ -116,8 +136,25 @@ def test_a_late_start_is_made_up_for_until_its_deadline() -> None:
     client = FakeStepFunctions()
     assert "nightly-report-20261123T1800Z" in tick(trigger(client), HOURS_LATE)
     assert tick(trigger(FakeStepFunctions()), HOURS_LATE + timedelta(minutes=2)) == {
-        "hourly-import-20261123T2000Z": "started"
+        "hourly-import-20261123T2000Z": "started",
+        "hourly-import-20261123T1900Z": "held back",
+        "nightly-report-20261123T1800Z": "held back",
     }
+
+
+def test_a_time_that_nobody_started_is_told_under_its_name() -> None:
+    client = FakeStepFunctions()
+    tick(trigger(client), HOURS_LATE + timedelta(minutes=2))
+    told = client.taken["nightly-report-20261123T1800Z"]["verdict"]
+    assert told["error"] == "HeldBack"
+    assert "nobody started it before the next scheduled time, or by 2026-11-23T20:00:00Z" in told["reason"]
+    assert "verdict" not in client.taken["hourly-import-20261123T2000Z"]
+
+
+def test_a_time_from_before_the_schedule_is_told_nothing() -> None:
+    client = FakeStepFunctions()
+    tick(trigger(client, changed=HOURS_LATE), HOURS_LATE + timedelta(minutes=2))
+    assert list(client.taken) == ["hourly-import-20261123T2000Z"]
 
 
 def test_a_schedule_that_changed_after_its_scheduled_time_does_not_start_for_it() -> None:
@@ -216,3 +253,54 @@ def test_on_a_renewal_day_every_slot_of_a_pool_has_one_renewal_whoever_is_in_it(
     assert found == {first, f"{first}-2", f"{first}-3", "alone-renewal-20261213"}
     assert [client.taken[name].get("slot") for name in sorted(found)] == [None, None, 2, 3]
     assert all(client.taken[name]["renewal"] is True for name in found)
+
+
+# --- a crowd --------------------------------------------------------------------------------------------------
+
+CROWD = FILE.split("[jobs.", 1)[0] + "".join(
+    f'[jobs.j{n}]\nschedule = "cron(0 18 * * ? *)"\necs = {{ task_definition = "x{n}" }}\n' for n in range(250)
+)
+SIX = JUST_AFTER.replace(second=1)
+
+
+def cold(client: FakeStepFunctions) -> Trigger:
+    """A trigger that has just been made, and remembers nothing."""
+    return replace(trigger(client, file=CROWD), handled=set())
+
+
+def test_a_tick_sends_what_falls_into_its_minute_and_ends_within_it() -> None:
+    client = FakeStepFunctions()
+    sent: dict[str, datetime] = {}
+    counts = []
+    for minute in range(3):
+        fresh = cold(client)
+        clock: Clock = fresh.now.__self__  # type: ignore[attr-defined]  # a bound method of it
+        clock.at = SIX + timedelta(minutes=minute)
+
+        def note(each: Planned, result: str, late: timedelta) -> None:
+            if result == "started":
+                sent[each.start.name] = each.at + late
+
+        fresh.tick(note)
+        counts.append(len(sent))
+        assert clock.at < SIX.replace(second=0) + timedelta(minutes=minute + 1)
+    assert counts == [199, 250, 250], "and the next does the rest, whoever it is"
+    assert list(sent) == [f"j{n}-20261123T1800Z" for n in range(250)], "in the order of the file"
+    assert max(sent.values()) == SIX.replace(second=0) + timedelta(seconds=85)
+
+
+def test_what_a_tick_missed_is_made_up_for_as_the_quota_allows() -> None:
+    client = FakeStepFunctions()
+    tick(cold(client), SIX + timedelta(minutes=1))
+    assert len(client.taken) > 100
+    tick(cold(client), SIX + timedelta(minutes=2))
+    tick(cold(client), SIX + timedelta(minutes=3))
+    assert len(client.taken) == 250
+    assert not any("verdict" in given for given in client.taken.values())
+
+
+def test_a_start_that_is_sent_at_its_instant_is_not_late() -> None:
+    fresh, late = cold(FakeStepFunctions()), []
+    fresh.now.__self__.at = SIX.replace(second=0)  # type: ignore[attr-defined]
+    fresh.tick(lambda _each, _result, by: late.append(by))
+    assert set(late) == {timedelta(0)}

@@ -1,5 +1,6 @@
 """The model of ``make verify``: that it is the state machine's own, and that it finds what is there."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from lab.verify.__main__ import main
 from lab.verify.asl import Asl
 from lab.verify.explore import UNREACHABLE, Explorer, Scenario
-from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
+from lab.verify.machine import CHECK, RENEWAL, SCHEDULE, UNLUCKY, Guard, Machine
 from lab.verify.mutants import MUTANTS, Mutant
 from lab.verify.ours import Ours
 from lab.verify.report import page, uncaught, violations
@@ -17,6 +18,8 @@ from lab.verify.run import CALM, DOCUMENTED, explorations
 from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN, RUN, SCENARIOS
 from lab.verify.world import CLEARED, JOINED, MANY, OVERLAP, REPLACED, STARTS, TWO_TASKS, Features
 from lab.verify.world import LOST as NOBODY_RAN
+
+pytestmark = pytest.mark.thorough
 
 
 def scenario(
@@ -44,6 +47,13 @@ def test_the_steps_of_the_model_are_the_transitions_of_guard_asl_json_and_none_d
     for start in TOUR:
         found = Explorer(Ours(start.features, asl=asl), start).explore()
         assert (found.complete, found.stories) == (True, {})
+    # A time that is passed over asks nobody, and meets nobody: two steps, whatever the others do.
+    told = Guard(given=json.dumps({"verdict": {"error": "HeldBack", "reason": "held back"}}))
+    guards = Machine(Features(), asl=asl)
+    after, given = asl.fail(CHECK, "States.QueryEvaluationError", guards.error(told, "States.QueryEvaluationError"))
+    assert [end for end, _ in asl.choose(after, guards.states(told._replace(input=json.dumps(given))))] == [
+        "Passed over"
+    ]
     assert asl.taken == asl.transitions()
     ends = {name for name, state in asl.states.items() if state["Type"] in {"Succeed", "Fail"}}
     assert {target for _, _, target in asl.taken} == set(asl.states), "every state is entered"

@@ -1,0 +1,110 @@
+"""The blocks of .chalice/config.json: is each stage told which stage it is? Pure, but for reading the file.
+
+Chalice copies whatever a block says. One that was copied from another stage deploys functions that start that stage's
+jobs; so Chalice's command line (app.py), `guardctl` and the functions themselves refuse it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chalicelib.config.jobs import JobsFileInvalid
+from chalicelib.config.tables import Fault
+from chalicelib.names import FUNCTIONS, Function
+
+FILE = Path(__file__).parent.parent.parent / ".chalice" / "config.json"
+PLACE = ".chalice/config.json"
+VARIABLE = "BATCH_GUARD_STAGE"
+
+Config = Mapping[str, Any]
+
+
+def read(file: Path = FILE) -> Config:
+    """The file, parsed. Raises ValueError with a sentence when it is no JSON object, OSError when it is not there."""
+    try:
+        parsed = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{PLACE}:{error.lineno}:{error.colno}: is not JSON: {error.msg}") from None
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("stages", {}), dict):
+        raise ValueError(f'{PLACE}: is not an object with "stages", as Chalice writes it')
+    return parsed
+
+
+def faults(config: Config) -> list[Fault]:
+    """What is wrong with any block; a stage without a block has no fault."""
+    return [fault for stage in config.get("stages", {}) for fault in faults_of(config, stage)]
+
+
+def faults_of(config: Config, stage: str) -> list[Fault]:
+    """What is wrong with the block of a stage: what points to another stage, wherever Chalice would take it from."""
+    block = _table(config.get("stages"), stage)
+    wrong = []
+    for function in FUNCTIONS:
+        place, told = _told(config, block, stage, function)
+        if told != stage:
+            said = f'"{told}"' if told is not None else "nothing"
+            wrong.append(
+                Fault(PLACE, place, f"the functions of stage {stage} would be told {said}", f'write "{stage}"')
+            )
+        named, right = (
+            _table(block.get("lambda_functions"), function).get("iam_policy_file"),
+            policy_file(stage, function),
+        )
+        if (
+            named is not None
+            and named != right
+            and any(named == policy_file(other, f) for other in config["stages"] for f in FUNCTIONS)
+        ):
+            place = f"stages.{stage}.lambda_functions.{function}.iam_policy_file"
+            wrong.append(Fault(PLACE, place, f'"{named}" is the policy of another function', f'write "{right}"'))
+    return list(dict.fromkeys(wrong))
+
+
+def block(stage: str) -> dict[str, Any]:
+    """What `guardctl` writes for a stage."""
+    functions: dict[str, dict[str, Any]] = {f: {"iam_policy_file": policy_file(stage, f)} for f in FUNCTIONS}
+    functions["trigger"]["lambda_timeout"] = 120
+    return {"environment_variables": {VARIABLE: stage}, "lambda_functions": functions}
+
+
+def policy_file(stage: str, function: Function) -> str:
+    """The file in .chalice with a function's policy."""
+    return f"policy-{stage}-{function}.json"
+
+
+def _told(config: Config, block: Config, stage: str, function: Function) -> tuple[str, Any]:
+    """The place that Chalice takes the variable from, and its value: the nearest table that has it wins."""
+    own = _table(_table(block.get("lambda_functions"), function).get("environment_variables"))
+    of_block, of_all = _table(block.get("environment_variables")), _table(config.get("environment_variables"))
+    for place, table in (
+        (f"stages.{stage}.lambda_functions.{function}.environment_variables", own),
+        (f"stages.{stage}.environment_variables", of_block),
+        ("environment_variables", of_all),
+    ):
+        if VARIABLE in table:
+            return f"{place}.{VARIABLE}", table[VARIABLE]
+    return f"stages.{stage}.environment_variables.{VARIABLE}", None
+
+
+def _table(value: Any, *keys: str) -> Config:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def require(told: str | None, file: Path = FILE) -> None:
+    """For Chalice's command line, whose stage is `told`. Raises `JobsFileInvalid` with what is wrong with any block."""
+    try:
+        found = faults(read(file))
+    except FileNotFoundError:  # no project of Chalice's: nothing will be deployed
+        return
+    except ValueError as error:
+        found = [Fault(PLACE, "file", str(error), "guardctl validate checks it")]
+    if told is None and not found:
+        right = "guardctl deploy --stage STAGE and guardctl package --stage STAGE write its block"
+        found = [
+            Fault(PLACE, "stages", f"the functions of this stage would not be told which it is ({VARIABLE})", right)
+        ]
+    if found:
+        raise JobsFileInvalid(tuple(found))

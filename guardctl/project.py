@@ -1,0 +1,96 @@
+"""The project on this disk: what `guardctl` writes into .chalice, and whether it is what the jobs file asks for."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from chalicelib.config import blocks
+from chalicelib.config.jobs import Fault
+from chalicelib.names import FUNCTIONS
+from guardctl import template
+from guardctl.errors import Stop
+from guardctl.stage import PROJECT, Stage
+
+BUCKET = "template_bucket"
+"""The key of a stage's block that remembers the bucket for its templates. Chalice has no use for it."""
+
+_CHALICE = PROJECT / ".chalice"
+
+
+def config() -> blocks.Config:
+    """.chalice/config.json. Raises `Stop`."""
+    try:
+        return blocks.read(_CHALICE / "config.json")
+    except (OSError, ValueError) as error:
+        raise Stop(str(error)) from error
+
+
+def require_block(stage: Stage) -> None:
+    """Raise `Stop` when the block of the stage points to another stage. None at all is fine: `write` makes one."""
+    found = config()
+    if stage.name in found["stages"] and (wrong := blocks.faults_of(found, stage.name)):
+        raise Stop("\n".join(map(str, wrong)))
+
+
+def missing(stage: Stage) -> list[Fault]:
+    """What `write` would write: a plain `chalice deploy` does without it, or with what is out of date."""
+    right = "guardctl deploy and guardctl package write it"
+    found = []
+    if stage.name not in config()["stages"]:
+        found.append(Fault(blocks.PLACE, "stages", f"stage {stage.name} has no block yet", right))
+    for name, wrong in _policies_to_write(stage):
+        found.append(Fault(f".chalice/{name}", "file", wrong, right))
+    return found
+
+
+def write(stage: Stage) -> list[str]:
+    """Write the stage's block, if there is none, and its policies; returns the files that changed, for a commit."""
+    require_block(stage)
+    changed = []
+    found = config()
+    if stage.name not in found["stages"]:
+        _write_config({**found, "stages": {**found["stages"], stage.name: blocks.block(stage.name)}})
+        changed.append("config.json")
+    for name, _ in [*_policies_to_write(stage)]:
+        (_CHALICE / name).write_text(_text(policies(stage)[name]), encoding="utf-8")
+        changed.append(name)
+    return changed
+
+
+def policies(stage: Stage) -> dict[str, dict[str, Any]]:
+    """File name in ``.chalice`` → policy."""
+    of = {"check": template.check_policy, "trigger": template.trigger_policy}
+    return {blocks.policy_file(stage.name, function): of[function](stage.file) for function in FUNCTIONS}
+
+
+def bucket(stage: Stage) -> str | None:
+    """The bucket that the stage's block remembers."""
+    found = config()["stages"].get(stage.name, {}).get(BUCKET)
+    return found if isinstance(found, str) else None
+
+
+def remember_bucket(stage: Stage, name: str) -> bool:
+    """Write the bucket into the stage's block, for the next deployment and a colleague's clone; whether it is new."""
+    found = config()
+    block = found["stages"].get(stage.name, blocks.block(stage.name))
+    if block.get(BUCKET) == name:
+        return False
+    _write_config({**found, "stages": {**found["stages"], stage.name: {**block, BUCKET: name}}})
+    return True
+
+
+def _policies_to_write(stage: Stage) -> Iterator[tuple[str, str]]:
+    for name, policy in policies(stage).items():
+        path = _CHALICE / name
+        if not path.exists():
+            yield name, "the policy is not written yet"
+        elif path.read_text(encoding="utf-8") != _text(policy):
+            yield name, "the policy is not what the jobs file asks for"
+
+
+def _text(policy: dict[str, Any]) -> str:
+    return template.render(policy) + "\n"
+
+
+def _write_config(found: blocks.Config) -> None:
+    (_CHALICE / "config.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

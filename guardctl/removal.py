@@ -1,0 +1,80 @@
+"""Removing a stage: its functions first, so that nothing starts any more; then what is open; then its stacks."""
+
+from contextlib import suppress
+
+from chalicelib.names import FUNCTIONS, function_name, package_stack, run_number, stack_name
+from guardctl import closing, deploy, stacks, template
+from guardctl.errors import AWS, Stop
+from guardctl.stacks import Say
+from guardctl.stage import PROJECT, Stage
+
+
+def functions(stage: Stage) -> list[str]:
+    """The names of the stage's functions that exist."""
+    client = stage.client("lambda")
+    found = []
+    for name in (function_name(stage.name, function) for function in FUNCTIONS):
+        with suppress(client.exceptions.ResourceNotFoundException):
+            client.get_function_configuration(FunctionName=name)
+            found.append(name)
+    return found
+
+
+def stacks_of(stage: Stage) -> list[str]:
+    """The names of `guardctl`'s stacks that exist, in the order of their removal."""
+    names = [stack_name(stage.name, part) for part in reversed(template.PARTS)]
+    return [name for name in names if stacks.exists(stage, name)]
+
+
+def machines(stage: Stage) -> list[str]:
+    """The ARNs of the batch machines that exist, also of jobs that the jobs file no longer has."""
+    prefix = stage.machine("")
+    pages = stage.stepfunctions.get_paginator("list_state_machines").paginate()
+    found = (machine["stateMachineArn"] for page in pages for machine in page["stateMachines"])
+    return sorted(arn for arn in found if arn.startswith(prefix))
+
+
+def last_runs(stage: Stage, found: list[str]) -> dict[str, int]:
+    """Job → the number of its last run, of the machines `found`; none for one that never ran."""
+    numbers = {}
+    for machine in found:
+        with suppress(stage.stepfunctions.exceptions.StateMachineDoesNotExist):
+            page = stage.stepfunctions.list_executions(stateMachineArn=machine, maxResults=100)["executions"]
+            last = max((run_number(execution["name"]) or 0 for execution in page), default=0)
+            if last:
+                numbers[machine.removeprefix(stage.machine(""))] = last
+    return numbers
+
+
+def look(stage: Stage) -> list[closing.Open]:
+    """Everything that is open in the stage."""
+    return closing.look(stage, machines(stage))
+
+
+def require_ours(stage: Stage) -> None:
+    """Raise `Stop` for a stage that a pipeline deployed: its stack has it all, and only the pipeline may end it."""
+    name = package_stack(stage.name)
+    if stacks.exists(stage, name):
+        raise Stop(
+            f"nothing was removed: stage {stage.name} was deployed by a pipeline, as the stack {name}. First end what "
+            f"is open (guardctl stop JOB, resume JOB), then: aws cloudformation delete-stack --stack-name {name}"
+        )
+
+
+def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
+    """Remove the stage. What was done when it is interrupted stays done, and a second call goes on from there."""
+    if functions(stage) and (PROJECT / ".chalice" / "deployed" / f"{stage.name}.json").exists():
+        deploy.chalice(stage.name, "delete", say)
+    if left := functions(stage):
+        # Without its record of the deployment, chalice removes nothing and says nothing.
+        raise Stop(
+            f"{' and '.join(left)} could not be removed, and the state machines were left alone: "
+            f"chalice knows only what was deployed from this directory (.chalice/deployed/{stage.name}.json). "
+            f"Destroy the stage where it was deployed",
+            AWS,
+        )
+    closing.close(stage, look(stage), lambda: look(stage), cause, say, progress)
+    for name in stacks_of(stage):
+        progress(f"removing the stack {name}…")
+        stacks.delete(stage, name)
+        say(f"removed the stack {name}")

@@ -1,0 +1,103 @@
+"""`guardctl iam`: every command is run by the person it is for, and what it called is held against the policy.
+
+The emulator's CloudTrail names Query calls (CloudFormation, IAM, STS) by their service alone; these are told apart only
+as "some call of that service". CloudFormation's own calls in the deployer's name can't be seen on the emulator.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.config.jobs import parse
+from guardctl import people
+from lab.emulator import emulator as start_emulator
+from lab.stage import LocalStage, local_stage
+from tests.emulator.test_deployment import JOBS
+
+NOT_MADE_HERE = {
+    "logs:GetLogEvents": "no task here writes logs",
+    "ecs:DescribeTaskDefinition": "asked only for a task without a command of its own, or its logs",
+}
+"""Action of a viewer or operator → why no command here calls it."""
+
+COMMANDS = {
+    "viewer": (["status"], ["status", "second"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
+    "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"]),
+    "deployer": (["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
+}  # fmt: skip
+
+
+def run_by(stage: LocalStage, person: str, *command: str) -> str:
+    """Run guardctl with an access key of the person's own; the emulator takes any."""
+    environment = {**stage.emulator.environment(), "AWS_ACCESS_KEY_ID": person, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "guardctl", *command, "--stage", stage.name],
+        cwd=stage.directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def called() -> Iterator[dict[str, set[str]]]:
+    """Person → what their commands called, as ``service:Operation``."""
+    with (
+        start_emulator(environment={"CLOUDTRAIL_RECORDING": "1"}) as running,
+        local_stage(running, name="people", jobs=JOBS) as stage,
+    ):
+        run_by(stage, "deployer", "deploy")
+        stage.provide()
+        assert "started run-000001" in run_by(stage, "operator", "run", "second")
+        stage.a_task("second")
+        for person, commands in COMMANDS.items():
+            for command in commands:
+                said = run_by(stage, person, *command)
+                assert "Traceback" not in said, said
+        yield {person: set(_calls(stage, person)) for person in COMMANDS}
+
+
+def _calls(stage: LocalStage, person: str) -> Iterator[str]:
+    session: Any = stage.emulator.session()
+    pages = session.client("cloudtrail").get_paginator("lookup_events")
+    theirs = [{"AttributeKey": "AccessKeyId", "AttributeValue": person}]
+    for page in pages.paginate(LookupAttributes=theirs):
+        for event in page["Events"]:
+            told = json.loads(event["CloudTrailEvent"])
+            yield f"{told['eventSource'].partition('.')[0]}:{told['eventName']}"
+
+
+def allowed(person: people.Role) -> set[str]:
+    """The actions that the policy of a person has."""
+    policy = people.policy(parse(JOBS, stage="people", place="x"), person)
+    return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+@pytest.mark.parametrize("person", people.ROLES)
+def test_every_call_that_a_persons_commands_make_is_allowed(called: dict[str, set[str]], person: people.Role) -> None:
+    services = {action.partition(":")[0] for action in allowed(person)} | {
+        "sts"
+    }  # GetCallerIdentity needs no permission
+    unnamed = {call for call in called[person] if ":POST." in call}
+    assert called[person] - unnamed <= allowed(person)
+    assert {call.partition(":")[0] for call in unnamed} <= services
+
+
+@pytest.mark.parametrize("person", ["viewer", "operator"])
+def test_a_viewer_and_an_operator_are_allowed_no_more(called: dict[str, set[str]], person: people.Role) -> None:
+    made = called["viewer"] | called["operator"] if person == "operator" else called["viewer"]
+    services = {call.partition(":")[0] for call in made if ":POST." in call}
+    unasked = {action for action in allowed(person) - made if action.partition(":")[0] not in services}
+    assert unasked <= NOT_MADE_HERE.keys()
+
+
+def test_no_person_but_a_deployer_may_change_what_is_deployed() -> None:
+    changing = {a for a in allowed("deployer") if a.partition(":")[2].startswith(("Create", "Put", "Update", "Delete"))}
+    assert len(changing) > 20
+    assert not changing & allowed("operator")
