@@ -248,6 +248,8 @@ OURS = (
         Guarantee("guard", "Can *", f"states.context.Execution.Input{path}", often(kind), "anything, but a Condition is to be true at times", "Choices*.Condition")
         for path, kind in {"": record, ".verdict": record, ".verdict.error": text, ".verdict.reason": text}.items()
     ),
+    Guarantee("guard", "Passed over", "states.context.Execution.Input", record, _ASKED, trusted=True),
+    Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict", record, _ASKED, trusted=True),
     Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict.error", text, _ASKED, trusted=True),
     Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict.reason", text, _ASKED, trusted=True),
     Guarantee("guard", "S* | W* | Already running | Refused", "states.input.decision", record, _SEEN, trusted=True),
