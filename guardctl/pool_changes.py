@@ -28,6 +28,8 @@ class Change:
     pool: str
     """The one that is deployed."""
     slots: int
+    shared: bool
+    """Whether it is deployed as shared: a pause of a shared pool's job waits in another machine."""
     what: str
 
 
@@ -39,12 +41,22 @@ def changes(stage: Stage) -> list[Change]:
     for job in file.jobs.values():
         pool, slots = deployed.get(job.name, (job.name, 1))
         if pool != job.pool and _exists(stage, pool):
-            found.append(Change((job.name,), pool, slots, f"{job.name} moves from pool {pool} to pool {job.pool}"))
+            found.append(
+                Change(
+                    (job.name,),
+                    pool,
+                    slots,
+                    job.name in deployed,
+                    f"{job.name} moves from pool {pool} to pool {job.pool}",
+                )
+            )
     for pool in file.pools:
         slots = max((n for p, n in deployed.values() if p == pool), default=1)
         if file.slots_of(pool) < slots:
             jobs = tuple(job.name for job in file.members(pool))
-            found.append(Change(jobs, pool, slots, f"pool {pool} has {file.slots_of(pool)} instead of {slots} slots"))
+            found.append(
+                Change(jobs, pool, slots, True, f"pool {pool} has {file.slots_of(pool)} instead of {slots} slots")
+            )
     return found
 
 
@@ -57,12 +69,16 @@ def in_the_way(stage: Stage, change: Change) -> list[str]:
     found = []
     for job in change.jobs:
         mine = [(e, named) for e in (*guards, *waiting) if (named := parse_guard_name(e.name)) and named.job == job]
-        paused = any(named.kind == "pause" for _, named in mine) or any(pause_number(e.name) for e in runs)
+        if change.shared:
+            paused = any(named.kind == "pause" for _, named in mine)
+        else:
+            paused = any(pause_number(e.name) is not None for e in runs)
         if not paused:
-            found.append(f"{job} is not paused: {stage.command('pause', job)} --reason …")
+            how = f"{stage.command('pause', job)} --reason …"
+            found.append(f"{job} is not paused: with the jobs file that is deployed, {how}")
         found += [f"{e.name} of {job} is still deciding or waiting" for e, named in mine if named.kind != "pause"]
     for run in runs:
-        if run_number(run.name):
+        if run_number(run.name) is not None:
             details = steps.details(run.arn)
             whose = details.job if details and details.job else "somebody"
             if whose in change.jobs or whose == "somebody":
