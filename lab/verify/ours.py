@@ -138,6 +138,8 @@ class Ours(Actions):
             )
             if answer.what == "page":
                 after = after._replace(pause_seen=any(s.number == PAUSE and s.status == OPEN for s in view))
+            elif (answer.what, answer.of) == ("details", PAUSE) and view is not None and view.status != OPEN:
+                after = after._replace(pause_seen=False)  # the page was old news
             around = with_memory(world, view) if answer.what == "describe" and self.features.warm else world
             yield from self._read_on(after, around, event, f"{said}; {words}" if said else words, ecs=of_ecs)
 
@@ -155,8 +157,8 @@ class Ours(Actions):
         if self.features.misfits:
             decision = json.loads(answer.payload)
             strange = {**decision, "outcome": "something new"}
-            no_run = {key: value for key, value in decision.items() if key != "run"}
-            for misfit in (strange, no_run):
+            lacking = [{key: value for key, value in decision.items() if key != part} for part in ("run", "reason")]
+            for misfit in (strange, *lacking):
                 if misfit != decision:
                     for moved in self._obey(guard, json.dumps(misfit, sort_keys=True)):
                         yield self.move(self.excused(guard), world, moved, f"{said}; not understood")
