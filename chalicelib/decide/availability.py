@@ -141,6 +141,10 @@ def judge(request: Request, facts: Facts) -> Verdict | Missing:
             return Mine(_run_holder(mine.execution))
         if mine is None:  # it may be this start's own: it asks for that very name again, or for none
             slots = (claim.machine,)
+        elif (
+            request.losses >= MAX_LOSSES
+        ):  # else it may lose a name in each slot in turn, for as long as lists are stale
+            slots = (claim.machine,)
     held: list[Busy] = []
     floating = 0  # tasks that no run answers for: each fills the first slot that is seen free otherwise
     for machine in slots:
