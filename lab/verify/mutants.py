@@ -16,9 +16,9 @@ from chalicelib.decide import availability, facts, overlap
 from lab.verify.asl import GUARD_FILE, Asl
 from lab.verify.checker import Decide, RealChecker
 from lab.verify.explore import Scenario
-from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
+from lab.verify.machine import OTHER, RENEWAL, SCHEDULE, UNLUCKY
 from lab.verify.ours import Ours
-from lab.verify.scenarios import HISTORIES, JUST_ENDED, NOBODY, NOTHING, ORPHAN, RUN
+from lab.verify.scenarios import HISTORIES, JUST_ENDED, NOBODY, NOTHING, ORPHAN, RUN, of_pool
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,18 @@ def _decide_with(where: Callable[..., Any], line: str, wrong: str) -> Decide:
 
 
 def _two(
-    history: str = NOBODY, *, starts: int = 2, aborts: int = 0, rests: int = 0, first: str = SCHEDULE, **may: Any
+    history: str = NOBODY,
+    *,
+    starts: int = 2,
+    aborts: int = 0,
+    rests: int = 0,
+    first: str = SCHEDULE,
+    stale: bool = True,
+    **may: Any,
 ) -> Scenario:
-    features = replace(NOTHING, stale=True, renewals=first == RENEWAL, **may)
+    features = replace(NOTHING, stale=stale, renewals=first == RENEWAL, **may)
     world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, moves_left=features.moves)
-    return Scenario("", (first, *(SCHEDULE,) * (starts - 1)), history, world, features)
+    return Scenario("", (first, *(SCHEDULE,) * (starts - 1)), history, of_pool(world, features), features)
 
 
 MUTANTS = (
@@ -114,7 +121,8 @@ MUTANTS = (
         "of a run that was described, but is not on the page, the task is not minded",
         availability._look_at_tasks,
         "last = numbers[max(numbers)] if numbers else None",
-        "last = max((e for e in facts.of(machine).executions or () if run_number(e.name)), key=lambda e: e.name, default=None)",
+        "seen = [e for e in facts.of(machine).executions or () if run_number(e.name)]\n"
+        "    last = max(seen, key=lambda e: e.name, default=None)",
         _two(aborts=1),
     ),
     Mutant(
@@ -270,5 +278,61 @@ MUTANTS = (
         'if in_time and held.why == "orphan" and start.policy.orphans == "stop":',
         "if False:",
         _two(ORPHAN, orphans="stop"),
+    ),
+    Mutant(
+        "only the first slot is looked at",
+        availability.judge,
+        "for machine in slots:",
+        "for machine in slots[:1]:",
+        _two(slots=2),
+    ),
+    Mutant(
+        "a start with an unclear claim goes on to another slot",
+        availability.judge,
+        "slots = (claim.machine,)",
+        "pass",
+        _two(slots=2, lost_replies=True),
+    ),
+    Mutant(
+        "names may be lost in each slot in turn, without end",
+        availability.judge,
+        "elif request.losses >= MAX_LOSSES:",
+        "elif False:",
+        replace(_two(slots=2), starts=(UNLUCKY, SCHEDULE, SCHEDULE)),
+    ),
+    Mutant(
+        "a task by hand fills no slot",
+        availability._live_task,
+        "return _after(foreign, floating)",
+        "return _after(foreign, floating + 1)",
+        _two(slots=2, outsider=True, stale=False),
+    ),
+    Mutant(
+        "a task by hand fills all slots",
+        availability.judge,
+        'floating += verdict.why == "outsider"',
+        "pass",
+        _two(slots=2, outsider=True, stale=False),
+    ),
+    Mutant(
+        "a replacement stops a neighbour's run",
+        overlap._is_of,
+        "if not request.shared:",
+        "if True:",
+        _two(first=OTHER, overlap="replace", neighbour="skip"),
+    ),
+    Mutant(
+        "who has waited longer is not let go first",
+        overlap._yield,
+        "older = _older_waiter(start, facts) if start.request.shared else _waiter_behind(start, facts, latest)",
+        "older = None",
+        _two(first=OTHER, starts=3, stale=False, overlap="queue", neighbour="skip"),
+    ),
+    Mutant(
+        "it yields for ever",
+        overlap._yield,
+        "if start.renewal or (since is not None and facts.now - since >= YIELDS_FOR):",
+        "if start.renewal:",
+        _two(first=OTHER, starts=3, stale=False, overlap="queue", neighbour="skip"),
     ),
 )
