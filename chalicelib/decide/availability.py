@@ -143,7 +143,7 @@ def judge(request: Request, facts: Facts) -> Verdict | Missing:
             slots = (claim.machine,)
         elif (
             request.losses >= MAX_LOSSES
-        ):  # else it may lose a name in each slot in turn, for as long as lists are stale
+        ):  # the last look: while lists are stale, names may be lost in all slots in turn
             slots = (claim.machine,)
     held: list[Busy] = []
     floating = 0  # tasks that no run answers for: each fills the first slot that is seen free otherwise

@@ -96,7 +96,8 @@ class Actions(Machine):
             created = world._replace(runs=(*world.runs, run))
             owner = guard._replace(owns=(*guard.owns, len(world.runs)))
             fault = TWICE if guard.owns else None
-            if guard.crowded and world.outsider == ALIVE and created.in_use >= world.slots:
+            beside = len(set(guard.beside) & set(world.in_use))
+            if guard.outsider_seen and world.outsider == ALIVE and beside + 2 > world.slots:
                 fault = JOINED
             if guard.pause_seen and not guard.renews:
                 fault = UNPAUSED

@@ -66,8 +66,8 @@ class Guard(NamedTuple):
     """Which waiters it has started."""
     outsider_seen: bool = False
     """A task started by hand was plainly visible when the checker looked at its clock."""
-    crowded: bool = False
-    """Likewise, and all other slots were in use."""
+    beside: tuple[int, ...] = ()
+    """Likewise: the runs of further slots that were in use then."""
     older_seen: bool = False
     """It was shown one that has waited longer."""
     pause_seen: bool = False

@@ -104,8 +104,8 @@ class Ours(Actions):
         if guard.reads is None:
             visible = world.outsider_age > JUST_NOW and world.outsider_place == world.place
             seen = world.outsider == ALIVE and visible
-            crowded = seen and world.in_use + 1 >= world.slots
-            guard = guard._replace(outsider_seen=seen and world.slots > 1, crowded=crowded, older_seen=False)
+            beside = world.in_use if seen and world.slots > 1 else ()
+            guard = guard._replace(outsider_seen=seen, beside=beside, older_seen=False)
             guard = guard._replace(reads=(), place=world.place, slots=world.slots_of[0])
             guard = guard._replace(memory=remembered(guard, world))
             if "yields_since" in guard.input and not (guard.yielded or guard.late):

@@ -134,9 +134,9 @@ class World(NamedTuple):
     """A rival's lock row: the index of its run, and whether its time to live has passed."""
 
     @property
-    def in_use(self) -> int:
-        """How many slots have an open run or a living task."""
-        return len({run.slot for run in self.runs if run.status == OPEN or run.task in LIVING})
+    def in_use(self) -> tuple[int, ...]:
+        """The runs that are open, or whose task lives: their places."""
+        return tuple(i for i, run in enumerate(self.runs) if run.status == OPEN or run.task in LIVING)
 
     def holder_of(self, run: int) -> Run | None:
         """The run because of which this name is taken."""
