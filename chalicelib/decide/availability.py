@@ -139,11 +139,9 @@ def judge(request: Request, facts: Facts) -> Verdict | Missing:
         mine = facts.details[claim.arn]
         if mine is not None and request.guard_execution and mine.guard_execution == request.guard_execution:
             return Mine(_run_holder(mine.execution))
-        if mine is None:  # it may be this start's own: it asks for that very name again, or for none
-            slots = (claim.machine,)
-        elif (
-            request.losses >= MAX_LOSSES
-        ):  # the last look: while lists are stale, names may be lost in all slots in turn
+        # Not visible, it may be this start's own: it asks for that very name again, or for none. And while lists are
+        # stale, names may be lost in each slot in turn: the last look is at one.
+        if mine is None or request.losses >= MAX_LOSSES:
             slots = (claim.machine,)
     held: list[Busy] = []
     floating = 0  # tasks that no run answers for: each fills the first slot that is seen free otherwise

@@ -289,15 +289,15 @@ MUTANTS = (
     Mutant(
         "a start with an unclear claim goes on to another slot",
         availability.judge,
-        "slots = (claim.machine,)",
-        "pass",
+        "if mine is None or request.losses >= MAX_LOSSES:",
+        "if request.losses >= MAX_LOSSES:",
         _two(slots=2, lost_replies=True),
     ),
     Mutant(
         "names may be lost in each slot in turn, without end",
         availability.judge,
-        "elif request.losses >= MAX_LOSSES:",
-        "elif False:",
+        "if mine is None or request.losses >= MAX_LOSSES:",
+        "if mine is None:",
         replace(_two(slots=2), starts=(UNLUCKY, SCHEDULE, SCHEDULE)),
     ),
     Mutant(
