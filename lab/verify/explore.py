@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2
+from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2, UNLUCKY
 from lab.verify.protocol import Guarded
 from lab.verify.world import (
     ABORTED,
@@ -230,7 +230,8 @@ class Explorer:
             return None
         values = [self.guards.values[guard] for guard in guards]
         slots = min(self.worlds.values[world].slots_of)
-        too_few = sum(map(self.protocol.ran, values)) < (1 if self.scenario.features.resizes else slots)
+        few = self.scenario.features.resizes or UNLUCKY in self.scenario.starts
+        too_few = sum(map(self.protocol.ran, values)) < (1 if few else slots)
         return LOST if too_few and any(map(self.protocol.stepped_back, values)) else None
 
     # telling

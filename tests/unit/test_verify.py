@@ -8,13 +8,13 @@ import pytest
 from lab.verify.__main__ import main
 from lab.verify.asl import Asl
 from lab.verify.explore import UNREACHABLE, Explorer, Scenario
-from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
+from lab.verify.machine import OTHER, RENEWAL, SCHEDULE, UNLUCKY
 from lab.verify.mutants import MUTANTS, Mutant
 from lab.verify.ours import Ours
 from lab.verify.report import page, uncaught, violations
-from lab.verify.rivals import Article, LockWithTtl, OldestWins, Rival, TwoLists
+from lab.verify.rivals import Article, CountRunning, LockWithTtl, OldestWins, Rival, Semaphore, TwoLists
 from lab.verify.run import CALM, DOCUMENTED, explorations
-from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN, RUN, SCENARIOS
+from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN, RUN, SCENARIOS, of_pool
 from lab.verify.world import CLEARED, JOINED, MANY, OVERLAP, REPLACED, STARTS, TWO_TASKS, Features
 from lab.verify.world import LOST as NOBODY_RAN
 
@@ -23,8 +23,10 @@ def scenario(
     features: Features, *kinds: str, history: str = NOBODY, aborts: int = 0, rests: int = 0, mishaps: int = MANY
 ) -> Scenario:
     world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, mishaps=mishaps)
-    return Scenario("", kinds, history, world, replace(features, renewals=RENEWAL in kinds))
+    return Scenario("", kinds, history, of_pool(world, features), replace(features, renewals=RENEWAL in kinds))
 
+
+CALM_POOL = replace(CALM, slots=2)
 
 # What together takes every transition that the state machine has.
 TOUR = (
@@ -54,6 +56,21 @@ def test_the_steps_of_the_model_are_the_transitions_of_guard_asl_json_and_none_d
 def test_a_task_left_behind_and_one_started_by_hand_are_never_joined() -> None:
     start = scenario(replace(NOTHING, outsider=True), SCHEDULE, SCHEDULE, history=ORPHAN, aborts=1)
     assert Explorer(Ours(start.features), start).explore().stories == {}
+
+
+@pytest.mark.parametrize(
+    ("features", "kinds"),
+    [
+        pytest.param(replace(MEET, slots=2), (UNLUCKY, SCHEDULE), id="two slots"),
+        pytest.param(replace(MEET, slots=2, resizes=True), (SCHEDULE, SCHEDULE), id="two slots, one, two again"),
+        pytest.param(replace(MEET, neighbour="queue"), (OTHER, SCHEDULE), id="two jobs, one of which queues"),
+        pytest.param(replace(NOTHING, overlap="replace", neighbour="skip"), (OTHER, SCHEDULE, SCHEDULE), id="replace"),
+    ],
+)
+def test_a_pool_is_as_strict_as_one_lock(features: Features, kinds: tuple[str, ...]) -> None:
+    start = scenario(features, *kinds)
+    found = Explorer(Ours(features), start).explore()
+    assert (found.complete, found.stories) == (True, {})
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
@@ -88,6 +105,12 @@ def test_a_guard_that_only_steps_back_is_not_called_safe(name: str, good: str) -
         pytest.param(OldestWins, DOCUMENTED, {NOBODY_RAN, OVERLAP, TWO_TASKS, JOINED}, id="oldest wins, as documented"),
         pytest.param(TwoLists, DOCUMENTED, {OVERLAP, TWO_TASKS, JOINED}, id="two lists, as documented"),
         pytest.param(LockWithTtl, DOCUMENTED, {NOBODY_RAN, OVERLAP, TWO_TASKS, JOINED}, id="a TTL, as documented"),
+        pytest.param(CountRunning, CALM_POOL, set(), id="count what runs: two starts, two slots, all is well"),
+        pytest.param(
+            CountRunning, replace(CALM_POOL, slots=1), {NOBODY_RAN}, id="count what runs: one slot, nobody runs"
+        ),
+        pytest.param(Semaphore, CALM_POOL, set(), id="a semaphore: nothing goes wrong while nothing is aborted"),
+        pytest.param(Semaphore, replace(CALM_POOL, slots=1, aborts=1), {TWO_TASKS}, id="a semaphore looks at no task"),
     ],
 )
 def test_a_rival_does_wrong(rival: type[Rival], features: Features, faults: set[str]) -> None:
