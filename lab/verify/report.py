@@ -9,6 +9,7 @@ from lab.verify.machine import SCHEDULE
 from lab.verify.ours import Ours
 from lab.verify.protocol import SAME_EVENT
 from lab.verify.run import POOLS_SIDE_BY_SIDE, PROTOCOLS, PROTOCOLS_OF_POOLS, SIDE_BY_SIDE, Exploration
+from lab.verify.scenarios import SCENARIOS
 from lab.verify.world import (
     CHASED,
     ENDLESS,
@@ -170,6 +171,10 @@ def _page(results: Results) -> Iterator[str]:
     yield "| scenario | starts, by what the history begins with | may happen | states | steps | violations |"
     yield "| --- | --- | --- | ---: | ---: | ---: |"
     yield from _families([found for _, found in ours])
+    lacking = [s for s in SCENARIOS if s not in [scenario for scenario, _ in ours]]
+    if lacking:
+        yield "\nThis page is of a run that was not complete. It lacks:\n"
+        yield from (f"- {scenario.name}, {scenario.history}, {len(scenario.starts)} starts" for scenario in lacking)
     for scenario, found in ours:
         yield from _stories(f"In: {scenario.name}, {scenario.history}", found.stories)
     yield f"\n{_LIMITS}"

@@ -138,6 +138,8 @@ def test_the_report_names_what_is_wrong() -> None:
     text = page(results)
     assert all(f"### {name}" in text for name in (Article.name, TwoLists.name, LockWithTtl.name))
     assert "0 violations" in text
+    lacks = text.partition("It lacks:")[2]
+    assert f"- {SCENARIOS[1].name}, {SCENARIOS[1].history}, {len(SCENARIOS[1].starts)} starts" in lacks
 
     ours, mutant = small[0], next(e for e in small if e.part == "mutant")
     swapped = {ours: results[mutant], mutant: results[ours]}
