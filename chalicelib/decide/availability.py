@@ -140,9 +140,11 @@ def judge(request: Request, facts: Facts) -> Verdict | Missing:
         mine = facts.details[claim.arn]
         if mine is not None and request.guard_execution and mine.guard_execution == request.guard_execution:
             return Mine(_run_holder(mine.execution))
-        if mine is None:  # it may be this start's own: it asks for that very name again, or for none
+        # Not visible, it may be this start's own: it asks for that very name again, or for none. And while lists are
+        # stale, names may be lost in each slot in turn: the last look is at one.
+        if mine is None or request.losses >= MAX_LOSSES:
             if claim.machine not in slots:
-                raise CantTell(f"{claim.run} was asked for and is not visible, and the pool has that slot no more")
+                raise CantTell(f"{claim.run} was asked for, nobody can tell whose it is, and its slot is there no more")
             slots = (claim.machine,)
     left = _beyond(request, facts)
     if not isinstance(left, list):

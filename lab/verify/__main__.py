@@ -20,7 +20,14 @@ from rich.table import Table
 from lab.verify import report
 from lab.verify.explore import Found
 from lab.verify.ours import Ours
-from lab.verify.run import PROTOCOLS, SIDE_BY_SIDE, Exploration, explorations
+from lab.verify.run import (
+    POOLS_SIDE_BY_SIDE,
+    PROTOCOLS,
+    PROTOCOLS_OF_POOLS,
+    SIDE_BY_SIDE,
+    Exploration,
+    explorations,
+)
 
 _states: Any = None
 
@@ -88,15 +95,16 @@ def _counting() -> Callable[[int], None]:
 
 def _show(console: Console, results: report.Results) -> None:
     ours = [found for e, found in results.items() if e.part == "ours"]
+    pools = dict.fromkeys(POOLS_SIDE_BY_SIDE, PROTOCOLS_OF_POOLS)
     broken = sum(len(found.stories) for found in ours)
     states, steps = sum(f.states for f in ours), sum(f.transitions for f in ours)
     console.print(f"{Ours.name}: {len(ours)} scenarios, {states:,} states, {steps:,} steps, {broken} violations")
-    for world in SIDE_BY_SIDE:
+    for world, protocols in {**dict.fromkeys(SIDE_BY_SIDE, PROTOCOLS), **pools}.items():
         table = Table(title=world, title_justify="left")
         table.add_column(min_width=28)
-        for name in PROTOCOLS:
+        for name in protocols:
             table.add_column(name)
-        for row in report.rows(results, world):
+        for row in report.rows(results, world, protocols):
             table.add_row(*row)
         console.print(table)
     caught = [found for e, found in results.items() if e.part == "mutant" and found.stories]

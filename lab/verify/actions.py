@@ -5,19 +5,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.names import run_number
-from lab.verify.checker import CLUSTERS, OUTSIDER
-from lab.verify.machine import CHECK, RENEWAL, Guard, Machine
+from lab.verify.checker import CLUSTERS, JOBS, MACHINES, OUTSIDER, WAITING_MACHINE
+from lab.verify.machine import CHECK, Guard, Machine
 from lab.verify.protocol import Step
 from lab.verify.reads import task_name
 from lab.verify.world import (
     ABORTED,
     ALIVE,
+    BESIDE,
     CHASED,
     CLEARED,
     JOINED,
     JUST_NOW,
     LIVING,
+    NEIGHBOURS,
     OPEN,
+    OVERTAKEN,
     RENEWED,
     REPLACED,
     STARTS,
@@ -29,6 +32,8 @@ from lab.verify.world import (
     WAITED,
     Run,
     World,
+    id_name,
+    run_id,
 )
 
 START, QUEUE, STOP_RUN, STOP_TASK = "Start the run", "Wait in the queue", "Stop the run", "Stop the task"
@@ -46,17 +51,27 @@ class Actions(Machine):
         arguments = self.asl.arguments(guard.at, self.states(guard))
         match guard.at:
             case "Start the run":
-                name = arguments["Name"]
-                yield from self._start_the_run(guard, world, name, CLUSTERS[arguments["Input"]["target"]["cluster"]])
+                number, given = run_number(arguments["Name"]), arguments["Input"]
+                assert number is not None
+                slot = MACHINES.index(arguments["StateMachineArn"])
+                assert (given["slot"], given["run"]) == (slot + 1, arguments["Name"])
+                run = Run(number, renewal=guard.renews, place=CLUSTERS[given["target"]["cluster"]], slot=slot)
+                run = run._replace(job=JOBS.index(given["job"]))
+                name = run.name
+                yield from self._start_the_run(guard, world, run)
             case "Wait in the queue":
                 name = arguments["Name"]
-                yield from self._wait_in_the_queue(guard, world, name, arguments["Input"])
+                pool = arguments["StateMachineArn"] == WAITING_MACHINE
+                yield from self._wait_in_the_queue(guard, world, name, arguments["Input"], pool=pool)
             case "Stop the run":
-                name = arguments["ExecutionArn"].rpartition(":")[2]
-                yield self._stop_the_run(guard, world, name)
+                machine, _, run_ = arguments["ExecutionArn"].rpartition(":")
+                slot = MACHINES.index(machine.replace(":execution:", ":stateMachine:"))
+                number = run_id(slot, run_number(run_) or 0)
+                name = id_name(number)
+                yield self._stop_the_run(guard, world, number)
             case "Stop the task":
-                name = "the task of run-" + arguments["Task"].rpartition("/")[2]
                 number, place = int(arguments["Task"].rpartition("/")[2]), CLUSTERS[arguments["Cluster"]]
+                name = f"the task of {id_name(number)}"
                 yield self._stop_the_task(guard, world, number, place)
             case _:
                 raise AssertionError(f"the model does not know the state {guard.at!r}")
@@ -75,19 +90,19 @@ class Actions(Machine):
         caught = self.asl.fail(guard.at, TAKEN, self.error(guard, TAKEN))
         return self.move(guard, world, caught, f"starts {name}: the name is taken")
 
-    def _start_the_run(self, guard: Guard, world: World, name: str, place: int) -> Iterator[Step[Guard]]:
-        number = run_number(name)
-        assert number is not None
-        holder = world.holder_of(number)
+    def _start_the_run(self, guard: Guard, world: World, run: Run) -> Iterator[Step[Guard]]:
+        holder, name = world.holder_of(run.id), run.name
         if holder is None:
-            run = Run(number, renewal=guard.kind == RENEWAL, place=place)
             created = world._replace(runs=(*world.runs, run))
             owner = guard._replace(owns=(*guard.owns, len(world.runs)))
             fault = TWICE if guard.owns else None
-            if guard.outsider_seen and world.outsider == ALIVE:
+            beside = len(set(guard.beside) & set(world.in_use))
+            if guard.outsider_seen and world.outsider == ALIVE and beside + 2 > world.slots:
                 fault = JOINED
-            if guard.pause_seen and guard.kind != RENEWAL:
+            if guard.pause_seen and not guard.renews:
                 fault = UNPAUSED
+            if guard.older_seen and not (guard.yielded or guard.late or guard.renews or "claim" in guard.input):
+                fault = OVERTAKEN
             for good in self._good(guard, world):
                 yield self._done(owner, created, f"starts {name}: created", fault, good=good)
             if self.features.lost_replies and world.mishaps:
@@ -100,7 +115,7 @@ class Actions(Machine):
 
     def _good(self, guard: Guard, world: World) -> Iterator[str | None]:
         """What this start has brought about, now that it runs."""
-        if guard.kind == RENEWAL:
+        if guard.renews:
             yield None
             return
         carried = json.loads(guard.input).get("guard", {})
@@ -113,13 +128,19 @@ class Actions(Machine):
             yield REPLACED
         if any(run.renewal for run in world.runs):
             yield RENEWED
+        if guard.outsider_seen and world.outsider == ALIVE:
+            yield BESIDE
 
-    def _wait_in_the_queue(self, guard: Guard, world: World, name: str, given: Any) -> Iterator[Step[Guard]]:
+    def _wait_in_the_queue(
+        self, guard: Guard, world: World, name: str, given: Any, *, pool: bool
+    ) -> Iterator[Step[Guard]]:
         waiter = world.waits(name)
         if waiter is None:
             created = world.with_waiter(name)
             owner = guard._replace(asked=(*guard.asked, name))
-            more = (Guard(CHECK, guard.kind, name, json.dumps(given, sort_keys=True)),)
+            age = len(created.waiters) if pool else 0
+            waits = Guard(CHECK, guard.kind, name, json.dumps(given, sort_keys=True), age=age, row=guard.row)
+            more = (waits,)
             yield self._done(owner, created, f"starts {name}: created", more=more)
             if self.features.lost_replies and world.mishaps:
                 said = f"starts {name}: created, but the answer is lost; tries again"
@@ -129,18 +150,24 @@ class Actions(Machine):
         else:
             yield self._taken(guard, world, name)
 
-    def _stop_the_run(self, guard: Guard, world: World, name: str) -> Step[Guard]:
-        index = next(i for i, run in reversed([*enumerate(world.runs)]) if run.name == name)
+    def _stop_the_run(self, guard: Guard, world: World, run: int) -> Step[Guard]:
+        index, name = next((i, r.name) for i, r in reversed([*enumerate(world.runs)]) if r.id == run)
         if world.runs[index].status != OPEN:
             return self._done(guard, world, f"stops {name}, which has ended already")
         living = "; its task lives on" if world.runs[index].task in LIVING else ""
         stopped = world.with_run(index, status=ABORTED, age=JUST_NOW)
-        return self._done(guard, stopped, f"stops {name}{living}", CHASED if index >= guard.began else None)
+        return self._done(guard, stopped, f"stops {name}{living}", self._stops(guard, index, world))
+
+    @staticmethod
+    def _stops(guard: Guard, index: int, world: World) -> str | None:
+        if world.runs[index].job != guard.job:
+            return NEIGHBOURS
+        return CHASED if index >= guard.began else None
 
     def _stop_the_task(self, guard: Guard, world: World, number: int, place: int) -> Step[Guard]:
         if number == OUTSIDER:
             return self._done(guard, world, f"stops {task_name(number, world)}", STOPPED_WRONGLY)
-        index = next(i for i, run in reversed([*enumerate(world.runs)]) if run.number == number)
+        index = next(i for i, run in reversed([*enumerate(world.runs)]) if run.id == number)
         run = world.runs[index]
         assert run.place == place, "a task is to be stopped where it does not run"
         if run.task not in LIVING:
@@ -149,4 +176,7 @@ class Actions(Machine):
             stopped = world.with_run(index, task=STOPPING)
         else:
             stopped = world.with_run(index, task=STOPPED_SINCE, task_age=JUST_NOW)
-        return self._done(guard, stopped, f"stops the task of {run.name}", None if run.closed else STOPPED_WRONGLY)
+        fault = None if run.closed else STOPPED_WRONGLY
+        if run.job != guard.job and self.features.orphans == "wait":
+            fault = NEIGHBOURS
+        return self._done(guard, stopped, f"stops the task of {run.name}", fault)

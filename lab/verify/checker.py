@@ -6,6 +6,7 @@ an exception, and going on is running it again from the start with one read more
 """
 
 import functools
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from chalicelib import check
 from chalicelib.config.jobs import JobsFile, parse
+from chalicelib.config.pools import pool_rows
 from chalicelib.contract import details_of
 from chalicelib.decide import overlap
 from chalicelib.decide.availability import SURE_BEFORE_FORGOTTEN
@@ -27,6 +29,7 @@ from chalicelib.names import (
     pause_number,
     run_name,
     run_number,
+    waiting_machine,
 )
 from chalicelib.read.executions import Page
 from chalicelib.read.tasks import Ecs
@@ -46,15 +49,23 @@ from lab.verify.world import (
     THERE,
     UNCLEAR,
     Features,
+    run_id,
 )
 
 BEGAN = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
 """When the asking guard execution began, by its own account."""
 LATE = timedelta(hours=2)
 """Later than any deadline of the model's job."""
+CLOCKS_OF_A_START = (timedelta(0), overlap.YIELDS_FOR + timedelta(minutes=1), LATE)
+"""What may have passed at a look: nothing; the time that a start yields; any deadline, and `queue_timeout`."""
+ON_TIME, YIELDED, TOO_LATE = range(3)
 LAMBDA = "arn:aws:lambda:eu-west-1:123456789012:function:batch-guard-dev-check"
 JOB = "nightly"
-MACHINE = machine_arn(LAMBDA, batch_machine("dev", JOB))
+NEIGHBOUR = "weekly"
+JOBS = (JOB, NEIGHBOUR)
+MACHINES = tuple(machine_arn(LAMBDA, batch_machine("dev", JOB, slot)) for slot in (1, 2, 3))
+"""One a slot."""
+WAITING_MACHINE = machine_arn(LAMBDA, waiting_machine("dev"))
 GUARD_MACHINE = machine_arn(LAMBDA, guard_machine("dev"))
 OUTSIDER = 0  # the task started by hand, where the tasks of runs have the run's number
 PAUSE = -1  # likewise: the execution that pauses the job
@@ -74,7 +85,9 @@ _TARGETS = {
     THERE: {"cluster": "elsewhere", "family": "report-2", "container": "app"},
 }
 _JOBS_FILE = """
+{pools}
 [jobs.{job}]
+{pool}
 schedule = "0 0 1 1 *"
 grace = "15s"
 overlap = "{overlap}"
@@ -84,6 +97,21 @@ cluster = "{cluster}"
 task_definition = "{family}"
 container = "{container}"
 command = ["bin/report"]
+launch_type = "EC2"
+{neighbour}
+"""
+_NEIGHBOUR = """
+[jobs.{neighbour}]
+pool = "{job}"
+schedule = "0 0 1 1 *"
+grace = "15s"
+overlap = "{overlap}"
+orphans = "{orphans}"
+[jobs.{neighbour}.ecs]
+cluster = "{cluster}"
+task_definition = "{family}"
+container = "{container}"
+command = ["bin/weekly"]
 launch_type = "EC2"
 """
 
@@ -101,6 +129,8 @@ class Shown(NamedTuple):
     place: int = HERE
     tasks: tuple[int, ...] = ()
     """The tasks that it says it saw stop."""
+    slot: int = 0
+    job: int = 0
 
 
 class SeenTask(NamedTuple):
@@ -114,6 +144,8 @@ class SeenTask(NamedTuple):
     """It began before the asking guard did."""
     of: int = OUTSIDER
     """The run whose BATCH_EXECUTION it has; none has the number 0."""
+    job: int = 0
+    """Its BATCH_JOB."""
 
 
 class Read(NamedTuple):
@@ -157,7 +189,9 @@ class RealChecker:
     """`check.Checker`, with another `decide` if a mutant brings one."""
 
     def __init__(self, features: Features, decide: Decide = overlap.decide) -> None:
-        self._jobs = {place: _jobs_file(features, place) for place in _TARGETS}
+        self._jobs = {
+            (place, slots): jobs_file(features, place, slots) for place in _TARGETS for slots in {1, features.slots}
+        }
         self._obeyed = decide
         self.ask = functools.cache(self._ask)
 
@@ -169,15 +203,23 @@ class RealChecker:
         return self._obeyed(start, replace(facts, stopped={**facts.stopped, answer.run: ()}))
 
     def _ask(
-        self, event: str, late: bool, reads: tuple[Read, ...], place: int = HERE, memory: tuple[SeenTask, ...] = ()
+        self,
+        event: str,
+        clock: int,
+        reads: tuple[Read, ...],
+        place: int = HERE,
+        slots: int = 1,
+        memory: tuple[SeenTask, ...] = (),
     ) -> Answer:
-        """`place` is where its jobs file says that the job runs; `memory`, the tasks that it has seen STOPPED."""
+        """`clock`: how late it is, of `CLOCKS_OF_A_START`; `place` and `slots`: what its jobs file says; `memory`: the
+        tasks that it has seen STOPPED.
+        """
         asking = json.loads(event)
-        now = BEGAN + LATE if late else BEGAN
+        now = BEGAN + CLOCKS_OF_A_START[clock]
         recorded = _Recorded(reads, now, asking["guard"]["execution"])
         clients: Any = recorded  # in place of two AWS clients
         ecs = Ecs(clients, {_task_arn(task.number): _task(task, now) for task in memory})
-        jobs = self._jobs[place]
+        jobs = self._jobs[place, slots]
         checker = check.Checker(lambda: jobs, LAMBDA, clients, lambda: ecs, lambda: now, self._decide)
         try:
             answer = checker.answer(asking)
@@ -206,27 +248,31 @@ class _Recorded:
         assert (read.what, read.of) == (what, of), "the checker asked otherwise when it was run again"
         return read.answer
 
-    def page(self, _machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
+    def page(self, machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
         assert token is None, "the model's histories fit one page"
-        assert not only_running
-        return Page(tuple(_execution(shown, self._now) for shown in self._next("page")))
+        assert only_running == (machine == WAITING_MACHINE)
+        if only_running:
+            return Page(tuple(itertools.starmap(_waiting, self._next("waiting"))))
+        return Page(tuple(_execution(shown, self._now) for shown in self._next("page", MACHINES.index(machine))))
 
     def details(self, arn: str) -> Details | None:
         machine, _, name = arn.rpartition(":")
         if machine + ":" == execution_arn(GUARD_MACHINE, ""):
             shown: Shown | None = self._next("waiter", name)
         else:
-            shown = self._next("details", PAUSE if pause_number(name) else run_number(name))
+            slot = MACHINES.index(machine.replace(":execution:", ":stateMachine:"))
+            shown = self._next("details", PAUSE if pause_number(name) else run_id(slot, run_number(name) or 0))
         if shown is None:
             return None
         error = {FAILED: "BatchGuard.TaskFailed", UNCLEAR: "Unclean.LostSight"}.get(shown.status)
         given: dict[str, Any] = {"guard_execution": self._me if shown.mine else "somebody else's"}
-        given |= {"renewal": shown.renewal, "target": _TARGETS.get(shown.place)}
+        given |= {"renewal": shown.renewal, "target": _TARGETS.get(shown.place), "job": JOBS[shown.job]}
         output = json.dumps({"tasks": [_task_arn(number) for number in shown.tasks]})
         return details_of(_execution(shown, self._now), json.dumps(given), error=error, output=output)
 
-    def created_at(self, _machine: str) -> datetime:
-        return self._now - (_ENDED[RESTED] if self._next("created_at") else timedelta(days=1))
+    def created_at(self, machine: str) -> datetime:
+        old = self._next("created_at", MACHINES.index(machine))
+        return self._now - (_ENDED[RESTED] if old else timedelta(days=1))
 
     def list_tasks(self, *, cluster: str, family: str, desiredStatus: str) -> Mapping[str, Any]:  # noqa: N803 (AWS's)
         place = CLUSTERS[cluster]
@@ -241,14 +287,34 @@ class _Recorded:
         raise AssertionError(f"the model has no answer to {name}")
 
 
-def _jobs_file(features: Features, place: int) -> JobsFile:
-    text = _JOBS_FILE.format(job=JOB, overlap=features.overlap, orphans=features.orphans, **_TARGETS[place])
+def jobs_file(features: Features, place: int, slots: int) -> JobsFile:
+    """The pool that the features tell of."""
+    said = {"job": JOB, "orphans": features.orphans, **_TARGETS[place]}
+    pool = bool(features.neighbour) or features.slots > 1
+    other = _NEIGHBOUR.format(overlap=features.neighbour, neighbour=NEIGHBOUR, **said) if features.neighbour else ""
+    text = _JOBS_FILE.format(
+        overlap=features.overlap,
+        pools=f"[pools.{JOB}]\nslots = {slots}" if pool else "",
+        pool=f'pool = "{JOB}"' if pool else "",
+        neighbour=other,
+        **said,
+    )
     return parse(text, stage="dev", place="verify")
+
+
+def rows(features: Features) -> str:
+    """What the guard's definition knows of the pool."""
+    return pool_rows(jobs_file(features, HERE, features.slots))
+
+
+def _waiting(name: str, place: int) -> Execution:
+    """One that waits, or did."""
+    return Execution(execution_arn(WAITING_MACHINE, name), name, "RUNNING", BEGAN + timedelta(seconds=1 + place))
 
 
 def _execution(shown: Shown, now: datetime) -> Execution:
     name = pause_name(1) if shown.number == PAUSE else run_name(shown.number)
-    arn = execution_arn(MACHINE, name)
+    arn = execution_arn(MACHINES[shown.slot], name)
     started = _began(older=shown.older)
     if shown.status in {OPEN, ODD}:
         return Execution(arn, name, shown.status, started)
@@ -268,8 +334,10 @@ def _task_arn(number: int) -> str:
 def _task(seen: SeenTask, now: datetime) -> Mapping[str, Any]:
     override: dict[str, Any] = {"name": "app", "command": ["bin/report"]}
     if seen.of:
-        execution = execution_arn(MACHINE, run_name(seen.of))
-        override["environment"] = [{"name": "BATCH_EXECUTION", "value": execution}]
+        slot, number = divmod(seen.of, run_id(1, 0))
+        execution = execution_arn(MACHINES[slot], run_name(number))
+        job = {"name": "BATCH_JOB", "value": JOBS[seen.job]}
+        override["environment"] = [{"name": "BATCH_EXECUTION", "value": execution}, job]
     stopped = {
         STOPPED: now - _ENDED[seen.age] - 2 * CLOCKS,
         STOPPED_SINCE: now - _ENDED[seen.age] + timedelta(seconds=1),

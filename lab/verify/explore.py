@@ -10,10 +10,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from lab.verify.machine import RENEWAL
+from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2, UNLUCKY
 from lab.verify.protocol import Guarded
 from lab.verify.world import (
     ABORTED,
+    BESIDE,
     CLEARED,
     ENDLESS,
     LOST,
@@ -55,13 +56,14 @@ class Scenario:
     @property
     def good(self) -> tuple[str, ...]:
         """What has to be possible in it: a guard that never starts anything does nothing wrong either."""
-        replaces = self.features.overlap == "replace"
+        replaces = self.features.overlap == "replace" and self.starts.count(OTHER) < len(self.starts) - 1
         orphans = replaces or self.world.aborts_left or any(run.status == ABORTED for run in self.world.runs)
         expected = {
-            WAITED: self.features.overlap == "queue",
+            WAITED: "queue" in {self.features.overlap, self.features.neighbour},
             REPLACED: replaces,
             CLEARED: self.features.orphans == "stop" and orphans,
-            RENEWED: RENEWAL in self.starts,
+            RENEWED: RENEWAL in self.starts or RENEWAL_OF_2 in self.starts,
+            BESIDE: self.features.slots > 1 and self.features.outsider,
         }
         return (STARTS, *(good for good, possible in expected.items() if possible))
 
@@ -116,7 +118,8 @@ class Explorer:
     def explore(self, progress: Callable[[int], None] = lambda _: None, *, until_fault: bool = False) -> Found:
         """All states; with `until_fault`, only until the first fault has its story."""
         scenario = self.scenario
-        first = self._state(self.worlds(scenario.world), [self.guards(self.protocol.start(k)) for k in scenario.starts])
+        starts = [self.protocol.start(kind, place) for place, kind in enumerate(scenario.starts)]
+        first = self._state(self.worlds(scenario.world), [*map(self.guards, starts)])
         parents: dict[State, State | None] = {first: None}
         found = Found(scenario)
         layer = [first]
@@ -226,8 +229,10 @@ class Explorer:
         if not self.scenario.free or self.worlds.values[world].outsider != NO_TASK:
             return None
         values = [self.guards.values[guard] for guard in guards]
-        nobody_ran = not any(map(self.protocol.ran, values))
-        return LOST if nobody_ran and any(map(self.protocol.stepped_back, values)) else None
+        slots = min(self.worlds.values[world].slots_of)
+        few = self.scenario.features.resizes or UNLUCKY in self.scenario.starts
+        too_few = sum(map(self.protocol.ran, values)) < (1 if few else slots)
+        return LOST if too_few and any(map(self.protocol.stepped_back, values)) else None
 
     # telling
 

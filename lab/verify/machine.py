@@ -2,18 +2,31 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from chalicelib.decide import availability as protocol
 from chalicelib.decide.facts import stamp
 from lab.verify.asl import Asl
-from lab.verify.checker import BEGAN, GUARD_MACHINE, JOB, Read, SeenTask
+from lab.verify.checker import (
+    BEGAN,
+    GUARD_MACHINE,
+    JOB,
+    NEIGHBOUR,
+    ON_TIME,
+    TOO_LATE,
+    WAITING_MACHINE,
+    YIELDED,
+    Read,
+    SeenTask,
+)
 from lab.verify.protocol import NOT_YET, Step
 from lab.verify.world import ENDLESS, HERE, JUST_NOW, MANY, WRONG, Features, World
 
 CHECK, WAIT, AGAIN = "Check running executions", "Wait for the holder", "Ask again later"
 ENDED = "ended"
 SCHEDULE, RENEWAL, UNLUCKY = "the schedule", "a renewal", "the schedule, on a bad day"
+RENEWAL_OF_2, OTHER = "a renewal of slot 2", "the schedule of the other job"
 ME = "me"
 
 
@@ -37,6 +50,14 @@ class Guard(NamedTuple):
     """The tasks that its checker has seen STOPPED before."""
     late: bool = False
     """Its deadline and queue_timeout have passed."""
+    yielded: bool = False
+    """It has yielded as long as a start does."""
+    age: int = 0
+    """Of a waiter for a pool: its place among those that have waited; the first is 1."""
+    row: int = 1
+    """How many slots its definition says."""
+    slots: int = 1
+    """How many slots its checker's jobs file says."""
     began: int = MANY
     """How many runs there were when it began; kept only if it matters."""
     owns: tuple[int, ...] = ()
@@ -45,6 +66,10 @@ class Guard(NamedTuple):
     """Which waiters it has started."""
     outsider_seen: bool = False
     """A task started by hand was plainly visible when the checker looked at its clock."""
+    beside: tuple[int, ...] = ()
+    """Likewise: the runs of further slots that were in use then."""
+    older_seen: bool = False
+    """It was shown one that has waited longer."""
     pause_seen: bool = False
     """The page showed that the job is paused."""
     ran: bool = False
@@ -55,7 +80,22 @@ class Guard(NamedTuple):
     @property
     def waits(self) -> bool:
         """It waits in a queue."""
-        return self.name != ME
+        return not self.name.startswith(ME)
+
+    @property
+    def renews(self) -> bool:
+        """It is a renewal."""
+        return self.kind in {RENEWAL, RENEWAL_OF_2}
+
+    @property
+    def job(self) -> int:
+        """Whose start it is."""
+        return 1 if self.kind == OTHER else 0
+
+    @property
+    def clock(self) -> int:
+        """How late it is, for the checker."""
+        return TOO_LATE if self.late else YIELDED if self.yielded else ON_TIME
 
 
 class Machine:
@@ -84,6 +124,8 @@ class Machine:
             return self.end(guard, world, said, fault or self._verdict(guard, target), good, more)
         carried = data.get("guard", {})
         waited = target == WAIT and carried.get("waited") and (guard.late or not self.may_wait_again)
+        if target == WAIT and data["decision"].get("yields"):
+            waited = (guard.late or guard.yielded) and "yields_since" in guard.input
         if waited or carried.get("losses", 0) > protocol.MAX_LOSSES:
             fault = fault or ENDLESS
         after = self.asking(guard)._replace(at=target, input=_text(_bare(data)))
@@ -94,7 +136,7 @@ class Machine:
 
     def asking(self, guard: Guard) -> Guard:
         """It has read nothing yet."""
-        return guard._replace(reads=None, now_age=JUST_NOW, place=HERE, memory=())
+        return guard._replace(reads=None, now_age=JUST_NOW, place=HERE, slots=1, memory=())
 
     def follow(self, guard: Guard, target: str, data: Any) -> Iterator[tuple[str, Any]]:
         """Through any Choice, to where something is done."""
@@ -120,7 +162,7 @@ class Machine:
         more: tuple[Guard, ...] = (),
     ) -> Step[Guard]:
         """What is left of a guard execution: whether it ran the job, or need not have. A renewal does neither."""
-        renewal = guard.kind == RENEWAL
+        renewal = guard.renews
         ran, excused = bool(guard.owns) and not renewal, guard.excused or renewal
         left = Guard(ENDED, ran=self.track and ran, excused=self.track and excused)
         after = world.with_waiter(guard.name, closed=True) if guard.waits else world
@@ -133,19 +175,23 @@ class Machine:
     @property
     def may_wait_again(self) -> bool:
         """Until the deadline: for what is being stopped, for what is ahead in the queue, for a renewal."""
-        return self.features.overlap != "skip" or self.features.orphans != "wait" or self.features.renewals
+        policies = {self.features.overlap, self.features.neighbour or "skip"}
+        return policies != {"skip"} or self.features.orphans != "wait" or self.features.renewals
 
     def states(self, guard: Guard, **more: Any) -> dict[str, Any]:
         """`$states`."""
-        own = {"renewal": True} if guard.kind == RENEWAL else {}
+        own: dict[str, Any] = {"renewal": True} if guard.renews else {}
+        own |= {"slot": 2} if guard.kind == RENEWAL_OF_2 else {}
+        began = stamp(BEGAN + timedelta(seconds=guard.age))
+        machine = WAITING_MACHINE if guard.age else GUARD_MACHINE
         execution = {
-            "Id": GUARD_MACHINE.replace(":stateMachine:", ":execution:") + f":{guard.name}",
+            "Id": machine.replace(":stateMachine:", ":execution:") + f":{guard.name}",
             "Name": guard.name,
-            "Input": {"job": JOB, **own, **json.loads(guard.given)},
-            "StartTime": stamp(BEGAN),
+            "Input": {"job": NEIGHBOUR if guard.job else JOB, **own, **json.loads(guard.given)},
+            "StartTime": began,
         }
-        state = {"EnteredTime": stamp(BEGAN)}
-        context = {"Execution": execution, "State": state, "StateMachine": {"Id": GUARD_MACHINE}}
+        state = {"EnteredTime": began}
+        context = {"Execution": execution, "State": state, "StateMachine": {"Id": machine}}
         return {"input": json.loads(guard.input), "context": context, **more}
 
     def error(self, guard: Guard, error: str) -> dict[str, Any]:

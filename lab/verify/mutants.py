@@ -16,9 +16,9 @@ from chalicelib.decide import availability, facts, overlap
 from lab.verify.asl import GUARD_FILE, Asl
 from lab.verify.checker import Decide, RealChecker
 from lab.verify.explore import Scenario
-from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
+from lab.verify.machine import OTHER, RENEWAL, SCHEDULE, UNLUCKY
 from lab.verify.ours import Ours
-from lab.verify.scenarios import HISTORIES, JUST_ENDED, NOBODY, NOTHING, ORPHAN, RUN
+from lab.verify.scenarios import HISTORIES, JUST_ENDED, NOBODY, NOTHING, ORPHAN, RUN, of_pool
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,26 @@ def _decide_with(where: Callable[..., Any], line: str, wrong: str) -> Decide:
 
 
 def _two(
-    history: str = NOBODY, *, starts: int = 2, aborts: int = 0, rests: int = 0, first: str = SCHEDULE, **may: Any
+    history: str = NOBODY,
+    *,
+    starts: int = 2,
+    aborts: int = 0,
+    rests: int = 0,
+    first: str = SCHEDULE,
+    stale: bool = True,
+    **may: Any,
 ) -> Scenario:
-    features = replace(NOTHING, stale=True, renewals=first == RENEWAL, **may)
+    features = replace(NOTHING, stale=stale, renewals=first == RENEWAL, **may)
     world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, moves_left=features.moves)
-    return Scenario("", (first, *(SCHEDULE,) * (starts - 1)), history, world, features)
+    return Scenario("", (first, *(SCHEDULE,) * (starts - 1)), history, of_pool(world, features), features)
 
 
 MUTANTS = (
     Mutant(
         "a run that is open is not in the way",
-        availability.judge,
-        "_open_execution(facts) or _lost_claim(facts, request)",
-        "_lost_claim(facts, request)",
+        availability._judge_slot,
+        "_open_execution(machine, facts) or _lost_claim(machine, facts, request)",
+        "_lost_claim(machine, facts, request)",
         _two(),
     ),
     Mutant(
@@ -91,8 +98,8 @@ MUTANTS = (
     ),
     Mutant(
         "forgotten names are not minded",
-        availability.judge,
-        "if rested := _rested_too_long(numbers, request, facts):",
+        availability._judge_slot,
+        "if rested := _rested_too_long(machine, numbers, request, facts):",
         "if rested := None:",
         _two(RUN, starts=3, rests=2),
     ),
@@ -114,7 +121,8 @@ MUTANTS = (
         "of a run that was described, but is not on the page, the task is not minded",
         availability._look_at_tasks,
         "last = numbers[max(numbers)] if numbers else None",
-        "last = max((e for e in facts.executions or () if run_number(e.name)), key=lambda e: e.name, default=None)",
+        "seen = [e for e in facts.of(machine).executions or () if run_number(e.name)]\n"
+        "    last = max(seen, key=lambda e: e.name, default=None)",
         _two(aborts=1),
     ),
     Mutant(
@@ -126,9 +134,9 @@ MUTANTS = (
     ),
     Mutant(
         "a task started by hand is not minded",
-        availability._foreign_task,
-        "counts = task.command == evidence.command",
-        "counts = False",
+        availability._counts,
+        "return task.command == evidence.commands.get(member.job) or (asked is not None and task.command == asked)",
+        "return False",
         _two(outsider=True),
     ),
     Mutant(
@@ -168,15 +176,15 @@ MUTANTS = (
     ),
     Mutant(
         "a replacement stops whatever runs",
-        overlap._in_the_way,
-        "busy.began_at is not None and busy.began_at < start.may_replace_before",
-        "busy.began_at is not None",
+        overlap._replace,
+        "if held.began_at is None or held.began_at >= start.may_replace_before:",
+        "if held.began_at is None:",
         _two(overlap="replace"),
     ),
     Mutant(
         "a task whose run is not visible counts as left behind",
         availability._task_of_a_run,
-        'holder = _run_holder(details.execution) if details else Holder("run", name, task.execution or "")',
+        'holder = _run_holder(details.execution) if details else Holder("run", name, arn)',
         'return _on_task("orphan", task, "")',
         _two(overlap="queue", orphans="stop"),
     ),
@@ -197,14 +205,14 @@ MUTANTS = (
     Mutant(
         "a pause is not minded",
         overlap._pause,
-        "if execution.closed or pause_number(execution.name) is None:",
-        "if True:",
+        "open_ones = [e for e in page if not e.closed and pause_number(e.name) is not None]",
+        "open_ones = []",
         _two(pauses=True),
     ),
     Mutant(
         "the newest run's own target is not looked in",
         availability._look_at_tasks,
-        "targets.setdefault(details.target.place, details.target)",
+        "targets.append(details.target)",
         "pass",
         _two(aborts=1, moves=1),
     ),
@@ -218,7 +226,7 @@ MUTANTS = (
     Mutant(
         "a copied task is stopped like one that was left behind",
         availability._task_of_a_run,
-        'return _on_task("outsider", task, reason)',
+        'return _on_task("copy", task, reason)',
         'return _on_task("orphan", task, reason)',
         _two(copies=True, orphans="stop"),
     ),
@@ -246,29 +254,85 @@ MUTANTS = (
     Mutant(
         "a run that can't be described is no renewal",
         overlap._skip,
-        "if unseen and facts.now < start.deadline:",
+        "if unseen and facts.details.get(held.holder.arn) is None:",
         "if False:",
         _two(first=RENEWAL),
     ),
     Mutant(
         "it can't tell, whatever it is shown",
         overlap.decide,
-        "return Run(reason, latest + 1)",
+        "return _yield(start, facts, latest) or Run(reason, latest + 1, machine)",
         "raise CantTell(reason)",
         _two(),
     ),
     Mutant(
         "a replacement waits for what it should stop",
-        overlap._in_the_way,
-        'case "replace" if in_time and replaces and busy.why == "run" and run_number(busy.holder.name):',
-        'case "replace" if False:',
+        overlap._replace,
+        'if held.why == "run" and run_number(held.holder.name):',
+        "if False:",
         _two(overlap="replace"),
     ),
     Mutant(
         "a task left behind is waited for though it should be stopped",
         overlap._in_the_way,
-        'if in_time and busy.why == "orphan" and start.policy.orphans == "stop":',
+        'if in_time and held.why == "orphan" and start.policy.orphans == "stop":',
         "if False:",
         _two(ORPHAN, orphans="stop"),
+    ),
+    Mutant(
+        "only the first slot is looked at",
+        availability.judge,
+        "for machine in slots:",
+        "for machine in slots[:1]:",
+        _two(slots=2),
+    ),
+    Mutant(
+        "a start with an unclear claim goes on to another slot",
+        availability.judge,
+        "if mine is None or request.losses >= MAX_LOSSES:",
+        "if request.losses >= MAX_LOSSES:",
+        _two(slots=2, lost_replies=True),
+    ),
+    Mutant(
+        "names may be lost in each slot in turn, without end",
+        availability.judge,
+        "if mine is None or request.losses >= MAX_LOSSES:",
+        "if mine is None:",
+        replace(_two(slots=2), starts=(UNLUCKY, SCHEDULE, SCHEDULE)),
+    ),
+    Mutant(
+        "a task by hand fills no slot",
+        availability._live_task,
+        "return _after(foreign, floating)",
+        "return _after(foreign, floating + 1)",
+        _two(slots=2, outsider=True, stale=False),
+    ),
+    Mutant(
+        "a task by hand fills all slots",
+        availability.judge,
+        'floating += verdict.why == "outsider"',
+        "pass",
+        _two(slots=2, outsider=True, stale=False),
+    ),
+    Mutant(
+        "a replacement stops a neighbour's run",
+        overlap._is_of,
+        "if not request.shared:",
+        "if True:",
+        _two(first=OTHER, overlap="replace", neighbour="skip"),
+    ),
+    Mutant(
+        "who has waited longer is not let go first",
+        overlap._yield,
+        "older = _older_waiter(start, facts) if start.request.shared else _waiter_behind(start, facts, latest)",
+        "older = None",
+        _two(first=OTHER, starts=3, stale=False, overlap="queue", neighbour="skip"),
+    ),
+    Mutant(
+        "it yields for ever",
+        overlap._yield,
+        "if start.renewal or (since is not None and facts.now - since >= YIELDS_FOR):",
+        "if start.renewal:",
+        _two(first=OTHER, starts=3, stale=False, overlap="queue", neighbour="skip"),
     ),
 )

@@ -12,13 +12,13 @@ from typing import Any
 from chalicelib.decide import availability as protocol
 from lab.verify.actions import Actions
 from lab.verify.asl import Asl
-from lab.verify.checker import PAUSE, Decided, Failed, Read, RealChecker, Wanted
-from lab.verify.machine import CHECK, ENDED, UNLUCKY, Guard
+from lab.verify.checker import PAUSE, Decided, Failed, Read, RealChecker, Wanted, rows
+from lab.verify.machine import CHECK, ENDED, ME, UNLUCKY, Guard
 from lab.verify.protocol import NOT_YET, SAME_EVENT, Step
 from lab.verify.reads import remembered, views, with_memory
 from lab.verify.world import ALIVE, DELIVERED, JUST_NOW, OPEN, Features, World
 
-Itself = tuple[str, str, str, str]
+Itself = tuple[str, str, str, str, int, int]
 """All that the state machine knows of a guard execution in a state."""
 
 
@@ -31,13 +31,19 @@ class Ours(Actions):
         self, features: Features, checker: RealChecker | None = None, asl: Asl | None = None, *, track: bool = True
     ) -> None:
         super().__init__(features, asl, track=track)
+        self.pool = features.slots > 1 or bool(features.neighbour)
+        if self.pool:
+            self.asl.deploy(rows(features))
         self.checker = checker or RealChecker(features)
         self._events: dict[Itself, str] = {}
         self._obeyed: dict[tuple[Itself, str], list[tuple[str, Any]]] = {}
 
-    def start(self, kind: str) -> Guard:
-        """A start that has not happened yet."""
-        return Guard(kind=kind, losses=protocol.MAX_LOSSES - 1 if kind == UNLUCKY else 0)
+    def start(self, kind: str, place: int) -> Guard:
+        """A start that has not happened yet. Those that may wait for a pool have names, for by these they wait."""
+        queues = self.pool and "queue" in {self.features.overlap, self.features.neighbour}
+        return Guard(
+            kind=kind, name=f"{ME}{place}" if queues else ME, losses=protocol.MAX_LOSSES - 1 if kind == UNLUCKY else 0
+        )
 
     def idle(self, guard: Guard) -> bool:
         """Not begun, or ended."""
@@ -86,8 +92,8 @@ class Ours(Actions):
                 return
             world = world._replace(delivered=DELIVERED)
         begin = {"guard": {"losses": guard.losses}} if guard.losses else {}
-        begun = guard._replace(at=self.asl.start_at, input=json.dumps(begin), losses=0)
-        if self.features.overlap == "replace":
+        begun = guard._replace(at=self.asl.start_at, input=json.dumps(begin), losses=0, row=world.slots_of[1])
+        if "replace" in {self.features.overlap, self.features.neighbour}:
             begun = begun._replace(began=len(world.runs))
         for step in self._check(begun, world):
             yield replace(step, said=f"is started by {guard.kind}; {step.said}")
@@ -98,7 +104,12 @@ class Ours(Actions):
         if guard.reads is None:
             visible = world.outsider_age > JUST_NOW and world.outsider_place == world.place
             seen = world.outsider == ALIVE and visible
-            guard = guard._replace(reads=(), outsider_seen=seen, place=world.place, memory=remembered(guard, world))
+            beside = world.in_use if seen and world.slots > 1 else ()
+            guard = guard._replace(outsider_seen=seen, beside=beside, older_seen=False)
+            guard = guard._replace(reads=(), place=world.place, slots=world.slots_of[0])
+            guard = guard._replace(memory=remembered(guard, world))
+            if "yields_since" in guard.input and not (guard.yielded or guard.late):
+                yield Step(guard._replace(yielded=True), world, "asks the checker: it has yielded for long enough")
             if self.may_wait_again and not guard.late:
                 # A renewal is waited for until the deadline: who meets one even then need not have run.
                 late = guard._replace(late=True, excused=guard.excused or (self.track and self.features.renewals))
@@ -122,7 +133,7 @@ class Ours(Actions):
         is a read of ECS just before (`ecs`), which has to stay where it is.
         """
         assert guard.reads is not None
-        answer = self.checker.ask(event, guard.late, guard.reads, guard.place, guard.memory)
+        answer = self.checker.ask(event, guard.clock, guard.reads, guard.place, guard.slots, guard.memory)
         if not isinstance(answer, Wanted):
             yield from self._answered(guard, world, answer, said)
             return
@@ -138,6 +149,12 @@ class Ours(Actions):
             )
             if answer.what == "page":
                 after = after._replace(pause_seen=any(s.number == PAUSE and s.status == OPEN for s in view))
+            elif (answer.what, answer.of) == ("details", PAUSE) and view is not None and view.status != OPEN:
+                after = after._replace(pause_seen=False)  # the page was old news
+            elif answer.what == "waiting":
+                after = after._replace(older_seen=any(not guard.age or place + 1 < guard.age for _, place in view))
+            elif answer.what == "waiter" and view is not None and view.status == OPEN and not guard.waits:
+                after = after._replace(older_seen=True)
             around = with_memory(world, view) if answer.what == "describe" and self.features.warm else world
             yield from self._read_on(after, around, event, f"{said}; {words}" if said else words, ecs=of_ecs)
 
@@ -155,8 +172,8 @@ class Ours(Actions):
         if self.features.misfits:
             decision = json.loads(answer.payload)
             strange = {**decision, "outcome": "something new"}
-            no_run = {key: value for key, value in decision.items() if key != "run"}
-            for misfit in (strange, no_run):
+            lacking = [{key: value for key, value in decision.items() if key != part} for part in ("run", "reason")]
+            for misfit in (strange, *lacking):
                 if misfit != decision:
                     for moved in self._obey(guard, json.dumps(misfit, sort_keys=True)):
                         yield self.move(self.excused(guard), world, moved, f"{said}; not understood")
@@ -165,8 +182,10 @@ class Ours(Actions):
         """What the checker is asked. Worked out once for all guards of which the state machine knows the same."""
         itself = _itself(guard)
         if itself not in self._events:
-            arguments = self.asl.arguments(CHECK, self.states(guard))
-            self._events[itself] = json.dumps(arguments["Payload"], sort_keys=True)
+            payload = self.asl.arguments(CHECK, self.states(guard))["Payload"]
+            if self.features.resizes:
+                payload["guard"]["slots"] = guard.row
+            self._events[itself] = json.dumps(payload, sort_keys=True)
         return self._events[itself]
 
     def _obey(self, guard: Guard, payload: str) -> list[tuple[str, Any]]:
@@ -186,4 +205,4 @@ def _words(payload: str) -> str:
 
 
 def _itself(guard: Guard) -> Itself:
-    return guard.kind, guard.name, guard.given, guard.input
+    return guard.kind, guard.name, guard.given, guard.input, guard.age, guard.row

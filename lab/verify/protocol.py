@@ -31,8 +31,8 @@ class Guarded(Protocol[G]):
 
     name: str
 
-    def start(self, kind: str) -> G:
-        """A start that has not happened yet."""
+    def start(self, kind: str, place: int) -> G:
+        """A start that has not happened yet, the `place`th of its scenario."""
 
     def steps(self, guard: G, world: World) -> Iterator[Step[G]]:
         """Everything it may do next."""

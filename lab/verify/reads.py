@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from chalicelib.names import pause_name, run_name
+from chalicelib.names import pause_name
 from lab.verify.checker import CLUSTERS, ODD, OUTSIDER, PAUSE, SeenTask, Shown, Wanted
 from lab.verify.world import (
     ABORTED,
@@ -24,6 +24,7 @@ from lab.verify.world import (
     Features,
     Run,
     World,
+    id_name,
 )
 
 
@@ -51,17 +52,22 @@ def views(wanted: Wanted, reader: Reader, world: World, features: Features) -> I
     """An answer, whether it is stale about the history, and the answer in words."""
     match wanted.what:
         case "page":
-            executions = [shown(i, world, reader, features) for i in range(len(world.runs))]
+            mine = [i for i, run in enumerate(world.runs) if run.slot == wanted.of]
+            executions = [shown(i, world, reader, features) for i in mine]
+            of = f" of slot {wanted.of + 1}" if features.slots > 1 else ""
             for seen in itertools.product(*executions, _pause(world, features)):
                 page = [_without_input(v[0]) for v in seen if v[0] is not None]
                 page.sort(key=lambda s: (s.status not in {OPEN, ODD}, -s.number))
                 page = [s._replace(status="FAILED" if s.status.startswith("FAILED") else s.status) for s in page]
                 says = ", ".join(f"{_name(s.number)} {s.status}" for s in page) or "nothing"
-                yield tuple(page), any(v[1] for v in seen), f"reads the page: {says}"
+                yield tuple(page), any(v[1] for v in seen), f"reads the page{of}: {says}"
         case "details":
             yield from _details(wanted.of, reader, world, features)
         case "waiter":
             yield from _waiter(wanted.of, reader, world, features)
+        case "waiting":
+            for names in _waiting(world, features):
+                yield names, False, f"asks who waits: {', '.join(name for name, _ in names) or 'nobody'}"
         case "created_at":
             old = "80 days old or more" if world.machine_is_old else "young"
             yield world.machine_is_old, False, f"the batch machine is {old}"
@@ -89,6 +95,8 @@ def shown(index: int, world: World, reader: Reader, features: Features) -> Itera
         older=index < reader.began,
         renewal=run.renewal,
         place=run.place,
+        slot=run.slot,
+        job=run.job,
     )
     yield now._replace(status=run.status, age=_age(run, reader), tasks=_tasks(run, world)) if run.closed else now, False
     if features.odd_status and not run.closed:
@@ -113,7 +121,7 @@ def _pause(world: World, features: Features) -> list[tuple[Shown | None, bool]]:
 def _details(number: int, reader: Reader, world: World, features: Features) -> Iterator[tuple[Shown | None, bool, str]]:
     seen: set[tuple[Shown | None, bool]] = set(_pause(world, features)) if number == PAUSE else set()
     for index, run in enumerate(world.runs):
-        if run.number == number:
+        if run.id == number:
             seen.update(shown(index, world, reader, features))
     if not seen:
         seen.add((None, False))
@@ -135,8 +143,18 @@ def _waiter(name: str, reader: Reader, world: World, features: Features) -> Iter
             yield Shown(0, SUCCEEDED, mine=mine), False, f"describes {name}: ended"
 
 
+def _waiting(world: World, features: Features) -> Iterator[tuple[tuple[str, int], ...]]:
+    """Those who wait for the pool, each with its place by age: open, or of a list that may be stale, anything."""
+    choices: list[list[tuple[tuple[str, int], ...]]] = []
+    for place, waiter in enumerate(world.waiters):
+        there, gone = ((waiter.name, place),), ()
+        choices.append([there, gone] if features.stale else [gone] if waiter.closed else [there])
+    for chosen in itertools.product(*choices):
+        yield tuple(itertools.chain.from_iterable(chosen))
+
+
 def _listed(desired: str, place: int, world: World) -> Iterator[tuple[int, ...]]:
-    tasks = [(r.number, r.task, r.task_age) for r in world.runs if r.task != NO_TASK and r.place == place]
+    tasks = [(r.id, r.task, r.task_age) for r in world.runs if r.task != NO_TASK and r.place == place]
     if world.outsider != NO_TASK and world.outsider_place == place:
         tasks.append((OUTSIDER, world.outsider, world.outsider_age))
     choices: list[list[tuple[int, ...]]] = []
@@ -164,10 +182,10 @@ def with_memory(world: World, tasks: tuple[SeenTask, ...]) -> World:
 def task_name(number: int, world: World) -> str:
     """A task in words."""
     if number:
-        return f"the one of {run_name(number)}"
+        return f"the one of {id_name(number)}"
     if world.mistaken:
-        return f"the one that {run_name(world.copy)} took for stopped"
-    return f"the copy of the one of {run_name(world.copy)}" if world.copy else "the one started by hand"
+        return f"the one that {id_name(world.copy)} took for stopped"
+    return f"the copy of the one of {id_name(world.copy)}" if world.copy else "the one started by hand"
 
 
 def _at(place: int, features: Features) -> str:
@@ -180,14 +198,14 @@ def _stands(task: SeenTask) -> str:
 
 
 def _without_input(item: Shown) -> Shown:
-    return Shown(item.number, item.status, item.age, older=item.older)
+    return Shown(item.number, item.status, item.age, older=item.older, slot=item.slot)
 
 
 def _tasks(run: Run, world: World) -> tuple[int, ...]:
     """The tasks that a run says it saw stop. Said only of those that ECS may still show alive."""
     if run.task == LINGERING:
-        return (run.number,)
-    return (OUTSIDER,) if world.mistaken and world.copy == run.number and world.outsider == ALIVE else ()
+        return (run.id,)
+    return (OUTSIDER,) if world.mistaken and world.copy == run.id and world.outsider == ALIVE else ()
 
 
 def _age(run: Run, reader: Reader) -> int:
@@ -198,7 +216,7 @@ def _age(run: Run, reader: Reader) -> int:
 
 
 def _name(number: int) -> str:
-    return pause_name(1) if number == PAUSE else run_name(number)
+    return pause_name(1) if number == PAUSE else id_name(number)
 
 
 def _described(number: int, reader: Reader, world: World) -> Iterator[SeenTask]:
@@ -206,8 +224,8 @@ def _described(number: int, reader: Reader, world: World) -> Iterator[SeenTask]:
     if number == OUTSIDER:
         yield SeenTask(number, "alive" if world.outsider in LIVING else STOPPED, of=world.copy)
         return
-    index, run = next((i, r) for i, r in reversed([*enumerate(world.runs)]) if r.number == number)
-    task = SeenTask(number, "alive", JUST_NOW, index < reader.began, number)
+    index, run = next((i, r) for i, r in reversed([*enumerate(world.runs)]) if r.id == number)
+    task = SeenTask(number, "alive", JUST_NOW, index < reader.began, number, run.job)
     if run.task in LIVING or run.task == LINGERING:
         yield task
     if run.task == LINGERING:

@@ -1,6 +1,6 @@
 """The report: a table for the terminal, and docs/proof.md. Nothing in it depends on the machine or the clock."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from lab.verify.explore import UNREACHABLE, Found
 from lab.verify.machine import SCHEDULE
 from lab.verify.ours import Ours
 from lab.verify.protocol import SAME_EVENT
-from lab.verify.run import PROTOCOLS, SIDE_BY_SIDE, Exploration
+from lab.verify.run import POOLS_SIDE_BY_SIDE, PROTOCOLS, PROTOCOLS_OF_POOLS, SIDE_BY_SIDE, Exploration
+from lab.verify.scenarios import SCENARIOS
 from lab.verify.world import (
     CHASED,
     ENDLESS,
@@ -17,7 +18,9 @@ from lab.verify.world import (
     JOINED,
     LOST,
     MANY,
+    NEIGHBOURS,
     OVERLAP,
+    OVERTAKEN,
     STOPPED_WRONGLY,
     TWICE,
     TWO_TASKS,
@@ -50,24 +53,28 @@ WORDS = {
     "late_ecs": "ECS is late",
     "warm": "warm functions",
     "odd_status": "an unknown status",
+    "resizes": "the number of slots changes and changes back",
 }
 MEANING = {
-    OVERLAP: ".",
-    TWO_TASKS: ", in whatever state their runs are.",
+    OVERLAP: "; in a pool of several slots: more than it has slots, or two in one slot.",
+    TWO_TASKS: ", in whatever state their runs are; of several slots, likewise.",
     JOINED: """: one that
   had been alive for six minutes, where the jobs file says that the job runs, when the start last looked,
   and is alive when a run is created. A copy of a run's task counts too, and a task that
   its run took for stopped. (One started in the very moment of the decision nobody can exclude.)""",
     TWICE: ": for one schedule event, or one guard execution, two runs are created.",
     WRONG: ": a start says that it has started a run and has not, or that it has stepped back and has a run.",
-    LOST: """: all starts have ended, none has a run, and one of them has no
-  excuse. An excuse is that it was aborted, that AWS failed it until its deadline, or that it was shown an *old* run as
-  still running. A renewal's run is nobody's, and a renewal in the way is no excuse before the deadline.""",
+    LOST: """: all starts have ended, fewer have run than there are
+  slots, and one that stepped back has no excuse. An excuse is that it was aborted, that AWS failed it until its
+  deadline, or that it was shown an *old* run as still running. A renewal's run is nobody's, and a renewal in the way is
+  no excuse before the deadline. (Where a start loses ten names in a row, or the slots change: nobody has run.)""",
     ENDLESS: ", or ends without a name.",
     TWO_WAIT: ".",
     CHASED: ": so two replacements never stop each other in turn.",
     STOPPED_WRONGLY: ".",
     UNPAUSED: " by anything but a renewal.",
+    NEIGHBOURS: ": only its own job's.",
+    OVERTAKEN: ", and has not yet yielded for two minutes.",
 }
 _INTRO = """\
 # Every interleaving
@@ -82,7 +89,8 @@ or stops, six minutes that pass. All orders are tried, breadth first: a story be
 
 A guard that never starts anything would pass that. So in every scenario its good endings must be reachable, or it
 counts as a violation ("unreachable: …"): a start runs; one that waited in the queue runs; a replacement stops a run,
-and then runs; a task left behind is stopped, and then a start runs; a start runs after a renewal's run.
+and then runs; a task left behind is stopped, and then a start runs; a start runs after a renewal's run; a start takes
+the slot that a task by hand leaves.
 
 What must never be:
 """
@@ -116,11 +124,22 @@ What may happen:
 - *every read alone*: no two reads are taken together. Elsewhere a read that only Step Functions answers is taken
   together with the next step, since what it can show now it can also show later.
 
-What is not in the model: a redrive, a batch machine started directly, an operator's `--first` and `--anyway`, a
-history of more than one page, a `scheduled_at` long before the start, clocks that disagree by more than ten seconds,
-tasks that ECS hides for more than six minutes, and what somebody starts at a target that the job has left. What goes on
-inside a run is what the batch machine promises: it closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its
-task is not alive.
+- *several slots*, *a second job*: the pool has them. *The number of slots changes*: a deployment lowers two slots to
+  one and raises them again, in the functions and in the guard's definition one after the other, between any two steps;
+  a guard execution keeps the definition that it began with.
+
+What is not in the model: pools of three slots or more, a pool that moves or is paused, a task by hand beside two slots
+while lists are stale (there the guard promises less: it fills the first slots that are *seen* free), a redrive, a batch
+machine started directly, an operator's `--first` and `--anyway`, a history of more than one page, a `scheduled_at` long
+before the start, clocks that disagree by more than ten seconds, tasks that ECS hides for more than six minutes, and
+what somebody starts at a target that the job has left. What goes on inside a run is what the batch machine promises: it
+closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its task is not alive.
+"""
+_POOLS = """\
+Three starts that meet where two may run, and one event that is delivered twice. *A semaphore in a table* is the one
+that AWS published for Step Functions and DynamoDB: one conditional update takes a place, or waits; and what was aborted
+gives its place back when its end is told. *Count what runs* lists the running executions, and starts when there are
+fewer than two others. Neither looks at tasks, and neither knows one event from two.
 """
 
 
@@ -152,6 +171,10 @@ def _page(results: Results) -> Iterator[str]:
     yield "| scenario | starts, by what the history begins with | may happen | states | steps | violations |"
     yield "| --- | --- | --- | ---: | ---: | ---: |"
     yield from _families([found for _, found in ours])
+    lacking = [s for s in SCENARIOS if s not in [scenario for scenario, _ in ours]]
+    if lacking:
+        yield "\nThis page is of a run that was not complete. It lacks:\n"
+        yield from (f"- {scenario.name}, {scenario.history}, {len(scenario.starts)} starts" for scenario in lacking)
     for scenario, found in ours:
         yield from _stories(f"In: {scenario.name}, {scenario.history}", found.stories)
     yield f"\n{_LIMITS}"
@@ -163,6 +186,14 @@ def _page(results: Results) -> Iterator[str]:
         yield from side_by_side(results, world)
     for name in PROTOCOLS:
         yield from _stories(f"### {name}", dict([*_shortest(results, name).items()][:1]))
+    yield "\n## Pools\n"
+    yield _POOLS
+    for world in POOLS_SIDE_BY_SIDE:
+        yield from side_by_side(results, world, PROTOCOLS_OF_POOLS)
+    told = {name: _shortest(results, name) for name in PROTOCOLS_OF_POOLS if name != Ours.name}
+    for name, stories in told.items():
+        chosen = {fault: stories[fault] for fault in (OVERLAP, TWO_TASKS, LOST) if fault in stories}
+        yield from _stories(f"### {name}", dict([*chosen.items()][:1]))
     mutants = [(e, found) for e, found in results.items() if e.part == "mutant"]
     yield "\n## One line made wrong\n"
     yield "A model that finds nothing proves nothing, unless it finds what is there. Each of these is this project's"
@@ -189,21 +220,22 @@ def _families(ours: list[Found]) -> Iterator[str]:
         yield f"| {name} | {starts} | {may} | {states:,} | {steps:,} | {sum(len(f.stories) for f in members)} |"
 
 
-def side_by_side(results: Results, world: str) -> Iterator[str]:
+def side_by_side(results: Results, world: str, protocols: Iterable[str] = tuple(PROTOCOLS)) -> Iterator[str]:
     """The table of one world."""
+    names = [*protocols]
     yield f"{world}:\n"
-    yield f"| | {' | '.join(PROTOCOLS)} |"
-    yield f"| --- | {' | '.join(['---:'] * len(PROTOCOLS))} |"
-    yield from (f"| {' | '.join(row)} |" for row in rows(results, world))
+    yield f"| | {' | '.join(names)} |"
+    yield f"| --- | {' | '.join(['---:'] * len(names))} |"
+    yield from (f"| {' | '.join(row)} |" for row in rows(results, world, names))
     yield ""
 
 
-def rows(results: Results, world: str) -> Iterator[list[str]]:
+def rows(results: Results, world: str, names: Iterable[str] = tuple(PROTOCOLS)) -> Iterator[list[str]]:
     """The states of each protocol; then by fault the steps of the shortest story of each."""
-    found = {name: [f for e, f in results.items() if _place(e) == (world, name)] for name in PROTOCOLS}
-    yield ["states", *(f"{sum(f.states for f in found[name]):,}" for name in PROTOCOLS)]
+    found = {name: [f for e, f in results.items() if _place(e) == (world, name)] for name in names}
+    yield ["states", *(f"{sum(f.states for f in each):,}" for each in found.values())]
     for fault in FAULTS:
-        lengths = [[len(f.stories[fault]) for f in found[name] if fault in f.stories] for name in PROTOCOLS]
+        lengths = [[len(f.stories[fault]) for f in each if fault in f.stories] for each in found.values()]
         yield [fault, *(str(min(steps)) if steps else "never" for steps in lengths)]
 
 
@@ -235,6 +267,10 @@ def _may(found: Found) -> str:
     others = [kind for kind in dict.fromkeys(scenario.starts) if kind != SCHEDULE]
     may = [f"one of the starts is {kind}" if kind != SAME_EVENT else kind for kind in others]
     may += [WORDS[f.name] for f in fields(Features) if f.name in WORDS and getattr(features, f.name)]
+    if features.slots > 1:
+        may.append(f"{features.slots} slots")
+    if features.neighbour:
+        may.append(f"a second job, with overlap = {features.neighbour}")
     if features.overlap != "skip":
         may.append(f"overlap = {features.overlap}")
     if features.orphans != "wait":

@@ -17,6 +17,7 @@ from lab.verify.world import (
     DELIVERED,
     JOINED,
     JUST_NOW,
+    NO_SLOT,
     OPEN,
     RAN,
     STARTS,
@@ -38,6 +39,7 @@ class Start(NamedTuple):
     run: int = -1
     """Its own execution's place in the world."""
     next_number: int = 0
+    waited: bool = False
     outsider_seen: bool = False
     """A task started by hand was plainly visible when it last looked."""
     ran: bool = False
@@ -53,7 +55,7 @@ class Rival:
     def __init__(self, features: Features) -> None:
         self.features = features
 
-    def start(self, kind: str) -> Start:
+    def start(self, kind: str, _place: int) -> Start:
         """A start that has not happened yet."""
         return Start(kind=kind)
 
@@ -102,7 +104,7 @@ class Rival:
 
     def _begin(self, start: Start, world: World) -> Step[Start]:
         begun = start._replace(at=self.first, run=len(world.runs))
-        run = Run(len(world.runs) + 1, CHECKING)
+        run = Run(len(world.runs) + 1, CHECKING, slot=NO_SLOT if self.features.slots > 1 else 0)
         return Step(begun, world._replace(runs=(*world.runs, run)), "starts an execution")
 
     def _check(self, start: Start, world: World) -> Iterator[Step[Start]]:
@@ -195,7 +197,33 @@ class LockWithTtl(Rival):
         return Step(start._replace(at=GO), world._replace(lock=(start.run, False)), "takes the lock")
 
 
+class CountRunning(Rival):
+    """One list of RUNNING executions; as many others as there are slots are in the way."""
+
+    name = "count what runs"
+
+    def _in_the_way(self, start: Start, running: tuple[int, ...]) -> int | None:
+        return running[self.features.slots - 1] if len(running) >= self.features.slots else None
+
+
+class Semaphore(Rival):
+    """A counter in a strongly consistent table: one conditional update takes a place if one is left, and else waits.
+
+    It is given back by the execution itself at its end, and of one that was aborted by whoever is told of that.
+    """
+
+    name = "a semaphore in a table"
+    first = LOCK
+
+    def _lock(self, start: Start, world: World) -> Step[Start]:
+        if len(world.semaphore) >= self.features.slots:
+            return Step(start._replace(waited=not start.waited), world, "finds no place left, and waits")
+        taken = tuple(sorted((*world.semaphore, start.run)))
+        return Step(start._replace(at=GO, waited=False), world._replace(semaphore=taken), "takes a place")
+
+
 RIVALS: tuple[type[Rival], ...] = (Article, OldestWins, TwoLists, LockWithTtl)
+RIVALS_OF_POOLS: tuple[type[Rival], ...] = (CountRunning, Semaphore)
 
 
 def _ended(start: Start, *, ran: bool = False, excused: bool = False) -> Start:

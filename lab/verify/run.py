@@ -9,8 +9,8 @@ from lab.verify.machine import SCHEDULE
 from lab.verify.mutants import MUTANTS
 from lab.verify.ours import Ours
 from lab.verify.protocol import SAME_EVENT, Guarded
-from lab.verify.rivals import RIVALS
-from lab.verify.scenarios import EMPTY, LARGE, NOBODY, NOTHING, SCENARIOS
+from lab.verify.rivals import RIVALS, RIVALS_OF_POOLS
+from lab.verify.scenarios import EMPTY, LARGE, NOBODY, NOTHING, SCENARIOS, of_pool
 from lab.verify.world import Features, World
 
 CALM = NOTHING
@@ -19,8 +19,18 @@ SIDE_BY_SIDE: dict[str, Features] = {
     "Lists are never stale, nobody crashes, nothing is aborted": CALM,
     "As AWS documents: lists may be stale, starts crash, one run is aborted, a task is started by hand": DOCUMENTED,
 }
+POOLS_SIDE_BY_SIDE: dict[str, Features] = {
+    "Two slots; lists are never stale, nothing is aborted": replace(CALM, slots=2),
+    "Two slots, as AWS documents: lists may be stale, one run is aborted": replace(CALM, slots=2, stale=True, aborts=1),
+}
+MEETINGS_OF_THREE = ((SCHEDULE, SCHEDULE, SCHEDULE), (SAME_EVENT, SAME_EVENT))
 MEETINGS = ((SCHEDULE, SCHEDULE), (SAME_EVENT, SAME_EVENT))
 PROTOCOLS: dict[str, Callable[[Features], Guarded[Any]]] = {Ours.name: Ours, **{rival.name: rival for rival in RIVALS}}
+
+PROTOCOLS_OF_POOLS: dict[str, Callable[[Features], Guarded[Any]]] = {
+    Ours.name: Ours,
+    **{rival.name: rival for rival in RIVALS_OF_POOLS},
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,9 @@ class Exploration:
         if self.part == "ours":
             ours = Ours(self.scenario.features, track=self.scenario.free)
             return Explorer(ours, self.scenario).explore(progress)
-        return Explorer(PROTOCOLS[self.protocol](self.scenario.features), self.scenario).explore(progress)
+        return Explorer(
+            {**PROTOCOLS, **PROTOCOLS_OF_POOLS}[self.protocol](self.scenario.features), self.scenario
+        ).explore(progress)
 
 
 def explorations(*, large: bool = False) -> list[Exploration]:
@@ -50,6 +62,14 @@ def explorations(*, large: bool = False) -> list[Exploration]:
         for world, features in SIDE_BY_SIDE.items()
         for name in PROTOCOLS
         for starts in MEETINGS
+    ]
+    beside += [
+        Exploration(
+            "side by side", name, Scenario(world, starts, NOBODY, of_pool(_aborts(features), features), features)
+        )
+        for world, features in POOLS_SIDE_BY_SIDE.items()
+        for name in PROTOCOLS_OF_POOLS
+        for starts in MEETINGS_OF_THREE
     ]
     return [*ours, *beside, *(Exploration("mutant", mutant.name, mutant.scenario) for mutant in MUTANTS)]
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lab.verify.explore import Scenario
-from lab.verify.machine import RENEWAL, SCHEDULE, UNLUCKY
+from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2, SCHEDULE, UNLUCKY
 from lab.verify.protocol import SAME_EVENT
 from lab.verify.world import (
     ABORTED,
@@ -55,6 +55,20 @@ ORPHANS = replace(MEET, orphans="stop")
 EVERYTHING = Features(slow_stops=False, task_retries=False)
 
 
+POOL = replace(MEET, neighbour="skip")
+"""Two jobs in one slot."""
+TWO = replace(MEET, slots=2)
+"""One job in two slots."""
+CALM_TWO = replace(NOTHING, slots=2)
+
+
+def of_pool(world: World, features: Features) -> World:
+    """A world with the pool's slots, whose number changes if it may."""
+    n = features.slots
+    resizes = ((1, n), (1, 1), (n, 1), (n, n)) if features.resizes else ()
+    return world._replace(slots=n, slots_of=(n, n), resizes=resizes)
+
+
 def _family(
     name: str,
     features: Features,
@@ -73,7 +87,8 @@ def _family(
             world = HISTORIES[key]._replace(
                 aborts_left=aborts, mishaps=mishaps, restless=rests, moves_left=features.moves
             )
-            may = replace(features, renewals=RENEWAL in kinds)
+            may = replace(features, renewals=RENEWAL in kinds or RENEWAL_OF_2 in kinds)
+            world = of_pool(world, features)
             found.append(Scenario(name, starts, key, world, may))
     return found
 
@@ -117,8 +132,49 @@ SCENARIOS: tuple[Scenario, ...] = (
     *_family("a policy, and a task by hand", replace(REPLACE, orphans="stop", outsider=True), {NOBODY: "2"}),
     *_family("a pause", replace(MEET, pauses=True), {NOBODY: "23", RUN: "2"}),
     *_family("everything at once", EVERYTHING, {NOBODY: "2"}, aborts=1, mishaps=1),
+    *_family("two jobs", POOL, {NOBODY: "23", RUN: "2"}, kinds=(OTHER,)),
+    *_family("two jobs, queue and skip", replace(POOL, overlap="queue"), {NOBODY: "2"}, kinds=(OTHER,)),
+    *_family("two jobs, both queue", replace(POOL, overlap="queue", neighbour="queue"), {NOBODY: "2"}, kinds=(OTHER,)),
+    *_family(
+        "two jobs, both queue, fresh lists",
+        replace(NOTHING, overlap="queue", neighbour="queue"),
+        {NOBODY: "3"},
+        kinds=(OTHER,),
+    ),
+    *_family("two jobs, replace and skip", replace(POOL, overlap="replace"), {NOBODY: "23"}, kinds=(OTHER,)),
+    *_family(
+        "two jobs, replace and queue",
+        replace(POOL, overlap="replace", neighbour="queue"),
+        {NOBODY: "2"},
+        kinds=(OTHER,),
+    ),
+    *_family("two jobs, a run is aborted", POOL, {NOBODY: "2", ORPHAN: "2"}, aborts=1, kinds=(OTHER,)),
+    *_family("two slots", TWO, {NOBODY: "3"}),
+    *_family("two slots, fresh lists", CALM_TWO, {NOBODY: "4"}),
+    *_family("two slots, a run is aborted", TWO, {NOBODY: "2"}, aborts=1),
+    *_family("two slots, a run is aborted, fresh lists", CALM_TWO, {NOBODY: "3", ORPHAN: "2"}, aborts=1),
+    *_family("two slots, a task by hand, fresh lists", replace(CALM_TWO, outsider=True), {NOBODY: "3"}),
+    *_family("two slots, a crash or lost reply", replace(LOST, slots=2), {NOBODY: "2"}, mishaps=1),
+    *_family("two slots, a renewal of the second", TWO, {NOBODY: "2"}, kinds=(RENEWAL_OF_2,)),
+    *_family("two slots, one, two again", replace(TWO, resizes=True), {NOBODY: "2"}),
+    *_family("two slots, overlap = queue, fresh lists", replace(CALM_TWO, overlap="queue"), {NOBODY: "3"}),
+    *_family("two jobs in two slots", replace(TWO, neighbour="skip"), {NOBODY: "2"}, kinds=(OTHER,)),
+    *_family(
+        "two jobs in two slots, queue and skip, fresh lists",
+        replace(CALM_TWO, overlap="queue", neighbour="skip"),
+        {NOBODY: "3"},
+        kinds=(OTHER,),
+    ),
+    *_family("two slots, names are lost in a row", TWO, {NOBODY: "2"}, kinds=(UNLUCKY,)),
 )
 LARGE: tuple[Scenario, ...] = (
+    *_family("two jobs, queue and skip", replace(POOL, overlap="queue"), {NOBODY: "3"}, kinds=(OTHER,)),
+    *_family("two slots", TWO, {NOBODY: "4", RUN: "3"}),
+    *_family("two slots, a run is aborted", TWO, {NOBODY: "3", ORPHAN: "2"}, aborts=1),
+    *_family("two slots, a crash or lost reply", replace(LOST, slots=2), {NOBODY: "3"}, mishaps=1),
+    *_family("two slots, one, two again", replace(TWO, resizes=True), {NOBODY: "3"}),
+    *_family("two slots, names are lost in a row", TWO, {NOBODY: "3"}, kinds=(UNLUCKY,)),
+    *_family("two slots, a run is aborted, fresh lists", CALM_TWO, {ORPHAN: "3"}, aborts=1),
     *_family("starts meet", SLOW, {RUN: "4", OLDER: "4"}),
     *_family("every read alone", replace(MEET, failures=True, fine=True, odd_status=True), {NOBODY: "4"}),
     *_family("crashes and lost replies", LOST, {NOBODY: "3"}),

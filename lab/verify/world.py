@@ -38,6 +38,22 @@ HERE, THERE, NOWHERE = 0, 1, -1
 """Where a task runs: the jobs file's two targets; a run that was begun without a target has no task."""
 
 
+_SLOT = 1000
+NO_SLOT = -1
+"""Of a rival's run: it only counts."""
+
+
+def run_id(slot: int, number: int) -> int:
+    """A run's number, made unique among the slots."""
+    return slot * _SLOT + number
+
+
+def id_name(run: int) -> str:
+    """``run-000042``, or ``run-000042 of slot 2``, for a run's id."""
+    slot, number = divmod(run, _SLOT)
+    return f"{run_name(number)} of slot {slot + 1}" if slot > 0 else run_name(number)
+
+
 class Run(NamedTuple):
     """An execution that runs the batch, and the newest ECS task it started. Ages: since it closed, since it began."""
 
@@ -50,6 +66,10 @@ class Run(NamedTuple):
     place: int = HERE
     history: bool = False
     """It was there before the first start."""
+    slot: int = 0
+    """Whose machine's execution it is: the pool's first slot is 0."""
+    job: int = 0
+    """Whose run it is: the pool's first job is 0, its neighbour 1."""
 
     @property
     def closed(self) -> bool:
@@ -57,9 +77,14 @@ class Run(NamedTuple):
         return self.status not in {OPEN, CHECKING}
 
     @property
+    def id(self) -> int:
+        """2042 for run-000042 of the third slot; its task has the same."""
+        return run_id(self.slot, self.number)
+
+    @property
     def name(self) -> str:
-        """``run-000042``."""
-        return run_name(self.number)
+        """``run-000042``; with a further slot, which."""
+        return id_name(self.id)
 
 
 class Waiter(NamedTuple):
@@ -97,12 +122,25 @@ class World(NamedTuple):
     """How many crashes and lost replies may still happen; at MANY it is not counted."""
     delivered: str = ""
     """What became of the schedule event that is delivered twice: DELIVERED, then RAN."""
+    slots: int = 1
+    """How many runs there may be at once."""
+    slots_of: tuple[int, int] = (1, 1)
+    """How many slots the functions' jobs file says, and the guard's definition."""
+    resizes: tuple[tuple[int, int], ...] = ()
+    """What these will be, one after the other, at any moment."""
+    semaphore: tuple[int, ...] = ()
+    """A rival's semaphore: the indices of the runs that hold it."""
     lock: tuple[int, bool] | None = None
     """A rival's lock row: the index of its run, and whether its time to live has passed."""
 
-    def holder_of(self, number: int) -> Run | None:
+    @property
+    def in_use(self) -> tuple[int, ...]:
+        """The runs that are open, or whose task lives: their places."""
+        return tuple(i for i, run in enumerate(self.runs) if run.status == OPEN or run.task in LIVING)
+
+    def holder_of(self, run: int) -> Run | None:
         """The run because of which this name is taken."""
-        taken = (r for r in self.runs if r.number == number and not (r.closed and r.age >= FORGOTTEN))
+        taken = (r for r in self.runs if r.id == run and not (r.closed and r.age >= FORGOTTEN))
         return next(taken, None)
 
     def mishap(self) -> "World":
@@ -115,8 +153,11 @@ class World(NamedTuple):
 
     def with_waiter(self, name: str, *, closed: bool = False) -> "World":
         """The same world, in which it waits, or has ended."""
-        others = [waiter for waiter in self.waiters if waiter.name != name]
-        return self._replace(waiters=tuple(sorted([*others, Waiter(name, closed)])))
+        if waits_after(name):
+            others = [waiter for waiter in self.waiters if waiter.name != name]
+            return self._replace(waiters=tuple(sorted([*others, Waiter(name, closed)])))
+        known = {waiter.name: waiter for waiter in self.waiters}  # in the order of their beginning
+        return self._replace(waiters=tuple({**known, name: Waiter(name, closed)}.values()))
 
     def with_run(self, index: int, **changes: object) -> "World":
         """The same world, one run changed."""
@@ -172,6 +213,12 @@ class Features:
     """Functions are warm: they remember the tasks that they have seen STOPPED."""
     fine: bool = False
     """Every read is a step of its own; else reads are joined where the others can't tell the difference."""
+    slots: int = 1
+    """The pool's slots."""
+    neighbour: str = ""
+    """The pool has a second job, with this `overlap`."""
+    resizes: bool = False
+    """A deployment changes the number of slots, and back."""
     odd_status: bool = False
     """An open run may be shown with a status that AWS has not documented yet."""
 
@@ -192,15 +239,28 @@ def happenings(world: World, features: Features) -> Iterator[tuple[World, str, b
     if world.moves_left:
         there = world._replace(place=1 - world.place, moves_left=world.moves_left - 1)
         yield there, "a deployment moves the job to another cluster", False
+    if world.resizes:
+        resized = world._replace(slots_of=world.resizes[0], resizes=world.resizes[1:])
+        yield resized, f"slots: {resized.slots_of[0]} in the functions, {resized.slots_of[1]} in the guard", False
     if features.pauses and not world.pause:
         yield world._replace(pause=PAUSED), "somebody pauses the job", False
     if world.pause == PAUSED:
         yield world._replace(pause=RESUMED), "somebody resumes the job", False
+    yield from _given_back(world)
     if world.lock is not None and not world.lock[1]:
         yield world._replace(lock=(world.lock[0], True)), "the lock's time to live passes", False
     later = _tidy(_later(world), features)
     if later != world:
         yield later, "six minutes pass", True
+
+
+def _given_back(world: World) -> Iterator[tuple[World, str, bool]]:
+    """The event of an execution's end arrives, by which its place in a rival's semaphore is given back."""
+    for index in world.semaphore:
+        run = world.runs[index]
+        if run.closed:
+            free = world._replace(semaphore=tuple(i for i in world.semaphore if i != index))
+            yield free, f"the end of {run.name} is told, and its place is given back", False
 
 
 def _tidy(world: World, features: Features) -> World:
@@ -209,7 +269,7 @@ def _tidy(world: World, features: Features) -> World:
     def tidied(run: Run) -> Run:
         if run.closed and run.status in CLEAN:
             lingers = run.task == LINGERING and run.age == JUST_NOW
-            told = world.mistaken and world.copy == run.number and world.outsider == ALIVE
+            told = world.mistaken and world.copy == run.id and world.outsider == ALIVE
             if not lingers:
                 run = run._replace(task=NO_TASK, task_age=JUST_NOW)
             if run.status == SUCCEEDED and not lingers and not told:
@@ -225,7 +285,7 @@ def _copies(world: World) -> Iterator[tuple[World, str]]:
     """A copy of the task of a run that is open, or that closed cleanly: of any other it is that run's own."""
     for run in world.runs:
         if not run.renewal and (run.status == OPEN or run.status in {SUCCEEDED, FAILED}):
-            copied = world._replace(outsider=ALIVE, outsider_age=JUST_NOW, outsider_place=run.place, copy=run.number)
+            copied = world._replace(outsider=ALIVE, outsider_age=JUST_NOW, outsider_place=run.place, copy=run.id)
             yield copied, f"somebody starts a copy of the task of {run.name}"
 
 
@@ -235,7 +295,7 @@ def _outsider_stops(world: World) -> World:
 
 def _outsider(world: World) -> str:
     if world.mistaken:
-        return f"the task that {run_name(world.copy)} took for stopped"
+        return f"the task that {id_name(world.copy)} took for stopped"
     return "the copy" if world.copy else "the task started by hand"
 
 
@@ -262,14 +322,15 @@ def _run_happens(world: World, index: int, run: Run, features: Features) -> Iter
     if run.task not in LIVING:
         for status in (SUCCEEDED, FAILED) if features.failures and not run.renewal else (SUCCEEDED,):
             verb = "succeeds" if status == SUCCEEDED else "fails cleanly"
-            ended = world._replace(lock=lock).with_run(index, status=status, age=JUST_NOW)
+            held = tuple(i for i in world.semaphore if i != index)
+            ended = world._replace(lock=lock, semaphore=held).with_run(index, status=status, age=JUST_NOW)
             yield ended, f"{name} {verb}"
             if features.late_ecs and run.task == STOPPED:
                 yield ended.with_run(index, task=LINGERING), f"{name} {verb}, and ECS is late to show its task stopped"
     if features.mistaken and run.task == ALIVE and world.outsider == NO_TASK:
         ended = world.with_run(index, status=SUCCEEDED, age=JUST_NOW, task=NO_TASK, task_age=JUST_NOW)
         outlives = ended._replace(outsider=ALIVE, outsider_age=JUST_NOW, outsider_place=run.place)
-        yield outlives._replace(copy=run.number, mistaken=True), f"{name} succeeds, and its task lives on"
+        yield outlives._replace(copy=run.id, mistaken=True), f"{name} succeeds, and its task lives on"
     if world.aborts_left:
         less = world._replace(aborts_left=world.aborts_left - 1)
         living = "; its task lives on" if run.task in LIVING else ""
@@ -301,14 +362,20 @@ def rests(world: World) -> Iterator[tuple[World, str]]:
     yield less._replace(runs=rested(False), outsider_age=EARLIER), "ten days pass"
 
 
+def _too_many(slots: list[int], world: World) -> bool:
+    """More than there are slots, or two in one slot."""
+    numbered = [slot for slot in slots if slot != NO_SLOT]
+    return len(slots) > world.slots or len(set(numbered)) < len(numbered)
+
+
 def fault(world: World) -> str | None:
     """What must never be."""
-    if sum(run.status == OPEN for run in world.runs) > 1:
+    if _too_many([run.slot for run in world.runs if run.status == OPEN], world):
         return OVERLAP
-    if sum(run.task in LIVING for run in world.runs) > 1:
+    if _too_many([run.slot for run in world.runs if run.task in LIVING], world):
         return TWO_TASKS
-    places = [waits_after(waiter.name) for waiter in world.waiters if not waiter.closed]
-    if len({place and place[0] for place in places}) < len(places):
+    places = [after[0] for w in world.waiters if not w.closed and (after := waits_after(w.name))]
+    if len(set(places)) < len(places):
         return TWO_WAIT
     return None
 
@@ -318,6 +385,8 @@ WAITED = "a start that waited in the queue runs"
 REPLACED = "a replacement stops a run, and then runs"
 CLEARED = "a task left behind is stopped, and then a start runs"
 RENEWED = "a start runs after a renewal's run"
+
+BESIDE = "a start takes the slot that a task by hand leaves"
 
 OVERLAP = "two runs are open at once"
 TWO_TASKS = "two tasks of ours are alive at once"
@@ -330,7 +399,9 @@ TWO_WAIT = "two starts wait behind the same run"
 CHASED = "a replacement stops what began after it"
 STOPPED_WRONGLY = "a task is stopped that is not the job's, or whose run is open"
 UNPAUSED = "a job seen paused is started"
+NEIGHBOURS = "a replacement stops a neighbour's run or task"
+OVERTAKEN = "a start goes ahead of one that it saw waiting longer"
 FAULTS = (OVERLAP, TWO_TASKS, JOINED, TWICE, WRONG, LOST, ENDLESS)
 """What any guard can do wrong."""
-FAULTS_OF_POLICIES = (TWO_WAIT, CHASED, STOPPED_WRONGLY, UNPAUSED)
+FAULTS_OF_POLICIES = (TWO_WAIT, CHASED, STOPPED_WRONGLY, UNPAUSED, NEIGHBOURS, OVERTAKEN)
 """What only one can that queues, replaces, stops or pauses."""

@@ -9,13 +9,13 @@ import pytest
 from lab.verify.__main__ import main
 from lab.verify.asl import Asl
 from lab.verify.explore import UNREACHABLE, Explorer, Scenario
-from lab.verify.machine import CHECK, RENEWAL, SCHEDULE, UNLUCKY, Guard, Machine
+from lab.verify.machine import CHECK, OTHER, RENEWAL, SCHEDULE, UNLUCKY, Guard, Machine
 from lab.verify.mutants import MUTANTS, Mutant
 from lab.verify.ours import Ours
 from lab.verify.report import page, uncaught, violations
-from lab.verify.rivals import Article, LockWithTtl, OldestWins, Rival, TwoLists
+from lab.verify.rivals import Article, CountRunning, LockWithTtl, OldestWins, Rival, Semaphore, TwoLists
 from lab.verify.run import CALM, DOCUMENTED, explorations
-from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN, RUN, SCENARIOS
+from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN, RUN, SCENARIOS, of_pool
 from lab.verify.world import CLEARED, JOINED, MANY, OVERLAP, REPLACED, STARTS, TWO_TASKS, Features
 from lab.verify.world import LOST as NOBODY_RAN
 
@@ -26,8 +26,10 @@ def scenario(
     features: Features, *kinds: str, history: str = NOBODY, aborts: int = 0, rests: int = 0, mishaps: int = MANY
 ) -> Scenario:
     world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, mishaps=mishaps)
-    return Scenario("", kinds, history, world, replace(features, renewals=RENEWAL in kinds))
+    return Scenario("", kinds, history, of_pool(world, features), replace(features, renewals=RENEWAL in kinds))
 
+
+CALM_POOL = replace(CALM, slots=2)
 
 # What together takes every transition that the state machine has.
 TOUR = (
@@ -66,6 +68,21 @@ def test_a_task_left_behind_and_one_started_by_hand_are_never_joined() -> None:
     assert Explorer(Ours(start.features), start).explore().stories == {}
 
 
+@pytest.mark.parametrize(
+    ("features", "kinds"),
+    [
+        pytest.param(replace(MEET, slots=2), (UNLUCKY, SCHEDULE), id="two slots"),
+        pytest.param(replace(MEET, slots=2, resizes=True), (SCHEDULE, SCHEDULE), id="two slots, one, two again"),
+        pytest.param(replace(MEET, neighbour="queue"), (OTHER, SCHEDULE), id="two jobs, one of which queues"),
+        pytest.param(replace(NOTHING, overlap="replace", neighbour="skip"), (OTHER, SCHEDULE, SCHEDULE), id="replace"),
+    ],
+)
+def test_a_pool_is_as_strict_as_one_lock(features: Features, kinds: tuple[str, ...]) -> None:
+    start = scenario(features, *kinds)
+    found = Explorer(Ours(features), start).explore()
+    assert (found.complete, found.stories) == (True, {})
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_one_line_made_wrong_is_caught(mutant: Mutant) -> None:
     found = Explorer(mutant.protocol(), mutant.scenario).explore(until_fault=True)
@@ -98,6 +115,12 @@ def test_a_guard_that_only_steps_back_is_not_called_safe(name: str, good: str) -
         pytest.param(OldestWins, DOCUMENTED, {NOBODY_RAN, OVERLAP, TWO_TASKS, JOINED}, id="oldest wins, as documented"),
         pytest.param(TwoLists, DOCUMENTED, {OVERLAP, TWO_TASKS, JOINED}, id="two lists, as documented"),
         pytest.param(LockWithTtl, DOCUMENTED, {NOBODY_RAN, OVERLAP, TWO_TASKS, JOINED}, id="a TTL, as documented"),
+        pytest.param(CountRunning, CALM_POOL, set(), id="count what runs: two starts, two slots, all is well"),
+        pytest.param(
+            CountRunning, replace(CALM_POOL, slots=1), {NOBODY_RAN}, id="count what runs: one slot, nobody runs"
+        ),
+        pytest.param(Semaphore, CALM_POOL, set(), id="a semaphore: nothing goes wrong while nothing is aborted"),
+        pytest.param(Semaphore, replace(CALM_POOL, slots=1, aborts=1), {TWO_TASKS}, id="a semaphore looks at no task"),
     ],
 )
 def test_a_rival_does_wrong(rival: type[Rival], features: Features, faults: set[str]) -> None:
@@ -125,6 +148,8 @@ def test_the_report_names_what_is_wrong() -> None:
     text = page(results)
     assert all(f"### {name}" in text for name in (Article.name, TwoLists.name, LockWithTtl.name))
     assert "0 violations" in text
+    lacks = text.partition("It lacks:")[2]
+    assert f"- {SCENARIOS[1].name}, {SCENARIOS[1].history}, {len(SCENARIOS[1].starts)} starts" in lacks
 
     ours, mutant = small[0], next(e for e in small if e.part == "mutant")
     swapped = {ours: results[mutant], mutant: results[ours]}
