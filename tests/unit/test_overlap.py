@@ -119,9 +119,7 @@ def waiters(**of: Execution) -> dict[str, Details | None]:
     return {f"nightly-report-after-{name.replace('_', '-')}": Details(e, None, "another") for name, e in of.items()}
 
 
-NOT_VISIBLE_YET = History(
-    (run(41),), tasks=(task(of="run-000042", cluster="batch"),), details={"run-000042": None}
-)
+NOT_VISIBLE_YET = History((run(41),), tasks=(task(of="run-000042", cluster="batch"),), details={"run-000042": None})
 """A run that neither the page nor a description shows, but its task is alive: so it is no renewal."""
 UNDESCRIBED = replace(RUNS, details={"run-000041": None})
 """A run that the page shows and a description does not yet."""
@@ -285,7 +283,7 @@ def test_a_run_that_cant_be_described_may_be_a_renewal_so_no_start_steps_back_fo
     """Until the deadline it is asked again."""
     begun = start(overlap, look=2, scheduled_at=ago(90))
     begun = shared(begun) if of_a_pool else begun
-    with pytest.raises(CantTell, match="run-000041 has .*, and whether it only renews the run numbers is not visible"):
+    with pytest.raises(CantTell, match=r"run-000041 has .*, and whether it only renews the run numbers is not visible"):
         UNDESCRIBED.decide(begun)
     late = UNDESCRIBED.decide(replace(begun, deadline=NOW))
     is_decided(late, Skip("run-000041 has been running for 61 min, since 2026-11-23T18:00:00Z", ANY, "AlreadyRunning"))
