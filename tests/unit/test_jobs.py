@@ -866,7 +866,11 @@ def family(name: str) -> dict[Place, str | None]:
 
 def third(name: str, *, pool: str | None = None) -> dict[Place, str | None]:
     """One more job, of a family of its own."""
-    return {("jobs", name, "ecs", "task_definition"): '"other"', ("jobs", name, "pool"): f'"{pool}"' if pool else None}
+    return {
+        ("jobs", name, "ecs", "task_definition"): '"other"',
+        ("jobs", name, "ecs", "container"): '"app"',
+        ("jobs", name, "pool"): f'"{pool}"' if pool else None,
+    }
 
 
 @pytest.mark.parametrize(
