@@ -46,6 +46,9 @@ def parts(jobs: JobsFile) -> dict[str, Json]:
     if jobs.alerts is None:
         return {}
     kinds: dict[str, Json] = {"alarms": _of_stage(jobs.alerts, jobs.stage), "alarms-skips": {}, "alarms-late": {}}
+    for pool in jobs.pools:
+        for slot in range(1, jobs.slots_of(pool) + 1):
+            kinds["alarms"] |= _of_machine(jobs.alerts, jobs, pool, slot)
     for job in jobs.jobs.values():
         for part, found in _of_job(jobs.alerts, jobs.stage, job):
             kinds[part] |= found
@@ -115,22 +118,31 @@ def look_back(within: int) -> tuple[int, int]:
     return period, -(-within // period)
 
 
+def _of_machine(alerts: Alerts, jobs: JobsFile, pool: str, slot: int) -> Json:
+    """Step Functions counts failures by machine: of a shared pool, whose run it was is asked of `guardctl status`."""
+    machine, names = batch_machine(jobs.stage, pool, slot), [job.name for job in jobs.members(pool)]
+    asked = f"guardctl status {names[0]}" if len(names) == 1 else "guardctl status"
+    failed = _alarm(
+        alerts,
+        f"{machine}-failed",
+        f"A run of {_one_of(names)} failed or timed out. Its error and cause: {asked} --stage {jobs.stage}",
+        ("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
+        at_least=1,
+        period=300,
+        tell_ok=False,
+    )
+    return {logical_id(pool, f"Failed{slot}" if slot > 1 else "Failed"): failed}
+
+
+def _one_of(names: list[str]) -> str:
+    """Some names of a sentence; an alarm's description has 1,024 characters (CloudWatch, PutMetricAlarm)."""
+    shown = names[:5]
+    more = f" and {len(names) - 5} more jobs" if len(names) > 5 else ""
+    return names[0] if len(names) == 1 else f"one of {', '.join(shown)}{more}"
+
+
 def _of_job(alerts: Alerts, stage: str, job: Job) -> Iterator[tuple[str, Json]]:
     machine, name = batch_machine(stage, job.name), job.name
-    yield (
-        "alarms",
-        {
-            logical_id(name, "Failed"): _alarm(
-                alerts,
-                f"{machine}-failed",
-                f"A run of {name} failed or timed out. Its error and cause: guardctl status {name} --stage {stage}",
-                ("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
-                at_least=1,
-                period=300,
-                tell_ok=False,
-            ),
-        },
-    )
     if job.schedules and job.enabled:
         skips = _alarm(
             alerts,
@@ -215,9 +227,13 @@ def _line(metric: Metric, stage: str, job: str | None = None, *, label: str) -> 
 def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     """One dashboard a stage: the alarms, then a graph for each question, a line a job. The last seven days."""
     stage, names = jobs.stage, list(jobs.jobs)
+    whole = len(batch_machine(stage, ""))
+    machines = [
+        batch_machine(stage, pool, slot)[whole:] for pool in jobs.pools for slot in range(1, jobs.slots_of(pool) + 1)
+    ]
 
     def of_runs(metric: str) -> list[Line]:
-        return [["AWS/States", metric, "StateMachineArn", f"${{Machine}}{name}", {"label": name}] for name in names]
+        return [["AWS/States", metric, "StateMachineArn", f"${{Machine}}{each}", {"label": each}] for each in machines]
 
     def of_starts(metric: Metric) -> list[Line]:
         return [_line(metric, stage, name, label=name) for name in names]

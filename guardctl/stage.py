@@ -174,6 +174,10 @@ class Stage:
         """The ARN of the machine of those who wait for a shared pool, or pause a job of one."""
         return self._states + waiting_machine(self.name)
 
+    def arn_of(self, machine: str) -> str:
+        """The ARN of a state machine of this name."""
+        return self._states + machine
+
     def pool(self, job: str) -> str:
         """The job's pool; a job that is not in the jobs file (any more) is alone in one of its own."""
         known = self.file.jobs.get(job)

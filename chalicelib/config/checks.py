@@ -165,6 +165,13 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
                 right = 'write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'
                 spot.key("jobs").key(job.name).key("overlap").fault(f'"replace" is in a pool of {number} slots', right)
     for job in jobs.values():
+        shared = slots.get(job.pool, 1) > 1 or any(each.pool == job.pool for each in jobs.values() if each is not job)
+        if shared and job.expect_success_within:
+            # Step Functions counts successes by machine, and this one has its neighbours' runs, too.
+            right = "leave it out, or give the job a pool of its own; guardctl status tells its last run"
+            at = spot.key("jobs").key(job.name).key("expect_success_within")
+            at.fault(f'can\'t be watched in pool "{job.pool}"', right)
+    for job in jobs.values():
         at = spot.key("jobs").key(job.name).key("pool")
         if job.pool in jobs and job.pool != job.name:
             wrong = f'"{job.pool}" is the name of a job, which has a pool of its own'

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from guardctl import closing, limits, project
+from guardctl import closing, limits, pool_changes, project
 from guardctl import deploy as deployment
 from guardctl.console import StageOption, command, confirmed, out
 from guardctl.deploy import Deployment
@@ -47,6 +47,13 @@ def deploy(
         _show(found)
         opened = deployment.open_in_the_way(target, found)
         _say_what_is_lost(target, found, opened)
+        moved = pool_changes.changes(target)
+        for change in moved:
+            out.print(f"pools: {change.what}; a pause of it does not come along", markup=False)
+        unsafe = [reason for change in moved for reason in pool_changes.in_the_way(target, change)]
+        if unsafe and not dry_run:
+            deployment.discard(target, found)
+            raise Stop("nothing was changed: two might run at once meanwhile.\n" + "\n".join(unsafe))
         running = [one for one in opened if one.kind != "pause"]
         if dry_run or (running and not stop):
             deployment.discard(target, found)
@@ -57,6 +64,8 @@ def deploy(
             )
         if dry_run:
             out.print("functions: chalice deploy would create or update check and trigger")
+            for reason in unsafe:
+                out.print(f"  in the way of that: {reason}", markup=False)
             out.print("dry run: nothing was changed")
             return
         case = (

@@ -168,6 +168,7 @@ _CLOCK = "assigned from $millis()"
 _STOPPED = '"How does the task stand?" has seen that its last_status is STOPPED'
 _MEMORY = "the guard's own memory; where an input brings one, the checker has refused it"
 _SEEN = '"Already running?" has seen it'
+_ASKED = '"Can asking again help?" has seen it'
 _OBEYED = "what the checker answers is typed; without it the Arguments throw into the Catch, and the guard ends by name"
 _SHORT = 'what the checker answers is typed: whole seconds; that it is a number, "Already running?" has seen'
 _LATER = "[!I]* | Interrupted | Is there *"
@@ -242,6 +243,15 @@ OURS = (
         Guarantee("guard", "Already running?", f"states.input.decision{path}", often(kind), "anything, but a Condition is to be true at times")
         for path, kind in {"": record, ".run": record, ".holder": record, ".holder.name": text, ".state_machine_arn": text, ".waiter": text, ".waiter_machine": text}.items()
     ),
+    # guard: what a plan has said before
+    *(
+        Guarantee("guard", "Can *", f"states.context.Execution.Input{path}", often(kind), "anything, but a Condition is to be true at times", "Choices*.Condition")
+        for path, kind in {"": record, ".verdict": record, ".verdict.error": text, ".verdict.reason": text}.items()
+    ),
+    Guarantee("guard", "Passed over", "states.context.Execution.Input", record, _ASKED, trusted=True),
+    Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict", record, _ASKED, trusted=True),
+    Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict.error", text, _ASKED, trusted=True),
+    Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict.reason", text, _ASKED, trusted=True),
     Guarantee("guard", "S* | W* | Already running | Refused", "states.input.decision", record, _SEEN, trusted=True),
     Guarantee("guard", "Already running | Refused | W*", "states.input.decision.reason", text, _SEEN),
     Guarantee("guard", "Already running?", "states.input.decision.reason", text, _SEEN, "Choices*.Output*"),
@@ -271,5 +281,6 @@ class Refusal:
 
 REFUSALS = (
     Refusal("batch", "Run an ECS task and wait for it to complete", "a redriven run starts no task", "nothing has checked it"),
+    Refusal("guard", "Start the run", "a redriven start runs nothing on an old look: start the job again with guardctl run", "the look is old"),
 )  # fmt: skip
 """The throws that are meant."""
