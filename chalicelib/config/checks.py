@@ -159,6 +159,9 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
         at = spot.key("pools").key(pool)
         if pool not in pools:
             right = f'write pool = "{pool}" in the jobs that must not run at the same time, or take it out'
+            if pool in jobs:  # only that job may name it
+                of_job = jobs[pool].pool
+                right = f'the job of that name is in pool "{of_job}": write [pools.{of_job}], or take it out'
             at.fault("is a pool without jobs", right)
         for job in jobs.values():
             if job.pool == pool and job.overlap == "replace" and number > 1:

@@ -113,7 +113,7 @@ def test_every_key_is_read() -> None:
         ("jobs", "report", "on_skip"): '"succeed"',
         ("jobs", "report", "orphans"): '"stop"',
         ("jobs", "report", "retries"): "10",
-        ("jobs", "report", "expect_success_within"): '"1d2h3m4s"',
+        ("jobs", "import", "expect_success_within"): '"1d2h3m4s"',
         ("jobs", "report", "ecs", "command"): '["bin/report", ""]',
         ("jobs", "report", "ecs", "security_groups"): '["sg-0a", "sg-0b"]',
         ("jobs", "report", "ecs", "assign_public_ip"): "true",
@@ -133,7 +133,7 @@ def test_every_key_is_read() -> None:
     job = file.jobs["report"]
     assert (job.enabled, job.start_deadline, job.grace, job.outsiders) == (False, 86400, 1, "family")
     assert (job.overlap, job.queue_timeout, job.on_skip, job.orphans) == ("queue", 604800, "succeed", "stop")
-    assert (job.retries, job.expect_success_within) == (10, 93784)
+    assert (job.retries, file.jobs["import"].expect_success_within) == (10, 93784)
     assert job.ecs == Ecs(
         cluster="batch",
         task_definition="report:7",
@@ -750,7 +750,7 @@ def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
     ("changes", "expected"),
     [
         pytest.param({("pools", "warehouse", "slots"): "2"}, ['pools.warehouse: is a pool without jobs; write pool = "warehouse" in the jobs that must not run at the same time, or take it out'], id="a pool without jobs"),
-        pytest.param({BOTH: '"warehouse"', ("pools", "report", "slots"): "2"}, ['pools.report: is a pool without jobs; write pool = "report" in the jobs that must not run at the same time, or take it out'], id="the pool of a job that is in another"),
+        pytest.param({BOTH: '"warehouse"', ("pools", "report", "slots"): "2"}, ['pools.report: is a pool without jobs; the job of that name is in pool "warehouse": write [pools.warehouse], or take it out'], id="the pool of a job that is in another"),
         pytest.param({BOTH: '"warehouse"', ("pools", "warehouse", "slots"): "2", ("jobs", "import", "overlap"): '"replace"'}, ['jobs.import.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots"),
         pytest.param({("pools", "report", "slots"): "2", ("jobs", "report", "overlap"): '"replace"'}, ['jobs.report.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots of its own"),
         pytest.param({("jobs", "report", "pool"): '"import"', ("jobs", "import", "pool"): '"warehouse"'}, ['jobs.report.pool: "import" is the name of a job, which has a pool of its own; take another name for the pool'], id="a pool of the name of a job elsewhere"),
