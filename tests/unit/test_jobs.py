@@ -706,6 +706,7 @@ def test_a_topic_may_be_another_accounts_in_the_same_region() -> None:
 # --- pools ------------------------------------------------------------------------------------------------
 
 BOTH = ("defaults", "pool")
+WATCHED = ("jobs", "report", "expect_success_within")
 
 
 def test_a_job_that_names_no_pool_has_one_of_its_own_name() -> None:
@@ -741,6 +742,10 @@ def test_a_pool_of_its_own_may_have_slots() -> None:
     assert (file.jobs["report"].pool, file.slots_of("report"), file.shared("report")) == ("report", 2, True)
 
 
+def test_a_job_that_has_a_named_pool_to_itself_can_be_watched() -> None:
+    assert read({("jobs", "report", "pool"): '"warehouse"', WATCHED: '"1d"'}).shared("warehouse")
+
+
 def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
     file = read({BOTH: '"warehouse"', ("pools", "warehouse", "slots"): "1", ("defaults", "overlap"): '"replace"'})
     assert file.jobs["report"].overlap == "replace"
@@ -755,6 +760,8 @@ def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
         pytest.param({("pools", "report", "slots"): "2", ("jobs", "report", "overlap"): '"replace"'}, ['jobs.report.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots of its own"),
         pytest.param({("jobs", "report", "pool"): '"import"', ("jobs", "import", "pool"): '"warehouse"'}, ['jobs.report.pool: "import" is the name of a job, which has a pool of its own; take another name for the pool'], id="a pool of the name of a job elsewhere"),
         pytest.param({BOTH: '"import"'}, ['jobs.report.pool: "import" is the name of a job, which has a pool of its own; take another name for the pool'], id="a pool of the name of one of its jobs"),
+        pytest.param({BOTH: '"warehouse"', WATCHED: '"1d"'}, ["jobs.report.expect_success_within: can't be watched in pool \"warehouse\"; leave it out, or give the job a pool of its own; guardctl status tells its last run"], id="a success that is not told from a neighbour's"),
+        pytest.param({("pools", "report", "slots"): "2", WATCHED: '"1d"'}, ["jobs.report.expect_success_within: can't be watched in pool \"report\"; leave it out, or give the job a pool of its own; guardctl status tells its last run"], id="a success that is not told from another slot's"),
         pytest.param({BOTH: '"Warehouse"'}, ['defaults.pool: "Warehouse" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name in upper case"),
         pytest.param({BOTH: '"warehouse--2"'}, ['defaults.pool: "warehouse--2" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name like another pool's slot"),
         pytest.param({BOTH: '""'}, ['defaults.pool: "" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="an empty name"),
