@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import limits
 from chalicelib.config.run_task import length_of_overrides, overrides
 from chalicelib.config.tables import BAD, Spot
 from chalicelib.config.task import Ecs
-from chalicelib.names import LONGEST_NAME, batch_machine
+from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job
@@ -158,6 +159,9 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
         at = spot.key("pools").key(pool)
         if pool not in pools:
             right = f'write pool = "{pool}" in the jobs that must not run at the same time, or take it out'
+            if pool in jobs:  # only that job may name it
+                of_job = jobs[pool].pool
+                right = f'the job of that name is in pool "{of_job}": write [pools.{of_job}], or take it out'
             at.fault("is a pool without jobs", right)
         for job in jobs.values():
             if job.pool == pool and job.overlap == "replace" and number > 1:
@@ -173,9 +177,8 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
     for job in jobs.values():
         at = spot.key("jobs").key(job.name).key("pool")
         if job.pool in jobs and job.pool != job.name:
-            at.fault(
-                f'"{job.pool}" is the name of a job, which has a pool of its own', "take another name for the pool"
-            )
+            wrong = f'"{job.pool}" is the name of a job, which has a pool of its own'
+            at.fault(wrong, "take another name for the pool")
         longest = batch_machine(stage, job.pool, slots.get(job.pool, 1))
         if (over := len(longest) - LONGEST_NAME) > 0:
             wrong = f"the state machine's name would have {len(longest)} characters and AWS takes {LONGEST_NAME}"
@@ -184,7 +187,7 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
             at.fault(wrong, f"make the pool's name at least {over} shorter")
 
 
-def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:
+def check_neighbours(jobs: Mapping[str, Job], stage: str, spot: Spot) -> None:
     """Two jobs that are the same batch are in one pool: a run of one is in another's way only there."""
     same: dict[object, Job] = {}
     families: dict[object, Job] = {}
@@ -196,10 +199,26 @@ def check_neighbours(jobs: Mapping[str, Job], spot: Spot) -> None:
             does = "the same command" if ecs.command else "the task definition's own command"
             place = spot.key(other.name).place
             wrong = f"is the same batch as {place}: {does}, {where}; nothing would keep the two apart"
-            right = f'write pool = "{job.pool}" in both, or write them as one job with two schedules'
+            pool = _pool_for(job, other, jobs, stage)
+            right = f'write pool = "{pool}" in both, or write them as one job with two schedules'
             at.key("ecs").fault(wrong, right)
         elif job.outsiders == "family":
             other = families.setdefault((ecs.cluster_name, ecs.family), job)
             if other.pool != job.pool:
                 wrong = f'"family" is what {spot.key(other.name).place} says of {where}, too; neither counts the other'
-                at.key("outsiders").fault(wrong, f'write pool = "{job.pool}" in both, or outsiders = "command"')
+                pool = _pool_for(job, other, jobs, stage)
+                at.key("outsiders").fault(wrong, f'write pool = "{pool}" in both, or outsiders = "command"')
+
+
+def _pool_for(job: Job, other: Job, jobs: Mapping[str, Job], stage: str) -> str:
+    """A name for the pool of both: one that either has, or one after their family that no job and no pool has."""
+    for each in (job, other):
+        if each.pool not in jobs:
+            return each.pool
+    taken = {*jobs, *(each.pool for each in jobs.values())}
+    ending = "-pool"
+    room = LONGEST_NAME - len(batch_machine(stage, ending, MOST_SLOTS))
+    words = re.findall("[a-z0-9]+", job.ecs.family.lower())  # a family may have capitals and underscores
+    family = "-".join(words).lstrip("0123456789-")[:room].strip("-") or "shared"
+    endings = chain(("", ending), (f"{ending}-{n}" for n in count(2)))
+    return next(name for name in (family + each for each in endings) if name not in taken)

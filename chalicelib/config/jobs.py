@@ -296,7 +296,7 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     slots = read.get("pools", {})
     if not spot.faults:
         check_pools(jobs, slots, stage, whole)
-        check_neighbours(jobs, spot)
+        check_neighbours(jobs, stage, spot)
     check_places(document, whole)
     about = read.get("stage", {})
     about = {} if about is BAD else dict(about)

@@ -54,27 +54,27 @@ class CountedEcs:
         return {"tasks": [task for task in self.tasks if task["taskArn"] in tasks]}
 
 
-def pool(targets: int, slots: int, overlap: str) -> str:
+def pool(targets: int, slots: int, overlap: str, name: str) -> str:
     """A jobs file with one pool of so many jobs, and so many slots."""
-    named = [f'[jobs.j{n}]\npool = "p"\necs = {{ task_definition = "f{n}" }}' for n in range(targets)]
+    named = [f'[jobs.j{n}]\npool = "{name}"\necs = {{ task_definition = "f{n}" }}' for n in range(targets)]
     ecs = '[defaults.ecs]\ncluster = "batch"\ncontainer = "app"\nlaunch_type = "EC2"'
-    return "\n".join((ecs, f"[pools.p]\nslots = {slots}\n[defaults]\noverlap = '{overlap}'", *named))
+    return "\n".join((ecs, f"[pools.{name}]\nslots = {slots}\n[defaults]\noverlap = '{overlap}'", *named))
 
 
-def calls(targets: int, slots: int, *, held: int, overlap: str = "skip") -> tuple[str, Counter[str]]:
+def calls(targets: int, slots: int, *, held: int, overlap: str = "skip", name: str) -> tuple[str, Counter[str]]:
     """The outcome of a start of the first job, and how often each action is called; the last job has the runs."""
-    file = jobs.parse(pool(targets, slots, overlap), stage="dev", place="dev.toml")
+    file = jobs.parse(pool(targets, slots, overlap, name), stage="dev", place="dev.toml")
     known = Counted()
     known.machines[machine_arn(FUNCTION, waiting_machine("dev"))] = ago(1440)
     family, tasks = f"f{targets - 1}", []
     for slot in range(1, slots + 1):
-        machine = machine_arn(FUNCTION, batch_machine("dev", "p", slot))
+        machine = machine_arn(FUNCTION, batch_machine("dev", name, slot))
         of = execution("run-000041", "RUNNING" if slot <= held else "SUCCEEDED", began=61, of=machine)
         known.add(machine, Details(of, target=Target("batch", family, "app"), job=f"j{targets - 1}"))
         if slot <= held:
             tasks.append(a_task(f"t{slot}", family, execution_arn(machine, of.name)))
     checker = Checker(lambda: file, FUNCTION, known, lambda: Ecs(CountedEcs(tasks, known.calls)), lambda: NOW)  # type: ignore[arg-type]  # a fake with the methods used
-    shared = {"pool": "p", "slots": slots}
+    shared = {"pool": name, "slots": slots} if file.shared(name) else {}
     guard = {"version": 1, "execution": GUARD, "started": stamp(ago(1)), "waited": True, **shared}
     outcome = checker.answer({"job": "j0", "guard": guard})["outcome"]
     return outcome, known.calls
@@ -92,11 +92,15 @@ def a_task(identity: str, family: str, run: str) -> dict[str, Any]:
     }
 
 
+ALONE = 0
+"""In place of a number of targets: one job, whose pool has its own name."""
 CALLS = ("ListExecutions", "DescribeExecution", "ListTasks", "DescribeTasks")
 TABLE = [
     # targets, slots   a start        a skip         a queueing start that lets one wait
     #                  LE DE  LT DT   LE DE LT DT    LE DE LT DT
-    (1, 1, (1, 0, 2, 0), (1, 1, 2, 1), (1, 1, 0, 0)),
+    (ALONE, 1, (1, 0, 2, 0), (1, 1, 2, 1), (1, 1, 0, 0)),
+    (ALONE, 2, (3, 0, 2, 1), (3, 2, 2, 1), (3, 2, 0, 0)),
+    (1, 1, (2, 0, 2, 0), (2, 1, 2, 1), (2, 1, 0, 0)),
     (1, 2, (3, 0, 2, 1), (3, 2, 2, 1), (3, 2, 0, 0)),
     (1, 3, (4, 0, 2, 1), (4, 3, 2, 1), (4, 3, 0, 0)),
     (5, 1, (2, 0, 10, 0), (2, 1, 2, 1), (2, 1, 0, 0)),
@@ -113,10 +117,11 @@ def test_calls_of_a_decision(
     targets: int, slots: int, start: tuple[int, ...], skip: tuple[int, ...], queue: tuple[int, ...]
 ) -> None:
     """Slots cost a page each, those who wait for a shared pool one, and targets two lists each, only for who may run."""
+    targets, name = (1, "j0") if targets == ALONE else (targets, "p")
     found = {
-        "start": calls(targets, slots, held=slots - 1),
-        "skip": calls(targets, slots, held=slots),
-        "queue": calls(targets, slots, held=slots, overlap="queue"),
+        "start": calls(targets, slots, held=slots - 1, name=name),
+        "skip": calls(targets, slots, held=slots, name=name),
+        "queue": calls(targets, slots, held=slots, overlap="queue", name=name),
     }
     assert {outcome: said for outcome, (said, _) in found.items()} == {outcome: outcome for outcome in found}
     assert {outcome: tuple(counted[call] for call in CALLS) for outcome, (_, counted) in found.items()} == {

@@ -113,7 +113,7 @@ def test_every_key_is_read() -> None:
         ("jobs", "report", "on_skip"): '"succeed"',
         ("jobs", "report", "orphans"): '"stop"',
         ("jobs", "report", "retries"): "10",
-        ("jobs", "report", "expect_success_within"): '"1d2h3m4s"',
+        ("jobs", "import", "expect_success_within"): '"1d2h3m4s"',
         ("jobs", "report", "ecs", "command"): '["bin/report", ""]',
         ("jobs", "report", "ecs", "security_groups"): '["sg-0a", "sg-0b"]',
         ("jobs", "report", "ecs", "assign_public_ip"): "true",
@@ -133,7 +133,7 @@ def test_every_key_is_read() -> None:
     job = file.jobs["report"]
     assert (job.enabled, job.start_deadline, job.grace, job.outsiders) == (False, 86400, 1, "family")
     assert (job.overlap, job.queue_timeout, job.on_skip, job.orphans) == ("queue", 604800, "succeed", "stop")
-    assert (job.retries, job.expect_success_within) == (10, 93784)
+    assert (job.retries, file.jobs["import"].expect_success_within) == (10, 93784)
     assert job.ecs == Ecs(
         cluster="batch",
         task_definition="report:7",
@@ -706,6 +706,7 @@ def test_a_topic_may_be_another_accounts_in_the_same_region() -> None:
 # --- pools ------------------------------------------------------------------------------------------------
 
 BOTH = ("defaults", "pool")
+WATCHED = ("jobs", "report", "expect_success_within")
 
 
 def test_a_job_that_names_no_pool_has_one_of_its_own_name() -> None:
@@ -721,8 +722,8 @@ def test_a_job_that_names_no_pool_has_one_of_its_own_name() -> None:
         pytest.param({BOTH: '"warehouse"'}, ["report", "import"], 1, True, id="two jobs, one slot"),
         pytest.param({BOTH: '"warehouse"', ("pools", "warehouse", "slots"): "3"}, ["report", "import"], 3, True, id="two jobs, three slots"),
         pytest.param({("jobs", "import", "pool"): '"warehouse"', ("pools", "warehouse", "slots"): "2"}, ["import"], 2, True, id="one job, two slots"),
-        pytest.param({("jobs", "import", "pool"): '"warehouse"'}, ["import"], 1, False, id="one job, one slot, under another name"),
-        pytest.param({("jobs", "import", "pool"): '"warehouse"', ("pools", "warehouse", "slots"): "1"}, ["import"], 1, False, id="one slot, written down"),
+        pytest.param({("jobs", "import", "pool"): '"warehouse"'}, ["import"], 1, True, id="one job, one slot, under another name"),
+        pytest.param({("jobs", "import", "pool"): '"warehouse"', ("pools", "warehouse", "slots"): "1"}, ["import"], 1, True, id="one slot, written down"),
     ],
 )  # fmt: skip
 def test_who_is_in_a_pool(changes: Mapping[Place, str], members: list[str], slots: int, shared: bool) -> None:
@@ -731,9 +732,18 @@ def test_who_is_in_a_pool(changes: Mapping[Place, str], members: list[str], slot
     assert (file.slots_of("warehouse"), file.shared("warehouse")) == (slots, shared)
 
 
+def test_a_pool_of_its_own_with_one_slot_written_down_is_nothing_more() -> None:
+    file = read({("pools", "report", "slots"): "1", ("jobs", "report", "pool"): '"report"'})
+    assert (file.jobs["report"].pool, file.slots_of("report"), file.shared("report")) == ("report", 1, False)
+
+
 def test_a_pool_of_its_own_may_have_slots() -> None:
     file = read({("pools", "report", "slots"): "2"})
     assert (file.jobs["report"].pool, file.slots_of("report"), file.shared("report")) == ("report", 2, True)
+
+
+def test_a_job_that_has_a_named_pool_to_itself_can_be_watched() -> None:
+    assert read({("jobs", "report", "pool"): '"warehouse"', WATCHED: '"1d"'}).shared("warehouse")
 
 
 def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
@@ -745,10 +755,13 @@ def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
     ("changes", "expected"),
     [
         pytest.param({("pools", "warehouse", "slots"): "2"}, ['pools.warehouse: is a pool without jobs; write pool = "warehouse" in the jobs that must not run at the same time, or take it out'], id="a pool without jobs"),
-        pytest.param({BOTH: '"warehouse"', ("pools", "report", "slots"): "2"}, ['pools.report: is a pool without jobs; write pool = "report" in the jobs that must not run at the same time, or take it out'], id="the pool of a job that is in another"),
+        pytest.param({BOTH: '"warehouse"', ("pools", "report", "slots"): "2"}, ['pools.report: is a pool without jobs; the job of that name is in pool "warehouse": write [pools.warehouse], or take it out'], id="the pool of a job that is in another"),
         pytest.param({BOTH: '"warehouse"', ("pools", "warehouse", "slots"): "2", ("jobs", "import", "overlap"): '"replace"'}, ['jobs.import.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots"),
         pytest.param({("pools", "report", "slots"): "2", ("jobs", "report", "overlap"): '"replace"'}, ['jobs.report.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots of its own"),
-        pytest.param({("jobs", "report", "pool"): '"import"', ("jobs", "import", "pool"): '"warehouse"'}, ['jobs.report.pool: "import" is the name of a job that is not in that pool; take another name for the pool'], id="a pool of the name of a job elsewhere"),
+        pytest.param({("jobs", "report", "pool"): '"import"', ("jobs", "import", "pool"): '"warehouse"'}, ['jobs.report.pool: "import" is the name of a job, which has a pool of its own; take another name for the pool'], id="a pool of the name of a job elsewhere"),
+        pytest.param({BOTH: '"import"'}, ['jobs.report.pool: "import" is the name of a job, which has a pool of its own; take another name for the pool'], id="a pool of the name of one of its jobs"),
+        pytest.param({BOTH: '"warehouse"', WATCHED: '"1d"'}, ["jobs.report.expect_success_within: can't be watched in pool \"warehouse\"; leave it out, or give the job a pool of its own; guardctl status tells its last run"], id="a success that is not told from a neighbour's"),
+        pytest.param({("pools", "report", "slots"): "2", WATCHED: '"1d"'}, ["jobs.report.expect_success_within: can't be watched in pool \"report\"; leave it out, or give the job a pool of its own; guardctl status tells its last run"], id="a success that is not told from another slot's"),
         pytest.param({BOTH: '"Warehouse"'}, ['defaults.pool: "Warehouse" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name in upper case"),
         pytest.param({BOTH: '"warehouse--2"'}, ['defaults.pool: "warehouse--2" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name like another pool's slot"),
         pytest.param({BOTH: '""'}, ['defaults.pool: "" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="an empty name"),
@@ -816,11 +829,11 @@ ARN = '"arn:aws:ecs:us-east-1:123456789012:cluster/batch"'
 SAME = (
     "jobs.import.ecs: is the same batch as jobs.report: the {}, family report on cluster batch; "
     "nothing would keep the two apart; "
-    'write pool = "import" in both, or write them as one job with two schedules'
+    'write pool = "report-pool" in both, or write them as one job with two schedules'
 )
 FAMILY = (
     'jobs.import.outsiders: "family" is what jobs.report says of family report on cluster batch, too; '
-    'neither counts the other; write pool = "import" in both, or outsiders = "command"'
+    'neither counts the other; write pool = "report-pool" in both, or outsiders = "command"'
 )
 
 
@@ -841,10 +854,9 @@ FAMILY = (
         pytest.param({("defaults", "outsiders"): '"family"', (*IMPORT, "ecs", "cluster"): '"other"'}, None, id="of two clusters"),
         pytest.param({(*REPORT, "outsiders"): '"family"', (*REPORT, "ecs", "command"): '["x"]'}, None, id="any task of the family, once"),
         pytest.param({("defaults", "pool"): '"warehouse"'}, None, id="one pool keeps the two apart"),
-        pytest.param({(*REPORT, "pool"): '"import"', (*IMPORT, "pool"): '"import"'}, None, id="as advised: a pool of the name of one of them"),
-        pytest.param({(*REPORT, "pool"): '"one"', (*IMPORT, "pool"): '"two"'}, SAME.format("task definition's own command").replace('"import"', '"two"'), id="two pools do not"),
+        pytest.param({(*REPORT, "pool"): '"one"', (*IMPORT, "pool"): '"two"'}, SAME.format("task definition's own command").replace("report-pool", "two"), id="two pools do not"),
         pytest.param({("defaults", "outsiders"): '"family"', ("defaults", "pool"): '"warehouse"', (*REPORT, "ecs", "command"): '["x"]'}, None, id="one pool, so that each counts the other's family"),
-        pytest.param({("defaults", "outsiders"): '"family"', (*REPORT, "pool"): '"warehouse"', (*REPORT, "ecs", "command"): '["x"]'}, FAMILY, id="one of them in a pool, and any task of the family twice"),
+        pytest.param({("defaults", "outsiders"): '"family"', (*REPORT, "pool"): '"warehouse"', (*REPORT, "ecs", "command"): '["x"]'}, FAMILY.replace("report-pool", "warehouse"), id="one of them in a pool, and any task of the family twice"),
     ],
 )  # fmt: skip
 def test_two_jobs_that_are_one_batch_are_a_fault(changes: Mapping[Place, str], expected: str | None) -> None:
@@ -852,6 +864,49 @@ def test_two_jobs_that_are_one_batch_are_a_fault(changes: Mapping[Place, str], e
         assert len(read({**ONE_FAMILY, **changes}).jobs) == 2
     else:
         assert faults({**ONE_FAMILY, **changes}) == [expected]
+
+
+def family(name: str) -> dict[Place, str | None]:
+    """Both jobs are the same batch of this family."""
+    return {(*job, "ecs", "task_definition"): f'"{name}"' for job in (REPORT, IMPORT)}
+
+
+def third(name: str, *, pool: str | None = None) -> dict[Place, str | None]:
+    """One more job, of a family of its own."""
+    return {
+        ("jobs", name, "ecs", "task_definition"): '"other"',
+        ("jobs", name, "ecs", "container"): '"app"',
+        ("jobs", name, "pool"): f'"{pool}"' if pool else None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "advised"),
+    [
+        pytest.param(family("nightly"), "nightly", id="the family's name"),
+        pytest.param(family("report"), "report-pool", id="which is a job's"),
+        pytest.param({**family("report"), **third("report-pool")}, "report-pool-2", id="and so is that"),
+        pytest.param({**family("nightly"), **third("x", pool="nightly")}, "nightly-pool", id="which is another pool's"),
+        pytest.param({**family("nightly"), (*REPORT, "pool"): '"warehouse"'}, "warehouse", id="the pool of one of them"),
+        pytest.param({**family("nightly"), (*IMPORT, "pool"): '"warehouse"'}, "warehouse", id="the pool of the other"),
+        pytest.param(family("Nightly_Report__v2-"), "nightly-report-v2", id="in the letters of a pool's name"),
+        pytest.param(family("2026-close"), "close", id="which begins with a letter"),
+        pytest.param(family("__"), "shared", id="a family without a letter"),
+        pytest.param(family("f" * 255), "f" * 56, id="as long as its machines' names allow"),
+    ],
+)  # fmt: skip
+def test_the_pool_that_two_jobs_of_one_batch_are_advised_to_name_is_one_that_they_may(
+    changes: dict[Place, str | None], advised: str
+) -> None:
+    (said,) = faults(changes)
+    assert f'write pool = "{advised}" in both' in said
+    followed: dict[Place, str | None] = {
+        **changes,
+        (*REPORT, "pool"): f'"{advised}"',
+        (*IMPORT, "pool"): f'"{advised}"',
+    }
+    file = read({**followed, ("pools", advised, "slots"): "9"})
+    assert [job.name for job in file.members(advised)] == ["report", "import"]
 
 
 @pytest.mark.parametrize(

@@ -572,7 +572,7 @@ def test_a_guard_that_yields_remembers_since_when_and_does_not_count_it_as_its_f
     since = {"yields_since": "2026-11-23T18:00:46.000Z"}
     assert waits(since, yields=True) == since
     over = waits(since, yields=False)
-    assert over == {"waited": True, "yields_since": None}, "what it yielded to has run: the next time counts anew"
+    assert over == {"waited": True, "losses": 0, "yields_since": None}, "what it yielded to has run: it counts anew"
     assert waits(over, yields=True)["yields_since"] == "2026-11-23T18:01:01.250Z"
 
 

@@ -119,7 +119,10 @@ def waiters(**of: Execution) -> dict[str, Details | None]:
     return {f"nightly-report-after-{name.replace('_', '-')}": Details(e, None, "another") for name, e in of.items()}
 
 
-NOT_VISIBLE_YET = History((run(41),), tasks=(task(of="run-000042"),), details={"run-000042": None})
+NOT_VISIBLE_YET = History((run(41),), tasks=(task(of="run-000042", cluster="batch"),), details={"run-000042": None})
+"""A run that neither the page nor a description shows, but its task is alive: so it is no renewal."""
+UNDESCRIBED = replace(RUNS, details={"run-000041": None})
+"""A run that the page shows and a description does not yet."""
 WAITS = execution("w", "RUNNING", began=5)
 GAVE_UP = execution("w", "FAILED", began=90, ended=30)
 
@@ -176,8 +179,9 @@ TABLE = [
     pytest.param(start("queue"), RUNS, Queue("run-000041 has been", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: one waits for the job, after the run"),
     pytest.param(start("queue"), BY_HAND, Queue("a task that", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: a task by hand is waited for at the place after the last run"),
     pytest.param(start("queue"), replace(BY_HAND, page=()), Queue("a task that", ANY, "nightly-report-after-run-000000-1", GUARD_MACHINE), id="queue: also before the first run"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details=waiters(run_000041_1=WAITS)), Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken: it steps back"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), RUNS, Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken by one that is not visible yet"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details=waiters(run_000041_1=WAITS)), Wait("run-000041 has been running for 61 min", ANY, 15), id="queue: the place is taken, which may be old news, so it waits the grace"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1", look=2), replace(RUNS, details=waiters(run_000041_1=WAITS)), Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken: on the second look it steps back"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1", look=2), RUNS, Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken by one that is not visible yet"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details=waiters(run_000041_1=GAVE_UP)), Queue("run-000041", ANY, "nightly-report-after-run-000041-2", GUARD_MACHINE), id="queue: the one that waited gave up, so nobody waits: the next turn"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000040-7"), RUNS, Queue("run-000041", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: meanwhile another run is in the way: the place after that one"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details={"nightly-report-after-run-000041-1": Details(WAITS, None, GUARD)}), Queued("nightly-report-after-run-000041-1 waits for this start", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: the one that waits was asked for by itself: the answer had been lost"),
@@ -188,7 +192,7 @@ TABLE = [
     pytest.param(waiting("run-000041-1", minutes=9), History((run(41),)), Run("free", 42, MACHINE), id="a waiter starts when the job is free"),
     pytest.param(waiting("run-000041-1", minutes=9), History((run(40, "RUNNING"),)), Wait("run-000040", ANY, 27), id="a waiter that reads an old list keeps its place"),
     pytest.param(waiting("run-000041-2", minutes=9), History((run(42, "RUNNING"),)), Queue("run-000042 has been", ANY, "nightly-report-after-run-000042-1", GUARD_MACHINE), id="a waiter that another start overtook gets the place behind it"),
-    pytest.param(waiting("run-000041-2", minutes=9, place_taken="nightly-report-after-run-000042-1"), replace(History((run(42, "RUNNING"),)), details=waiters(run_000042_1=WAITS)), Skip("nightly-report-after-run-000042-1 already waits", ANY, "AlreadyQueued"), id="a waiter that another start overtook steps back when that place is taken"),
+    pytest.param(waiting("run-000041-2", minutes=9, look=2, place_taken="nightly-report-after-run-000042-1"), replace(History((run(42, "RUNNING"),)), details=waiters(run_000042_1=WAITS)), Skip("nightly-report-after-run-000042-1 already waits", ANY, "AlreadyQueued"), id="a waiter that another start overtook steps back when that place is taken"),
     pytest.param(waiting("run-000041-1", minutes=9, overlap="skip", look=2), RUNS, Wait("run-000041", ANY, 27), id="a waiter waits on when the jobs file has meanwhile changed to skip"),
     # paused
     pytest.param(start(), PAUSED, Skip("paused since 2026-11-23T18:01:00Z: the database moves", ANY, "Paused"), id="paused: it steps back at once, with the reason"),
@@ -263,13 +267,27 @@ def also(history: History, **of: Any) -> History:
         pytest.param(also(stopped(50), status="STOPPED", created_at=ago(40), stopped_at=ago(1)), "", id="the newest task counts"),
         pytest.param(also(stopped(9), status="STOPPED", created_at=ago(70), stopped_at=ago(1)), STOPPED_FOR.format("9 min"), id="not the one that stopped last"),
         pytest.param(RUNS, "", id="ECS shows no task, or does not answer: nothing is said"),
-        pytest.param(replace(RUNS, details={"run-000041": None}), "", id="the run can't be described: nothing is said"),
     ],
 )  # fmt: skip
 def test_a_skip_says_when_the_run_in_the_way_has_no_task_any_more(history: History, says: str) -> None:
     decision = history.decide(start(look=2))
     assert isinstance(decision, Skip)
     assert decision.reason == f"run-000041 has been running for 61 min, since 2026-11-23T18:00:00Z{says}"
+
+
+@pytest.mark.parametrize("overlap", ["skip", "replace"])
+@pytest.mark.parametrize("of_a_pool", [False, True])
+def test_a_run_that_cant_be_described_may_be_a_renewal_so_no_start_steps_back_for_it(
+    overlap: str, of_a_pool: bool
+) -> None:
+    """Until the deadline it is asked again."""
+    begun = start(overlap, look=2, scheduled_at=ago(90))
+    begun = shared(begun) if of_a_pool else begun
+    with pytest.raises(CantTell, match=r"run-000041 has .*, and whether it only renews the run numbers is not visible"):
+        UNDESCRIBED.decide(begun)
+    late = UNDESCRIBED.decide(replace(begun, deadline=NOW))
+    is_decided(late, Skip("run-000041 has been running for 61 min, since 2026-11-23T18:00:00Z", ANY, "AlreadyRunning"))
+    assert late.reason.endswith("Z"), "nothing is said of its task"
 
 
 @pytest.mark.parametrize(
@@ -397,6 +415,7 @@ def held_by(job: str | None, history: History = RUNS, **more: Any) -> History:
 
 MINE = pool_waiter_name("nightly-report", GUARD)
 OLD, YOUNG = waits("import", 9), waits("import", 1)
+GONE = replace(waits("nightly-report", 9), status="ABORTED", stopped_at=ago(0.1))
 SAME_MINUTE = waits("import", 5, "bbbbbbbbbbbb")
 NEIGHBOUR = held_by("import")
 OWN = held_by("nightly-report")
@@ -456,10 +475,13 @@ SHARED = [
     # queue
     pytest.param(shared(start("queue")), busy(), Queue("import: run-000041 has been", ANY, MINE, WAITING_MACHINE), id="queue: it lets one wait, by a name of its own"),
     pytest.param(shared(start("queue")), busy(waits("import", 9)), Queue("import: run-000041", ANY, MINE, WAITING_MACHINE), id="queue: a neighbour that waits is another queue"),
-    pytest.param(shared(start("queue")), busy(waits("nightly-report", 9)), Skip("nightly-report-waits-0a1b2c3d4e5f has waited since 2026-11-23T18:52:00Z; import: run-000041 has", ANY, "AlreadyQueued"), id="queue: one of each job: the next steps back"),
+    pytest.param(shared(start("queue")), busy(waits("nightly-report", 9)), Wait("import: run-000041 has", ANY, 15), id="queue: one of each job: that it waits may be old news, so the next waits the grace"),
+    pytest.param(shared(start("queue", look=2)), busy(waits("nightly-report", 9)), Skip("nightly-report-waits-0a1b2c3d4e5f has waited since 2026-11-23T18:52:00Z; import: run-000041 has", ANY, "AlreadyQueued"), id="queue: one of each job: on the second look the next steps back"),
+    pytest.param(shared(start("queue", look=2)), replace(busy(waits("nightly-report", 9)), details={**NEIGHBOUR.details, GONE.arn: Details(GONE)}), Queue("import: run-000041", ANY, MINE, WAITING_MACHINE), id="queue: the one that the list shows is gone by its description: the next waits"),
     pytest.param(shared(start("queue")), busy(execution(MINE, "RUNNING", began=0.1, of=WAITING_MACHINE)), Queue("import: run-000041", ANY, MINE, WAITING_MACHINE), id="queue: its own waiter is there, and the answer was lost: it asks for the same once more"),
-    pytest.param(shared(start("queue", place_taken=MINE)), busy(), Queued(f"{MINE} waits for this start; import: run-000041", ANY, MINE, WAITING_MACHINE), id="queue: that name is taken: by its own"),
-    pytest.param(shared(start("queue", place_taken=MINE)), busy(waits("nightly-report", 9)), Skip("nightly-report-waits-0a1b2c3d4e5f has waited", ANY, "AlreadyQueued"), id="queue: an older one waits beside its own: that will step back, and so does this"),
+    pytest.param(shared(start("queue", place_taken=MINE)), busy(), Queued(f"{MINE} waits for this start", ANY, MINE, WAITING_MACHINE), id="queue: that name is taken: by its own"),
+    pytest.param(shared(start("queue", place_taken=MINE)), free(), Queued(f"{MINE} waits for this start", ANY, MINE, WAITING_MACHINE), id="queue: and its own starts in its place, also when the pool is free by now"),
+    pytest.param(shared(start("queue", place_taken=MINE)), busy(waits("nightly-report", 9)), Queued(f"{MINE} waits for this start", ANY, MINE, WAITING_MACHINE), id="queue: an older one waits beside its own: which steps back, not this"),
     pytest.param(shared(start("queue")), replace(BY_HAND, waiting=()), Queue("a task that this guard did not start", ANY, MINE, WAITING_MACHINE), id="queue: an outsider is waited for"),
     pytest.param(asked_for(shared(start("queue")), "run-000042"), replace(FREE, details={"run-000042": None}), Wait("run-000042 was started", ANY, 15), id="queue: who may have a run of its own does not wait for another"),
     pytest.param(pool_waiter(5), busy(), Wait("import: run-000041", ANY, 15), id="a waiter waits on, a twentieth of the time so far"),
@@ -475,7 +497,7 @@ SHARED = [
     pytest.param(shared(start("replace", look=2)), busy(), Skip("import: run-000041 has", ANY, "AlreadyRunning"), id="replace: a neighbour's is not"),
     pytest.param(shared(start("replace")), busy(), Wait("run-000041 has", ANY, 15), id="replace: which may be old news"),
     pytest.param(shared(start("replace", look=2)), busy(history=held_by(None)), Skip("run-000041 has", ANY, "AlreadyRunning"), id="replace: nor a run that does not say whose it is"),
-    pytest.param(shared(start("replace", look=2)), replace(RUNS, details={"run-000041": None}), Skip("run-000041 has", ANY, "AlreadyRunning"), id="replace: nor one that can't be described"),
+    pytest.param(replace(shared(start("replace", look=2)), deadline=NOW), UNDESCRIBED, Skip("run-000041 has", ANY, "AlreadyRunning"), id="replace: nor one that can't be described"),
     pytest.param(shared(start("replace", look=2)), orphan_of("nightly-report"), StopTask("run-000041 was closed, but", ANY, 5, "batch"), id="replace: the task that its own run left behind is stopped"),
     pytest.param(shared(start("replace", look=2)), orphan_of("import"), Skip("run-000041 was closed, but", ANY, "AlreadyRunning"), id="replace: a neighbour's is waited for"),
     pytest.param(shared(start("replace", look=2)), held_by("nightly-report", UNSEEN), Wait("run-000041 ended as ABORTED", ANY, 5), id="replace: what it stopped must be seen STOPPED"),
