@@ -38,7 +38,7 @@ unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator, without 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo
 
-verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (14 minutes of CPU time)
+verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (about a quarter of an hour of CPU time)
 	$(BIN)/python -m lab.verify
 
 stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 5 minutes); SEED=7 repeats a load

@@ -234,9 +234,11 @@ def rows(results: Results, world: str, names: Iterable[str] = tuple(PROTOCOLS)) 
     """The states of each protocol; then by fault the steps of the shortest story of each."""
     found = {name: [f for e, f in results.items() if _place(e) == (world, name)] for name in names}
     yield ["states", *(f"{sum(f.states for f in each):,}" for each in found.values())]
+    most = max(map(len, found.values()))
+    nevers = ["never" if len(each) == most else "not complete" for each in found.values()]
     for fault in FAULTS:
         lengths = [[len(f.stories[fault]) for f in each if fault in f.stories] for each in found.values()]
-        yield [fault, *(str(min(steps)) if steps else "never" for steps in lengths)]
+        yield [fault, *(str(min(steps)) if steps else never for steps, never in zip(lengths, nevers, strict=True))]
 
 
 def _place(exploration: Exploration) -> tuple[str, str] | None:
