@@ -272,10 +272,10 @@ def allows(statement: Mapping[str, Any], call: Call) -> bool:
 
 
 def holds(operator: str, value: str | None, wanted: Any) -> bool:
-    """Whether a condition holds; a key that the call does not have fails it."""
+    """Whether a condition holds; a key that the call does not have fails it. `ArnEquals` is `ArnLike` (AWS, IAM)."""
     values = [wanted] if isinstance(wanted, str) else wanted
-    assert operator in ("ArnLike", "StringEquals"), f"{operator} is not known here: add it"
-    match = fnmatchcase if operator == "ArnLike" else str.__eq__
+    assert operator in ("ArnEquals", "ArnLike", "StringEquals"), f"{operator} is not known here: add it"
+    match = fnmatchcase if operator.startswith("Arn") else str.__eq__
     return value is not None and any(match(value, pattern) for pattern in values)
 
 
