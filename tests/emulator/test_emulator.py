@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -101,3 +102,29 @@ def test_nothing_of_the_callers_settings_reaches_a_client(emulator: Emulator, mo
     assert passed_on["NO_PROXY"] == "127.0.0.1,localhost,internal.example.com"
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & set(passed_on)
     assert passed_on["PATH"] == os.environ["PATH"]
+
+
+def test_the_timeout_of_a_state_may_be_an_expression(emulator: Emulator) -> None:
+    """As on AWS. MiniStack takes a number only: `lab.emulator` evaluates it in the emulator's process."""
+    sfn, ecs = emulator.client("stepfunctions"), emulator.client("ecs")
+    ecs.create_cluster(clusterName="expressions")
+    ecs.register_task_definition(family="endless", containerDefinitions=[{"name": "app", "image": "batch"}])
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::ecs:runTask.sync",
+        "Arguments": {"Cluster": "expressions", "TaskDefinition": "endless"},
+        "TimeoutSeconds": "{% $states.input.seconds %}",
+        "End": True,
+    }
+    machine = sfn.create_state_machine(
+        name="timeout-as-an-expression",
+        roleArn="arn:aws:iam::000000000000:role/there-is-no-such-role",
+        definition=json.dumps({"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": state}}),
+    )["stateMachineArn"]
+    execution = sfn.start_execution(stateMachineArn=machine, input='{"seconds": 1}')["executionArn"]
+
+    def error() -> str | None:
+        answer = sfn.describe_execution(executionArn=execution)
+        return None if answer["status"] == "RUNNING" else answer.get("error", answer["status"])
+
+    assert eventually(error, within=20, what="the state times out") == "States.Timeout"

@@ -239,12 +239,6 @@ def test_the_timeout_of_a_machine_is_ignored(hurried: Emulator) -> None:
     assert closed(sfn, started(sfn, machine(sfn, wait, TimeoutSeconds=1)))["status"] == "SUCCEEDED"
 
 
-def test_the_timeout_of_a_state_can_not_be_an_expression(sfn: SFNClient, ecs: ECSClient) -> None:
-    """AWS: evaluates it. (A step that is done before the emulator begins to wait for it succeeds there too.)"""
-    state = run_task(task_definition(ecs), TimeoutSeconds="{% 5 %}")
-    assert outcome(sfn, {"A": state})["error"] == "States.Runtime"
-
-
 def test_retries_have_no_jitter_and_no_longest_delay(hurried: Emulator) -> None:
     """AWS: between nothing and 11 s each; here always the whole interval, doubled and so on, up to 60 s."""
     sfn = hurried.client("stepfunctions")

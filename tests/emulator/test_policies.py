@@ -11,15 +11,17 @@ step in `calls`; what the emulator never asks for gets a line in `NEVER_ASKED`, 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from chalicelib.decide.facts import stamp
 from lab.emulator import SECRET, Emulator
+from lab.play import evaluate
 from lab.stage import LocalStage
 from tests.emulator.test_end_to_end import schedule_event
-from tests.unit.test_machines import evaluate
 
 ACCOUNT = "us-east-1:000000000000"
 FUNCTIONS = ("check", "trigger")
@@ -64,6 +66,9 @@ INTEGRATIONS: dict[str, Callable[[Parameters], Call]] = {
     ),
 }
 """What a state may do → what IAM is asked. RunTask is authorized for the revision, whether or not it is named."""
+
+NAMED = ("FunctionName", "StateMachineArn", "ExecutionArn", "Task")
+"""The arguments that say what a call is about."""
 
 NEVER_ASKED = {
     "logs:CreateLogGroup": "the emulator keeps what a function prints without asking; Lambda asks in its name",
@@ -168,7 +173,9 @@ def calls(stage: LocalStage) -> Iterator[list[str]]:
     yield executed
 
     # What a guard asks when its name was taken, without the race that it takes.
-    lost = {"execution": f"{stage.guard}:another", "claim": {"run": "run-000001", "taken": True}, "losses": 1}
+    claim = {"run": "run-000001", "taken": True, "machine": stage.machine("policy-overrun")}
+    another = f"{stage.guard.replace(':stateMachine:', ':execution:')}:another"
+    lost = {"version": 1, "execution": another, "started": stamp(datetime.now(UTC)), "claim": claim, "losses": 1}
     assert stage.invoke("check", {"job": "policy-overrun", "guard": lost})["next_run"] == "run-000002"
     yield []
 
@@ -210,28 +217,35 @@ def machine_calls(stage: LocalStage, execution: str, states: Mapping[str, Any]) 
     described = stage.stepfunctions.describe_execution(executionArn=execution)
     own = {"Id": execution, "Name": described["name"], "Input": json.loads(described["input"])}
     context = {"Execution": own, "StateMachine": {"Id": described["stateMachineArn"]}}
+    variables: dict[str, Any] = {}
     entered: Any = None
     pages = stage.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=execution)
     for event in (event for page in pages for event in page["events"]):
-        entered = event.get("stateEnteredEventDetails", entered)
+        if "stateEnteredEventDetails" in event:
+            if entered:
+                variables |= assigned(states[entered["name"]], variables, event["timestamp"])
+            entered = event["stateEnteredEventDetails"]
+            variables["states"] = {"input": json.loads(entered["input"]), "context": context}
         if "taskScheduledEventDetails" not in event:
             continue
         state = states[entered["name"]]
         resource = state["Resource"]
         assert resource in INTEGRATIONS, f"{entered['name']} calls {resource}: give it a line in INTEGRATIONS"
-        given = {"input": json.loads(entered["input"]), "context": context}
-        yield INTEGRATIONS[resource](Worked(state["Arguments"], given))
+        yield INTEGRATIONS[resource](worked_out(state["Arguments"], variables, event["timestamp"]))
 
 
-class Worked(dict[str, Any]):
-    """A state's arguments; the expressions among them are evaluated when asked for."""
+def assigned(state: Mapping[str, Any], variables: Mapping[str, Any], now: datetime) -> Any:
+    """The variables that a state set as it was left. No `Assign` here needs a result or an error."""
+    rows = (row for row in state.get("Choices", ()) if evaluate(row["Condition"], variables, now))
+    return evaluate(next(rows, state).get("Assign", {}), variables, now)
 
-    def __init__(self, arguments: Mapping[str, Any], given: dict[str, Any]) -> None:
-        super().__init__(arguments)
-        self._given = given
 
-    def __getitem__(self, key: str) -> Any:
-        return evaluate(super().__getitem__(key), self._given)
+def worked_out(arguments: Any, variables: Mapping[str, Any], now: datetime) -> Parameters:
+    """A state's arguments: all of them, if they are one expression; else the payload stays as it is written."""
+    if isinstance(arguments, dict):
+        arguments = {key: value for key, value in arguments.items() if key in NAMED}
+    found: Parameters = evaluate(arguments, variables, now)
+    return found
 
 
 def statements(stage: LocalStage, role_arn: str) -> list[dict[str, Any]]:
@@ -258,10 +272,10 @@ def allows(statement: Mapping[str, Any], call: Call) -> bool:
 
 
 def holds(operator: str, value: str | None, wanted: Any) -> bool:
-    """Whether a condition holds; a key that the call does not have fails it."""
+    """Whether a condition holds; a key that the call does not have fails it. `ArnEquals` is `ArnLike` (AWS, IAM)."""
     values = [wanted] if isinstance(wanted, str) else wanted
-    assert operator in ("ArnLike", "StringEquals"), f"{operator} is not known here: add it"
-    match = fnmatchcase if operator == "ArnLike" else str.__eq__
+    assert operator in ("ArnEquals", "ArnLike", "StringEquals"), f"{operator} is not known here: add it"
+    match = fnmatchcase if operator.startswith("Arn") else str.__eq__
     return value is not None and any(match(value, pattern) for pattern in values)
 
 

@@ -28,6 +28,7 @@ from lab.stress.past import Memory, blend, blurred
 from lab.stress.plan import LAGS, jobs_file, plan
 from lab.stress.proxy import Faults, Proxy, proxy
 from lab.stress.report import Outcome, table, why_skipped
+from tests.emulator.test_end_to_end import start_run
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -76,8 +77,8 @@ FINDINGS = [
     pytest.param(History(ONE_RUN, ONE_TASK, (skipped("s", 5, 8),)), ["lost"], id="stepping back before there was anything is lost"),
     pytest.param(History(ONE_RUN, ONE_TASK, (skipped("s", 21, 24),)), ["lost"], id="stepping back for a run that had ended is lost"),
     pytest.param(History((), (task(None, 5, 15),), (skipped("s", 12, 13),)), [], id="stepping back for a task by hand is as promised"),
-    pytest.param(History((run(1, 10, 20, "ABORTED"),), (), (skipped("s", 300, 319),)), [], id="stepping back within five minutes of an unclean close is as promised"),
-    pytest.param(History((run(1, 10, 20, "ABORTED"),), (), (skipped("s", 321, 322),)), ["lost"], id="stepping back after these five minutes is lost"),
+    pytest.param(History((run(1, 10, 20, "ABORTED"),), (), (skipped("s", 360, 379),)), [], id="stepping back within six minutes of an unclean close is as promised"),
+    pytest.param(History((run(1, 10, 20, "ABORTED"),), (), (skipped("s", 381, 382),)), ["lost"], id="stepping back after these six minutes is lost"),
     pytest.param(History((run(1, 10, 20, "ABORTED"),), (task(1, 11, 30),), (skipped("s", 31, 32),)), ["lost"], id="stepping back when the orphan has been seen stopped is lost"),
     pytest.param(History((), (), (start("s", 1, 2, started=1),)), ["lost"], id="a run that is told of and not there is lost"),
     pytest.param(History(ONE_RUN, ()), ["lost"], id="a run that succeeded without a task is lost"),
@@ -293,10 +294,7 @@ def test_a_skip_is_told_by_its_kind() -> None:
 def test_the_judge_finds_what_a_bypass_of_the_guard_does(stage: LocalStage) -> None:
     stage.ended(stage.start("bypassed"))
     stage.a_task("bypassed")
-    forged = {"run": "run-000002", "job": "bypassed", "scheduled_at": "2026-11-23T18:00:00Z", "guard_execution": "x"}
-    stage.stepfunctions.start_execution(
-        stateMachineArn=stage.machine("bypassed"), name="run-000002", input=json.dumps(forged)
-    )
+    start_run(stage, "bypassed", "run-000002")
     until(lambda: len(stage.live_tasks("bypassed")) == 2, within=20, what="two tasks at once")
     findings = [found for found in judge(truth.read(stage, Log()), {}) if found.job == "bypassed"]
     stage.finish("bypassed")

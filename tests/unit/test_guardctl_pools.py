@@ -128,6 +128,10 @@ class Aws:
             raise ClientError({"Error": {"Code": "ParameterNotFound", "Message": ""}}, "GetParameter")
         return {"Parameter": {"Value": recorded_as(job), "LastModifiedDate": BEGIN - timedelta(days=1)}}
 
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 (boto3's name)
+        said = f"Stack with id {StackName} does not exist"
+        raise ClientError({"Error": {"Code": "ValidationError", "Message": said}}, "DescribeStacks")
+
     def get_function(self, **_: Any) -> Any:
         raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": ""}}, "GetFunction")
 
