@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.names import run_number
-from lab.verify.checker import CLUSTERS, JOBS, MACHINES, OUTSIDER, WAITING_MACHINE
+from lab.verify.checker import CLUSTERS, JOBS, OUTSIDER, WAITING_MACHINE, slot_of
 from lab.verify.machine import CHECK, Guard, Machine
 from lab.verify.protocol import Step
 from lab.verify.reads import task_name
@@ -53,7 +53,7 @@ class Actions(Machine):
             case "Start the run":
                 number, given = run_number(arguments["Name"]), arguments["Input"]
                 assert number is not None
-                slot = MACHINES.index(arguments["StateMachineArn"])
+                slot = slot_of(arguments["StateMachineArn"])
                 assert (given["slot"], given["run"]) == (slot + 1, arguments["Name"])
                 run = Run(number, renewal=guard.renews, place=CLUSTERS[given["target"]["cluster"]], slot=slot)
                 run = run._replace(job=JOBS.index(given["job"]))
@@ -65,7 +65,7 @@ class Actions(Machine):
                 yield from self._wait_in_the_queue(guard, world, name, arguments["Input"], pool=pool)
             case "Stop the run":
                 machine, _, run_ = arguments["ExecutionArn"].rpartition(":")
-                slot = MACHINES.index(machine.replace(":execution:", ":stateMachine:"))
+                slot = slot_of(machine.replace(":execution:", ":stateMachine:"))
                 number = run_id(slot, run_number(run_) or 0)
                 name = id_name(number)
                 yield self._stop_the_run(guard, world, number)
@@ -177,6 +177,6 @@ class Actions(Machine):
         else:
             stopped = world.with_run(index, task=STOPPED_SINCE, task_age=JUST_NOW)
         fault = None if run.closed else STOPPED_WRONGLY
-        if run.job != guard.job and self.features.orphans == "wait":
+        if run.job != guard.job:
             fault = NEIGHBOURS
         return self._done(guard, stopped, f"stops the task of {run.name}", fault)

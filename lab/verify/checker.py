@@ -63,8 +63,11 @@ LAMBDA = "arn:aws:lambda:eu-west-1:123456789012:function:batch-guard-dev-check"
 JOB = "nightly"
 NEIGHBOUR = "weekly"
 JOBS = (JOB, NEIGHBOUR)
-MACHINES = tuple(machine_arn(LAMBDA, batch_machine("dev", JOB, slot)) for slot in (1, 2, 3))
-"""One a slot."""
+SHARED = "shared"
+MACHINES = {
+    pool: tuple(machine_arn(LAMBDA, batch_machine("dev", pool, slot)) for slot in (1, 2, 3)) for pool in (JOB, SHARED)
+}
+"""One a slot, of a job's own pool and of one that it shares."""
 WAITING_MACHINE = machine_arn(LAMBDA, waiting_machine("dev"))
 GUARD_MACHINE = machine_arn(LAMBDA, guard_machine("dev"))
 OUTSIDER = 0  # the task started by hand, where the tasks of runs have the run's number
@@ -102,7 +105,7 @@ launch_type = "EC2"
 """
 _NEIGHBOUR = """
 [jobs.{neighbour}]
-pool = "{job}"
+pool = "{pool}"
 schedule = "0 0 1 1 *"
 grace = "15s"
 overlap = "{overlap}"
@@ -114,6 +117,11 @@ container = "{container}"
 command = ["bin/weekly"]
 launch_type = "EC2"
 """
+
+
+def slot_of(machine: str) -> int:
+    """Which slot's it is; the first is 0."""
+    return next(slots.index(machine) for slots in MACHINES.values() if machine in slots)
 
 
 class Shown(NamedTuple):
@@ -189,6 +197,7 @@ class RealChecker:
     """`check.Checker`, with another `decide` if a mutant brings one."""
 
     def __init__(self, features: Features, decide: Decide = overlap.decide) -> None:
+        self._pool = SHARED if features.neighbour else JOB
         self._jobs = {
             (place, slots): jobs_file(features, place, slots) for place in _TARGETS for slots in {1, features.slots}
         }
@@ -216,9 +225,9 @@ class RealChecker:
         """
         asking = json.loads(event)
         now = BEGAN + CLOCKS_OF_A_START[clock]
-        recorded = _Recorded(reads, now, asking["guard"]["execution"])
+        recorded = _Recorded(reads, now, asking["guard"]["execution"], self._pool)
         clients: Any = recorded  # in place of two AWS clients
-        ecs = Ecs(clients, {_task_arn(task.number): _task(task, now) for task in memory})
+        ecs = Ecs(clients, {_task_arn(task.number): _task(task, now, self._pool) for task in memory})
         jobs = self._jobs[place, slots]
         checker = check.Checker(lambda: jobs, LAMBDA, clients, lambda: ecs, lambda: now, self._decide)
         try:
@@ -236,10 +245,11 @@ class RealChecker:
 class _Recorded:
     """Both AWS clients: answers from the recording, in order, and pauses where it ends."""
 
-    def __init__(self, reads: tuple[Read, ...], now: datetime, me: str) -> None:
+    def __init__(self, reads: tuple[Read, ...], now: datetime, me: str, pool: str) -> None:
         self._reads = iter(reads)
         self._now = now
         self._me = me
+        self._pool = pool
 
     def _next(self, what: str, of: Any = None) -> Any:
         read = next(self._reads, None)
@@ -253,14 +263,14 @@ class _Recorded:
         assert only_running == (machine == WAITING_MACHINE)
         if only_running:
             return Page(tuple(itertools.starmap(_waiting, self._next("waiting"))))
-        return Page(tuple(_execution(shown, self._now) for shown in self._next("page", MACHINES.index(machine))))
+        return Page(tuple(_execution(shown, self._now, self._pool) for shown in self._next("page", slot_of(machine))))
 
     def details(self, arn: str) -> Details | None:
         machine, _, name = arn.rpartition(":")
         if machine + ":" == execution_arn(GUARD_MACHINE, ""):
             shown: Shown | None = self._next("waiter", name)
         else:
-            slot = MACHINES.index(machine.replace(":execution:", ":stateMachine:"))
+            slot = slot_of(machine.replace(":execution:", ":stateMachine:"))
             shown = self._next("details", PAUSE if pause_number(name) else run_id(slot, run_number(name) or 0))
         if shown is None:
             return None
@@ -268,10 +278,10 @@ class _Recorded:
         given: dict[str, Any] = {"guard_execution": self._me if shown.mine else "somebody else's"}
         given |= {"renewal": shown.renewal, "target": _TARGETS.get(shown.place), "job": JOBS[shown.job]}
         output = json.dumps({"tasks": [_task_arn(number) for number in shown.tasks]})
-        return details_of(_execution(shown, self._now), json.dumps(given), error=error, output=output)
+        return details_of(_execution(shown, self._now, self._pool), json.dumps(given), error=error, output=output)
 
     def created_at(self, machine: str) -> datetime:
-        old = self._next("created_at", MACHINES.index(machine))
+        old = self._next("created_at", slot_of(machine))
         return self._now - (_ENDED[RESTED] if old else timedelta(days=1))
 
     def list_tasks(self, *, cluster: str, family: str, desiredStatus: str) -> Mapping[str, Any]:  # noqa: N803 (AWS's)
@@ -281,7 +291,11 @@ class _Recorded:
 
     def describe_tasks(self, *, cluster: str, tasks: list[str]) -> Mapping[str, Any]:
         numbers = tuple(int(arn.rsplit("/", 1)[-1]) for arn in tasks)
-        return {"tasks": [_task(seen, self._now) for seen in self._next("describe", (numbers, CLUSTERS[cluster]))]}
+        return {
+            "tasks": [
+                _task(seen, self._now, self._pool) for seen in self._next("describe", (numbers, CLUSTERS[cluster]))
+            ]
+        }
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AssertionError(f"the model has no answer to {name}")
@@ -289,13 +303,18 @@ class _Recorded:
 
 def jobs_file(features: Features, place: int, slots: int) -> JobsFile:
     """The pool that the features tell of."""
+    name = SHARED if features.neighbour else JOB
     said = {"job": JOB, "orphans": features.orphans, **_TARGETS[place]}
     pool = bool(features.neighbour) or features.slots > 1
-    other = _NEIGHBOUR.format(overlap=features.neighbour, neighbour=NEIGHBOUR, **said) if features.neighbour else ""
+    other = (
+        _NEIGHBOUR.format(overlap=features.neighbour, neighbour=NEIGHBOUR, pool=name, **said)
+        if features.neighbour
+        else ""
+    )
     text = _JOBS_FILE.format(
         overlap=features.overlap,
-        pools=f"[pools.{JOB}]\nslots = {slots}" if pool else "",
-        pool=f'pool = "{JOB}"' if pool else "",
+        pools=f"[pools.{name}]\nslots = {slots}" if pool else "",
+        pool=f'pool = "{name}"' if pool else "",
         neighbour=other,
         **said,
     )
@@ -312,9 +331,9 @@ def _waiting(name: str, place: int) -> Execution:
     return Execution(execution_arn(WAITING_MACHINE, name), name, "RUNNING", BEGAN + timedelta(seconds=1 + place))
 
 
-def _execution(shown: Shown, now: datetime) -> Execution:
+def _execution(shown: Shown, now: datetime, pool: str) -> Execution:
     name = pause_name(1) if shown.number == PAUSE else run_name(shown.number)
-    arn = execution_arn(MACHINES[shown.slot], name)
+    arn = execution_arn(MACHINES[pool][shown.slot], name)
     started = _began(older=shown.older)
     if shown.status in {OPEN, ODD}:
         return Execution(arn, name, shown.status, started)
@@ -331,11 +350,11 @@ def _task_arn(number: int) -> str:
     return f"arn:aws:ecs:eu-west-1:123456789012:task/batch/{number:06d}"
 
 
-def _task(seen: SeenTask, now: datetime) -> Mapping[str, Any]:
+def _task(seen: SeenTask, now: datetime, pool: str) -> Mapping[str, Any]:
     override: dict[str, Any] = {"name": "app", "command": ["bin/report"]}
     if seen.of:
         slot, number = divmod(seen.of, run_id(1, 0))
-        execution = execution_arn(MACHINES[slot], run_name(number))
+        execution = execution_arn(MACHINES[pool][slot], run_name(number))
         job = {"name": "BATCH_JOB", "value": JOBS[seen.job]}
         override["environment"] = [{"name": "BATCH_EXECUTION", "value": execution}, job]
     stopped = {

@@ -170,8 +170,8 @@ MUTANTS = (
     Mutant(
         "it does not remember that it has waited",
         "Wait for the holder",
-        "{'waited': true}",
-        "{'waited': false}",
+        "'waited': true",
+        "'waited': false",
         _two(),
     ),
     Mutant(
@@ -212,7 +212,7 @@ MUTANTS = (
     Mutant(
         "the newest run's own target is not looked in",
         availability._look_at_tasks,
-        "targets.append(details.target)",
+        "targets.setdefault(details.target.place, details.target)",
         "pass",
         _two(aborts=1, moves=1),
     ),
@@ -275,7 +275,7 @@ MUTANTS = (
     Mutant(
         "a task left behind is waited for though it should be stopped",
         overlap._in_the_way,
-        'if in_time and held.why == "orphan" and start.policy.orphans == "stop":',
+        'if in_time and held.why == "orphan" and stops:',
         "if False:",
         _two(ORPHAN, orphans="stop"),
     ),
