@@ -121,7 +121,8 @@ launch_type = "EC2"
 
 def slot_of(machine: str) -> int:
     """Which slot's it is; the first is 0."""
-    return next(slots.index(machine) for slots in MACHINES.values() if machine in slots)
+    (slot,) = (slots.index(machine) for slots in MACHINES.values() if machine in slots)
+    return slot
 
 
 class Shown(NamedTuple):
@@ -267,7 +268,7 @@ class _Recorded:
 
     def details(self, arn: str) -> Details | None:
         machine, _, name = arn.rpartition(":")
-        if machine + ":" == execution_arn(GUARD_MACHINE, ""):
+        if machine + ":" in {execution_arn(GUARD_MACHINE, ""), execution_arn(WAITING_MACHINE, "")}:
             shown: Shown | None = self._next("waiter", name)
         else:
             slot = slot_of(machine.replace(":execution:", ":stateMachine:"))
