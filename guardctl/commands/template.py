@@ -17,7 +17,7 @@ def template(
     stage: StageOption = "dev",
     part: Annotated[str, typer.Option("--part", help=f"Which stack: {', '.join(templates.PARTS)}.")] = "machines",
 ) -> None:
-    """Print the CloudFormation template of one of the stage's stacks. Asks nothing of AWS."""
+    """Print the template of one of the stacks. Asks nothing of AWS."""
     found = templates.stacks(limits.require(Stage(stage)))
     if part not in found:
         raise Stop(f"stage {stage} has no stack {part!r}; it has {', '.join(found)}")

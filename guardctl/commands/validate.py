@@ -16,7 +16,7 @@ def validate(
     stage: StageOption = "dev",
     strict: Annotated[bool, typer.Option("--strict", help="End with 2 if there is a warning.")] = False,
 ) -> None:
-    """Check the jobs file and the stage's block in .chalice/config.json. Asks nothing of AWS.
+    """Check a stage's jobs file and settings. The settings are its block in .chalice/config.json. Asks nothing of AWS.
 
     All the faults at once; what AWS would refuse is one, too. A warning (on standard error) is about what AWS takes and
     may not be meant.

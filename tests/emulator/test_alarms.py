@@ -32,7 +32,9 @@ def properties(logical_id: str, jobs: JobsFile = JOBS) -> dict[str, Any]:
 
 def one_job(**settings: Any) -> JobsFile:
     """A jobs file of one job, "report", with alerts."""
-    job = Job(name="report", ecs=Ecs(cluster="batch", task_definition="report", container="app"), **settings)
+    job = Job(
+        name="report", pool="report", ecs=Ecs(cluster="batch", task_definition="report", container="app"), **settings
+    )
     return JobsFile(stage="watched", jobs={"report": job}, alerts=JOBS.alerts)
 
 
@@ -245,7 +247,7 @@ def test_the_dashboard_shows_every_alarm_and_asks_every_question_of_every_job() 
     assert len(of_jobs) == 8
     for graph in of_jobs:
         labels = {line[-1]["label"].partition(":")[0] for line in graph["properties"]["metrics"]}
-        assert labels - {"refused"} == {"nightly-report", "by-hand"}, graph["properties"]["title"]
+        assert labels - {"refused", "stuck"} == {"nightly-report", "by-hand"}, graph["properties"]["title"]
 
 
 @pytest.mark.parametrize("count", [1, 83])
@@ -267,7 +269,7 @@ def many(count: int) -> JobsFile:
     """That many jobs with three alarms each."""
     job = one_job(schedules=NIGHTLY, expect_success_within=DAY).jobs["report"]
     names = [f"job-{number:03d}" for number in range(count)]
-    return dataclasses.replace(JOBS, jobs={name: dataclasses.replace(job, name=name) for name in names})
+    return dataclasses.replace(JOBS, jobs={name: dataclasses.replace(job, name=name, pool=name) for name in names})
 
 
 # --- on the emulator --------------------------------------------------------------------------------------

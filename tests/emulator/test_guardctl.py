@@ -49,7 +49,7 @@ def guardctl(
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_help_of_every_command_has_an_example_and_the_exit_codes(name: str) -> None:
     command = COMMANDS[name]
-    examples = re.findall(r"Example: (?:guardctl|make) (\S+)", command.epilog)
+    examples = re.findall(r"Example: (?:python -m guardctl|guardctl|make) (\S+)", command.epilog)
     assert examples == [name]
     assert command.epilog.count("Exit codes: 0 ") == 1
     assert command.help
@@ -80,9 +80,8 @@ MISTAKES = [
     pytest.param(["run"], "Missing argument", id="no job"),
     pytest.param(["run", "nope", "--stage", "e2e"], "no job 'nope' in stage e2e; the jobs are: ", id="an unknown job names the known ones"),
     pytest.param(["status", "--stage", "nope"], "the stages that exist: dev, e2e, local", id="an unknown stage names the known ones"),
-    pytest.param(["deploy", "--stage", "nope"], ".chalice/config.json has no stage 'nope'", id="a stage that chalice does not know"),
-    pytest.param(["destroy", "--stage", "nope"], ".chalice/config.json has no stage 'nope'", id="and to remove"),
-    pytest.param(["package", "--stage", "nope"], ".chalice/config.json has no stage 'nope'", id="and to package"),
+    pytest.param(["deploy", "--stage", "nope"], '"nope" has no jobs file; the stages that exist: ', id="a stage without a jobs file"),
+    pytest.param(["package", "--stage", "nope"], '"nope" has no jobs file; the stages that exist: ', id="and to package"),
     pytest.param(["template", "--stage", "Up-1"], '"Up-1" is not a stage name', id="a name that no stage can have"),
     pytest.param(["run", "idle", "--stage", "e2e", "--command", "say 'hello"], "can't be split: No closing quotation", id="a quote that is not closed"),
     pytest.param(["run", "idle", "--stage", "e2e", "--scheduled-at", "noon"], "'noon' is not a time", id="a time that is none"),
@@ -96,6 +95,11 @@ def test_a_mistake_ends_with_2_and_says_what_would_be_right(
     done = guardctl(stage, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+def test_a_stage_that_nobody_deployed_has_nothing_to_remove_also_without_a_jobs_file(stage: LocalStage) -> None:
+    done = guardctl(stage, "destroy", "--stage", "nope")
+    assert (done.returncode, done.stdout) == (0, "there is nothing of stage nope to remove\n")
 
 
 ASK = ["status --stage e2e", "run idle --stage e2e", "deploy --stage e2e --dry-run", "destroy --stage e2e --yes"]

@@ -62,7 +62,9 @@ INTEGRATIONS: dict[str, Callable[[Parameters], Call]] = {
     "arn:aws:states:::aws-sdk:sfn:stopExecution": lambda p: Call("states:StopExecution", p["ExecutionArn"]),
     "arn:aws:states:::aws-sdk:ecs:stopTask": lambda p: Call("ecs:StopTask", p["Task"]),
     "arn:aws:states:::ecs:runTask.sync": lambda p: Call(
-        "ecs:RunTask", f"arn:aws:ecs:{ACCOUNT}:task-definition/{p['TaskDefinition']}:1"
+        "ecs:RunTask",
+        f"arn:aws:ecs:{ACCOUNT}:task-definition/{p['TaskDefinition']}:1",
+        cluster({"cluster": p["Cluster"]}),
     ),
 }
 """What a state may do → what IAM is asked. RunTask is authorized for the revision, whether or not it is named."""
