@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from guardctl import removal
-from guardctl.console import StageOption, command, confirmed, out
+from guardctl.console import StageOption, command, confirmed, err, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
@@ -31,6 +31,10 @@ def destroy(
             last = removal.last_runs(target, removal.machines(target)) if there else {}
         if not there:
             out.print(f"there is nothing of stage {stage} to remove")
+            try:
+                target.file  # noqa: B018 (read for its fault: the name may be mistyped)
+            except Stop as error:
+                err.print(f"note: {error}", markup=False)
             return
         out.print(f"removed would be: {', '.join(there)}")
         for one in opened:
