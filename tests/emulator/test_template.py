@@ -113,7 +113,8 @@ def test_every_resource_has_an_id_and_every_role_a_machine(jobs: JobsFile) -> No
     resources = template.machines(jobs)
     machines = {k: v for k, v in resources.items() if v["Type"] == "AWS::StepFunctions::StateMachine"}
     roles = {logical for logical, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
-    assert len(machines) == len(jobs.jobs) + 1
+    waits = any(map(jobs.shared, jobs.pools))
+    assert len(machines) == 1 + waits + sum(map(jobs.slots_of, jobs.pools)), "the guard, who waits, and one a slot"
     assert all(logical.isalnum() and len(logical) <= 255 for logical in resources)
     used = [machine["Properties"]["RoleArn"]["Fn::GetAtt"][0] for machine in machines.values()]
     assert set(used) == roles
