@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
 from chalicelib.config.run_task import length_of_overrides, run_task
@@ -73,16 +73,12 @@ from chalicelib.names import (
 )
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied
-
-if TYPE_CHECKING:
-    from chalicelib.read.executions import Executions
+from chalicelib.read.executions import Executions, all_running
 
 _TO_STOP = timedelta(minutes=10)
 """Who has stopped a run doesn't give up before its task can be seen STOPPED, though the deadline passes."""
 
-
 _SKIPPED = frozenset(f"BatchGuard.{error}" for error in ("AlreadyRunning", "AlreadyQueued", "WaitedTooLong"))
-
 
 _WAITING_LASTS = timedelta(seconds=5)
 
@@ -100,7 +96,7 @@ class Checker:
 
     load_jobs: Callable[[], JobsFile]
     function_arn: str
-    executions: "Executions"
+    executions: Executions
     ecs: Callable[[], tasks.Ecs]
     now: Callable[[], datetime]
     decide: Callable[[Start, Facts], Decision | Missing] = decide
@@ -113,10 +109,6 @@ class Checker:
         Raises `facts.CantTell` when asking again may help. When it can't, the answer's outcome is ``refuse``;
         only a batch machine's question has no such answer, and raises `facts.Refused`.
         """
-        if isinstance(event, Mapping) and "task_of" in event:
-            question = parse_question(event)
-            assert isinstance(question, TaskQuestion)
-            return self._task_of(question)
         try:
             match parse_question(event):
                 case StartQuestion() as question:
@@ -128,6 +120,8 @@ class Checker:
                 case other:
                     assert_never(other)
         except (Refused, JobsFileInvalid) as refusal:
+            if isinstance(event, Mapping) and "task_of" in event:
+                raise
             reason = cut(str(refusal))
             return {"running_flg": True, "outcome": "refuse", "error": type(refusal).__name__, "reason": reason}
 
@@ -292,19 +286,13 @@ class Checker:
                     return decision, facts
 
     def waiting(self, machine: str) -> tuple[Execution, ...]:
-        """The open executions of those who wait or pause, all pages; what was read a few seconds ago will do."""
+        """The open executions of those who wait or pause; what was read a few seconds ago will do."""
         read_at, known = self.who_waits.get(machine, (datetime.min.replace(tzinfo=UTC), ()))
         if timedelta(0) <= self.now() - read_at < _WAITING_LASTS:
             return known
-        found: list[Execution] = []
-        token: str | None = None
-        while True:
-            page = self.executions.page(machine, token, only_running=True)
-            found += page.executions
-            token = page.token
-            if token is None:
-                self.who_waits[machine] = (self.now(), tuple(found))
-                return tuple(found)
+        known = all_running(self.executions, machine)
+        self.who_waits[machine] = (self.now(), known)
+        return known
 
     def _to_obey(self, answer: Decision, question: StartQuestion, job: Job, start: Start) -> dict[str, Any]:
         """What else the state machine needs to do as it is told. Somebody who only asks gets no run."""
@@ -414,14 +402,7 @@ class Checker:
         return {"task": wire(task)}
 
     def _article(self, machine: str, name: str) -> dict[str, Any]:
-        running: list[Execution] = []
-        token: str | None = None
-        while True:
-            page = self.executions.page(machine, token, only_running=True)
-            running += page.executions
-            token = page.token
-            if token is None:
-                break
+        running = all_running(self.executions, machine)
         asking = next((e for e in running if e.name == name), None)
         if asking is None:
             details = self.executions.details(execution_arn(machine, name))
@@ -438,9 +419,6 @@ class Checker:
             known = ", ".join(sorted(jobs.jobs)) or "none"
             raise UnknownJob(f"no job {name[:100]!r} in stage {jobs.stage}; the jobs are: {known}")
         return jobs.jobs[name]
-
-    def _guard_machine(self) -> str:
-        return machine_arn(self.function_arn, guard_machine(self.load_jobs().stage))
 
 
 def _holder(holder: Holder | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import Execution, stamp
 from chalicelib.names import parse_guard_name, pause_name, pause_number, pool_pause_name
-from chalicelib.read.executions import StepFunctions
+from chalicelib.read.executions import StepFunctions, all_running
 from guardctl.errors import AWS, Stop
 from guardctl.ledger import Record
 from guardctl.records import Reader
@@ -107,15 +107,7 @@ def in_force(job: str, executions: Iterable[Execution]) -> list[Execution]:
 
 def waiting(stage: Stage) -> tuple[Execution, ...]:
     """Who waits for, or pauses a job of, the stage's shared pools: the open executions, all pages."""
-    steps = StepFunctions(stage.stepfunctions)
-    found: list[Execution] = []
-    token: str | None = None
-    while True:
-        page = steps.page(stage.waiting, token, only_running=True)
-        found += page.executions
-        token = page.token
-        if token is None:
-            return tuple(found)
+    return all_running(StepFunctions(stage.stepfunctions), stage.waiting)
 
 
 def _open(stage: Stage, job: str) -> tuple[Execution, ...]:

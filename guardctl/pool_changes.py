@@ -6,15 +6,13 @@ none of its starts is open; the deployment says so before anything happens.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.decide.facts import Execution
 from chalicelib.names import MOST_SLOTS, batch_machine, parse_guard_name, pause_number, run_number, waiting_machine
 from chalicelib.read.aws import NotDeployed
-from chalicelib.read.executions import StepFunctions
+from chalicelib.read.executions import StepFunctions, all_running
 from guardctl.stage import Stage
 
 _ROW = re.compile(r"'([a-z0-9-]+)': \{'pool': '([a-z0-9-]+)', 'slots': ([1-9])\}")
@@ -104,16 +102,8 @@ def _exists(stage: Stage, pool: str) -> bool:
     return True
 
 
-def _open(steps: StepFunctions, machine: str) -> list[Execution]:
-    return [*_pages(steps, machine)]
-
-
-def _pages(steps: StepFunctions, machine: str) -> Iterator[Execution]:
-    token: str | None = None
-    with suppress(NotDeployed):
-        while True:
-            page = steps.page(machine, token, only_running=True)
-            yield from page.executions
-            token = page.token
-            if token is None:
-                return
+def _open(steps: StepFunctions, machine: str) -> tuple[Execution, ...]:
+    try:
+        return all_running(steps, machine)
+    except NotDeployed:
+        return ()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places, check_pools
 from chalicelib.config.limits import TOPIC_NAME
@@ -215,8 +215,6 @@ def _zone(value: Any, spot: Spot) -> Any:
             return value
     except (KeyError, ValueError, OSError):  # unknown; not a name; a directory of zones
         pass
-    from zoneinfo import available_timezones  # noqa: PLC0415 here for its neighbour below, not for time
-
     return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
 
 

@@ -37,6 +37,18 @@ class Executions(Protocol):
         """When the state machine was made (UTC)."""
 
 
+def all_running(executions: Executions, machine: str) -> tuple[Execution, ...]:
+    """The open executions of a state machine, all pages."""
+    found: list[Execution] = []
+    token: str | None = None
+    while True:
+        page = executions.page(machine, token, only_running=True)
+        found += page.executions
+        token = page.token
+        if token is None:
+            return tuple(found)
+
+
 class StepFunctions:
     """`Executions` on AWS. Errors are those of `chalicelib.read.aws.reading`."""
 

@@ -1,7 +1,7 @@
 """All that is tried, and what can't be tried in fifteen minutes."""
 
 from guardctl.acceptance import deleting, reading, ringing, running, starting, story
-from guardctl.acceptance.findings import AnyProbe, Line, untried
+from guardctl.acceptance.findings import AnyProbe, Basis, Line, untried
 
 FIRST: AnyProbe = starting.PERMITTED
 """Tried before all others: they would meet a role that IAM does not know yet."""
@@ -16,7 +16,7 @@ PROBES: tuple[AnyProbe, ...] = (
 )
 """The slow ones first: they are tried side by side."""
 
-_BEYOND = (
+_BEYOND: tuple[tuple[str, str, Basis, str], ...] = (
     (
         "names-90-days",
         "A name is taken until 90 days after its execution closed.",
@@ -55,8 +55,5 @@ _BEYOND = (
     ),
 )
 
-BEYOND: tuple[Line, ...] = tuple(
-    Line(name, says, basis, "", untried(why))  # type: ignore[arg-type]  # one of the words of Basis
-    for name, says, basis, why in _BEYOND
-)
+BEYOND: tuple[Line, ...] = tuple(Line(name, says, basis, "", untried(why)) for name, says, basis, why in _BEYOND)
 """Lines of every report."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -67,7 +68,7 @@ def tasks(trial: Trial) -> Delays:
         measured.append(
             (
                 trial.timed(_lists_task(trial, arn), arn, within=HIDDEN),
-                trial.timed(lambda arn=arn: trial.describe([arn]), arn, within=HIDDEN),  # type: ignore[misc]  # a lambda's default has no type
+                trial.timed(partial(trial.describe, [arn]), arn, within=HIDDEN),
             )
         )
         trial.stop_task(arn)
