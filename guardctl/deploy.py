@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.names import machines_stack, stack_name
-from guardctl import buckets, closing, project, stacks, template
+from guardctl import buckets, closing, pool_changes, project, stacks, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Plan, Say
 from guardctl.stage import PROJECT, Stage
@@ -108,9 +108,12 @@ def removed_machines(deployment: Deployment) -> list[str]:
 
 
 def removed_jobs(stage: Stage, deployment: Deployment) -> list[str]:
-    """The names of the jobs whose machines the deployment removes."""
+    """The names of the jobs that lose the machine of their pool; one slot of several is no job."""
     prefix = stage.machine("")
-    return sorted(arn.removeprefix(prefix) for arn in removed_machines(deployment) if arn.startswith(prefix))
+    removed = [arn for arn in removed_machines(deployment) if arn.startswith(prefix)]
+    pools = [arn for arn in removed if "--" not in arn.removeprefix(prefix) and arn != stage.waiting]
+    rows = pool_changes.deployed(stage) if pools else {}
+    return sorted({job for arn in pools for job in pool_changes.jobs_of(stage, arn, rows)})
 
 
 def new_jobs(stage: Stage, deployment: Deployment) -> list[str]:

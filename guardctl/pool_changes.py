@@ -6,6 +6,7 @@ none of its starts is open; the deployment says so before anything happens.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,28 +34,20 @@ class Change:
 
 def changes(stage: Stage) -> list[Change]:
     """What is deployed otherwise than the jobs file says, of what is not safe at any time."""
-    deployed = _deployed(stage)
+    rows = deployed(stage)
     file = stage.file
     found = []
     for job in file.jobs.values():
-        pool, slots = deployed.get(job.name, (job.name, 1))
+        pool, slots = rows.get(job.name, (job.name, 1))
         if pool != job.pool and _exists(stage, pool):
-            found.append(
-                Change(
-                    (job.name,),
-                    pool,
-                    slots,
-                    job.name in deployed,
-                    f"{job.name} moves from pool {pool} to pool {job.pool}",
-                )
-            )
+            what = f"{job.name} moves from pool {pool} to pool {job.pool}"
+            found.append(Change((job.name,), pool, slots, shared=job.name in rows, what=what))
     for pool in file.pools:
-        slots = max((n for p, n in deployed.values() if p == pool), default=1)
+        slots = max((n for p, n in rows.values() if p == pool), default=1)
         if file.slots_of(pool) < slots:
             jobs = tuple(job.name for job in file.members(pool))
-            found.append(
-                Change(jobs, pool, slots, True, f"pool {pool} has {file.slots_of(pool)} instead of {slots} slots")
-            )
+            what = f"pool {pool} has {file.slots_of(pool)} instead of {slots} slots"
+            found.append(Change(jobs, pool, slots, shared=True, what=what))
     return found
 
 
@@ -84,7 +77,13 @@ def in_the_way(stage: Stage, change: Change) -> list[str]:
     return found
 
 
-def _deployed(stage: Stage) -> dict[str, tuple[str, int]]:
+def jobs_of(stage: Stage, machine: str, rows: Mapping[str, tuple[str, int]]) -> list[str]:
+    """The jobs whose runs a deployed batch machine (an ARN) may have; a pool without a row is a job's own."""
+    pool = machine.removeprefix(stage.machine("")).partition("--")[0]
+    return sorted(job for job, (named, _) in rows.items() if named == pool) or [pool]
+
+
+def deployed(stage: Stage) -> dict[str, tuple[str, int]]:
     """Job → the pool and the slots of the deployed guard's row; a job without one has a pool of its own."""
     client: Any = stage.stepfunctions
     try:

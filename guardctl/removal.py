@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from chalicelib.names import FUNCTIONS, function_name, package_stack, run_number, stack_name
-from guardctl import closing, deploy, stacks, template
+from guardctl import closing, deploy, pool_changes, stacks, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Say
 from guardctl.stage import PROJECT, Stage
@@ -35,14 +35,19 @@ def machines(stage: Stage) -> list[str]:
 
 
 def last_runs(stage: Stage, found: list[str]) -> dict[str, int]:
-    """Job → the number of its last run, of the machines `found`; none for one that never ran."""
-    numbers = {}
+    """Job → the number of its last run, of the machines `found`; none for one that never ran.
+
+    Of a shared pool it is one of its jobs, and the highest number of any slot.
+    """
+    numbers: dict[str, int] = {}
+    rows = pool_changes.deployed(stage)
     for machine in found:
         with suppress(stage.stepfunctions.exceptions.StateMachineDoesNotExist):
             page = stage.stepfunctions.list_executions(stateMachineArn=machine, maxResults=100)["executions"]
             last = max((run_number(execution["name"]) or 0 for execution in page), default=0)
             if last:
-                numbers[machine.removeprefix(stage.machine(""))] = last
+                job = pool_changes.jobs_of(stage, machine, rows)[0]
+                numbers[job] = max(last, numbers.get(job, 0))
     return numbers
 
 

@@ -101,14 +101,15 @@ def _show(found: Deployment) -> None:
 
 def _say_what_is_lost(target: Stage, found: Deployment, opened: list[closing.Open]) -> None:
     """A job that is removed, and one that is renamed, which is the same to AWS."""
-    gone = deployment.removed_jobs(target, found)
-    if not gone:
-        return
-    out.print(f"removed: {', '.join(gone)}. The history of their runs goes with them")
-    for one in opened:
+    machines_of = deployment.removed_jobs(target, found)
+    if kept := [job for job in machines_of if job in target.file.jobs]:
+        out.print(f"{', '.join(kept)}: the history of the runs goes with the machine that is removed")
+    gone = [job for job in machines_of if job not in target.file.jobs]
+    if gone:
+        out.print(f"removed: {', '.join(gone)}. The history of their runs goes with them")
+    for one in opened if machines_of else ():
         out.print(f"  would be ended: {one}", markup=False)
-    new = deployment.new_jobs(target, found)
-    if new:
+    if gone and (new := deployment.new_jobs(target, found)):
         out.print(
             f"new: {', '.join(new)}. If one of them is a removed job with another name: nothing moves. Run numbers "
             "begin at 1, its history stays with the old name, a pause does not hold for the new one, and "

@@ -38,8 +38,8 @@ Goal: at most {warm_goal:.2f} times, and never slower as history grows.
 
 - One page of 100 is read, however long the history is. The line with a page of 1,000 is what would be if AWS \
 answered more than it was asked for.
-- It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/aws.py`): botocore \
-takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
+- It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/read/aws.py`): \
+botocore takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
 execution. AWS's own answer takes 10 to 30 ms. The log line and the line of metrics are written once each, without a \
 library ([decision 15](decisions/0015-own-lines.md)).

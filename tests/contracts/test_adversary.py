@@ -9,16 +9,12 @@ import pytest
 
 from chalicelib.config.jobs import parse
 from lab.play import Play, Played, Program, StatesError
-from tests.contracts.keys import definition
+from tests.contracts.played import DEFAULTS, played
 
 MINUTE = 60.0
-JOBS = """
-[defaults]
-timeout = "3h"
-[defaults.ecs]
-cluster = "batch"
-container = "app"
-launch_type = "EC2"
+JOBS = (
+    DEFAULTS
+    + """
 [pools.two]
 slots = 2
 [jobs.a]
@@ -42,11 +38,12 @@ ecs = { task_definition = "alone" }
 [jobs.report]
 ecs = { task_definition = "report" }
 """
+)
 
 
 def stage(jobs: str = JOBS) -> Play:
     """A stage with these pools."""
-    return Play(jobs, {name: definition(name) for name in ("guard", "batch")})
+    return played(jobs)
 
 
 def end(execution: Played) -> str:

@@ -10,15 +10,12 @@ from chalicelib.contract import BY_HAND
 from lab.bad_day import bad_day
 from lab.play import Play, Played, Program, StatesError, with_pools
 from tests.contracts.keys import definition
+from tests.contracts.played import DEFAULTS, played
 
 MINUTE = 60.0
-JOBS = """
-[defaults]
-timeout = "3h"
-[defaults.ecs]
-cluster = "batch"
-container = "app"
-launch_type = "EC2"
+JOBS = (
+    DEFAULTS
+    + """
 [pools.two]
 slots = 2
 [pools.three]
@@ -53,12 +50,13 @@ ecs = { task_definition = "c" }
 overlap = "queue"
 ecs = { task_definition = "alone" }
 """
+)
 POOLS = {"warehouse": {"day-close", "import", "report", "renew"}, "two": {"a", "b"}, "three": {"c"}, "alone": {"alone"}}
 
 
 def stage(jobs: str = JOBS) -> Play:
     """A stage with these pools."""
-    return Play(jobs, {name: definition(name) for name in ("guard", "batch")})
+    return played(jobs)
 
 
 def at_once(play: Play, pool: str) -> int:

@@ -28,17 +28,13 @@ from guardctl.job_status import JobStatus
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from lab.play import BEGIN, Play, Played, Program
-from tests.contracts.keys import definition
+from tests.contracts.played import DEFAULTS, played
 from tests.documents import ROOT
 
 MINUTE = 60.0
-JOBS = """
-[defaults]
-timeout = "3h"
-[defaults.ecs]
-cluster = "batch"
-container = "app"
-launch_type = "EC2"
+JOBS = (
+    DEFAULTS
+    + """
 [pools.seats]
 slots = 2
 [jobs.alone]
@@ -60,6 +56,7 @@ ecs = { task_definition = "import" }
 pool = "seats"
 ecs = { task_definition = "report" }
 """
+)
 
 
 class AlreadyThere(Exception):
@@ -163,7 +160,7 @@ class PlayedStage(Stage):
 
 def staged() -> tuple[Play, Aws, Stage]:
     """A stage in motion, the clients over it, and `guardctl`'s sight of it."""
-    play = Play(JOBS, {name: definition(name) for name in ("guard", "batch")})
+    play = played(JOBS)
     aws, stage = Aws(play), PlayedStage("dev")
     identity = {"Arn": "arn:aws:iam::123456789012:user/ada", "Account": "123456789012"}
     vars(stage).update(

@@ -105,3 +105,17 @@ def test_a_start_that_still_decides_is_in_the_way_and_a_neighbours_run_is_not() 
     assert not any("is running" in reason for reason in pool_changes.in_the_way(stage, change))
     start = play.start("report")
     assert f"{start.name} of report is still deciding or waiting" in pool_changes.in_the_way(stage, change)
+
+
+@pytest.mark.parametrize(
+    ("machine", "jobs"),
+    [
+        pytest.param("batch-guard-dev-seats", ["report", "solver"], id="a shared pool's"),
+        pytest.param("batch-guard-dev-seats--2", ["report", "solver"], id="of its second slot"),
+        pytest.param("batch-guard-dev-alone", ["alone"], id="a job's own"),
+        pytest.param("batch-guard-dev-gone", ["gone"], id="of a job that is in no jobs file any more"),
+    ],
+)
+def test_a_machine_that_goes_is_told_by_its_jobs_and_not_by_its_pool(machine: str, jobs: list[str]) -> None:
+    _, stage = about_to_deploy(JOBS)
+    assert pool_changes.jobs_of(stage, stage.arn_of(machine), pool_changes.deployed(stage)) == jobs
