@@ -275,7 +275,7 @@ class Checker:
                     )
                     facts = replace(facts, evidence=evidence)
                 case NeedWaiting():
-                    facts = replace(facts, waiting=self.waiting(start.waiting_machine))
+                    facts = replace(facts, waiting=self.waiting(start))
                 case NeedTasksOf(run, target):
                     try:
                         found = tasks.tasks_of(self.ecs(), target, run)
@@ -285,10 +285,15 @@ class Checker:
                 case decision:
                     return decision, facts
 
-    def waiting(self, machine: str) -> tuple[Execution, ...]:
-        """The open executions of those who wait or pause; what was read a few seconds ago will do."""
+    def waiting(self, start: Start) -> tuple[Execution, ...]:
+        """The open executions of those who wait or pause.
+
+        What was read a few seconds ago will do, but only if the start had begun by then: a pause, or a waiter, that was
+        there before a start is not passed over.
+        """
+        machine = start.waiting_machine
         read_at, known = self.who_waits.get(machine, (datetime.min.replace(tzinfo=UTC), ()))
-        if timedelta(0) <= self.now() - read_at < _WAITING_LASTS:
+        if read_at >= start.began_at and timedelta(0) <= self.now() - read_at < _WAITING_LASTS:
             return known
         known = all_running(self.executions, machine)
         self.who_waits[machine] = (self.now(), known)

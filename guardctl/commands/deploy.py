@@ -107,7 +107,7 @@ def _say_what_is_lost(target: Stage, found: Deployment, opened: list[closing.Ope
     gone = [job for job in machines_of if job not in target.file.jobs]
     if gone:
         out.print(f"removed: {', '.join(gone)}. The history of their runs goes with them")
-    for one in opened if machines_of else ():
+    for one in opened:
         out.print(f"  would be ended: {one}", markup=False)
     if gone and (new := deployment.new_jobs(target, found)):
         out.print(

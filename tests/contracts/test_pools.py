@@ -251,6 +251,17 @@ def test_a_paused_job_rests_through_its_neighbours_runs_and_holds_none_up() -> N
     assert len(of(play, "import")) == 1
 
 
+def test_a_warm_checker_does_not_pass_over_a_pause_that_was_there_before_the_start() -> None:
+    play = stage()
+    play.start("report")
+    play.run_until(1)  # the checker has read who waits and who pauses
+    paused(play, "import")
+    play.run_until(1)
+    start = play.start("import")
+    play.run_until(1)
+    assert start.error == "BatchGuard.Paused"
+
+
 def test_a_pause_ends_by_itself() -> None:
     play = stage()
     pause = paused(play, "import", until="2026-11-23T18:30:00Z")

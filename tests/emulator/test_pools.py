@@ -1,10 +1,9 @@
 """Pools on the emulator, through the real deployment: jobs that must not meet, two at a time, and a pause of one."""
 
 import json
-import secrets
 from typing import Any
 
-from chalicelib.names import execution_arn, function_name
+from chalicelib.names import execution_arn
 from lab.stage import LocalStage
 from tests.emulator.test_end_to_end import no_two_overlap
 
@@ -13,15 +12,6 @@ def guardctl(stage: LocalStage, *arguments: str, code: int = 0) -> str:
     """What the command says."""
     done = stage.command("guardctl", *arguments, "--stage", stage.name, code=code)
     return done.stdout + done.stderr
-
-
-def forget_who_waits(stage: LocalStage) -> None:
-    """A cold function: a warm one may still go by what it read five seconds ago, and not know of a pause yet."""
-    name = function_name(stage.name, "check")
-    environment = stage.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    stage.functions.update_function_configuration(
-        FunctionName=name, Environment={"Variables": {**environment, "COLD": secrets.token_hex(4)}}
-    )
 
 
 def told(stage: LocalStage, job: str) -> Any:
@@ -64,7 +54,6 @@ def test_jobs_of_a_pool_do_not_meet_and_who_waits_goes_first(stage: LocalStage) 
 
 def test_a_pause_of_one_job_leaves_its_neighbour_alone(stage: LocalStage) -> None:
     guardctl(stage, "pause", "pool-a", "--reason", "a bad file")
-    forget_who_waits(stage)
     refused = stage.ended(stage.start("pool-a"))
     assert refused["error"] == "BatchGuard.Paused"
     assert "a bad file" in refused["cause"]
@@ -74,7 +63,6 @@ def test_a_pause_of_one_job_leaves_its_neighbour_alone(stage: LocalStage) -> Non
     both = guardctl(stage, "pause", "--pool", "pool-two", "--reason", "maintenance")
     assert "pool-a: was paused already" in both
     assert "pool-b: paused" in both
-    forget_who_waits(stage)
     assert stage.ended(stage.start("pool-b"))["error"] == "BatchGuard.Paused"
     ended = json.loads(guardctl(stage, "resume", "--pool", "pool-two", "--json"))
     assert [(line["job"], len(line["resumed"])) for line in ended] == [("pool-a", 1), ("pool-b", 1)]
