@@ -28,6 +28,7 @@ from chalicelib.contract import (
     wire,
 )
 from chalicelib.decide.availability import Holder, older_is_running
+from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait
 from chalicelib.decide.facts import (
     CantTell,
     Execution,
@@ -45,19 +46,7 @@ from chalicelib.decide.facts import (
     Target,
     stamp,
 )
-from chalicelib.decide.overlap import (
-    Decision,
-    Queue,
-    Queued,
-    Run,
-    Skip,
-    Start,
-    Started,
-    StopRun,
-    StopTask,
-    Wait,
-    decide,
-)
+from chalicelib.decide.overlap import Start, decide
 from chalicelib.decide.policy import Policy
 from chalicelib.decide.schedule import latest
 from chalicelib.decide.skips import skips_in_a_row

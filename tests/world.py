@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never, get_args
 
 from chalicelib.decide.availability import Verdict, judge
+from chalicelib.decide.decisions import Decision
 from chalicelib.decide.facts import (
     Details,
     Evidence,
@@ -24,7 +25,7 @@ from chalicelib.decide.facts import (
     Target,
     Task,
 )
-from chalicelib.decide.overlap import Decision, Start, decide
+from chalicelib.decide.overlap import Start, decide
 from chalicelib.names import execution_arn
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import Page

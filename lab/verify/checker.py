@@ -19,6 +19,7 @@ from chalicelib.config.pools import pool_rows
 from chalicelib.contract import details_of
 from chalicelib.decide import overlap
 from chalicelib.decide.availability import SURE_BEFORE_FORGOTTEN
+from chalicelib.decide.decisions import Decision
 from chalicelib.decide.facts import CLOCKS, TASK_LAG, CantTell, Details, Execution, Facts, Missing, NeedTasksOf
 from chalicelib.names import (
     batch_machine,
@@ -185,7 +186,7 @@ class Failed(NamedTuple):
 
 
 Answer = Wanted | Decided | Failed
-Decide = Callable[[overlap.Start, Facts], overlap.Decision | Missing]
+Decide = Callable[[overlap.Start, Facts], Decision | Missing]
 
 
 class _Pause(BaseException):
@@ -205,7 +206,7 @@ class RealChecker:
         self._obeyed = decide
         self.ask = functools.cache(self._ask)
 
-    def _decide(self, start: overlap.Start, facts: Facts) -> overlap.Decision | Missing:
+    def _decide(self, start: overlap.Start, facts: Facts) -> Decision | Missing:
         """What the tasks of an open run would add is for people: the model drops it, so it does not ask."""
         answer = self._obeyed(start, facts)
         if not isinstance(answer, NeedTasksOf):

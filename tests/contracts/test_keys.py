@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib import contract
-from chalicelib.decide import overlap
+from chalicelib.decide import decisions
 from chalicelib.names import pause_number, run_name, run_number
 from tests.contracts.keys import definition, faults
 
@@ -42,7 +42,7 @@ def test_a_key_of_the_batch_machine_that_is_renamed_on_one_side_is_found(key: st
 
 
 def test_the_outcomes_of_the_contract_are_those_that_are_decided() -> None:
-    kinds = (overlap.Run, overlap.Started, overlap.Wait, overlap.Queue, overlap.Queued, overlap.StopRun, overlap.StopTask, overlap.Skip)  # fmt: skip
+    kinds = (decisions.Run, decisions.Started, decisions.Wait, decisions.Queue, decisions.Queued, decisions.StopRun, decisions.StopTask, decisions.Skip)  # fmt: skip
     assert {kind.outcome for kind in kinds} | {"refuse"} == set(contract.OBEYED)
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from chalicelib.decide.overlap import Decision
+from chalicelib.decide.decisions import Decision
 from chalicelib.metrics import METRICS, OUTCOMES, REFUSE, SKIP
 from tests.documents import ROOT
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.decide.availability import Holder
+from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait
 from chalicelib.decide.facts import (
     CantTell,
     Claim,
@@ -22,18 +23,7 @@ from chalicelib.decide.facts import (
     NeedWaiting,
     Target,
 )
-from chalicelib.decide.overlap import (
-    Decision,
-    Queue,
-    Queued,
-    Run,
-    Skip,
-    Start,
-    Started,
-    StopRun,
-    StopTask,
-    Wait,
-)
+from chalicelib.decide.overlap import Start
 from chalicelib.decide.policy import Policy
 from chalicelib.names import execution_arn, pool_waiter_name
 from tests.world import (
