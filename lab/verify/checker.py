@@ -200,6 +200,7 @@ class RealChecker:
 
     def __init__(self, features: Features, decide: Decide = overlap.decide) -> None:
         self._pool = SHARED if features.neighbour else JOB
+        self._token = "more" if features.short_pages else None
         self._jobs = {
             (place, slots): jobs_file(features, place, slots) for place in _TARGETS for slots in {1, features.slots}
         }
@@ -227,7 +228,7 @@ class RealChecker:
         """
         asking = json.loads(event)
         now = BEGAN + CLOCKS_OF_A_START[clock]
-        recorded = _Recorded(reads, now, asking["guard"]["execution"], self._pool)
+        recorded = _Recorded(reads, now, asking["guard"]["execution"], self._pool, self._token)
         clients: Any = recorded  # in place of two AWS clients
         ecs = Ecs(clients, {_task_arn(task.number): _task(task, now, self._pool) for task in memory})
         jobs = self._jobs[place, slots]
@@ -247,11 +248,12 @@ class RealChecker:
 class _Recorded:
     """Both AWS clients: answers from the recording, in order, and pauses where it ends."""
 
-    def __init__(self, reads: tuple[Read, ...], now: datetime, me: str, pool: str) -> None:
+    def __init__(self, reads: tuple[Read, ...], now: datetime, me: str, pool: str, token: str | None) -> None:
         self._reads = iter(reads)
         self._now = now
         self._me = me
         self._pool = pool
+        self._token = token
 
     def _next(self, what: str, of: Any = None) -> Any:
         read = next(self._reads, None)
@@ -261,11 +263,12 @@ class _Recorded:
         return read.answer
 
     def page(self, machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
-        assert token is None, "the model's histories fit one page"
+        assert token is None, "a page with a run on it was not enough"
         assert only_running == (machine == WAITING_MACHINE)
         if only_running:
             return Page(tuple(itertools.starmap(_waiting, self._next("waiting"))))
-        return Page(tuple(_execution(shown, self._now, self._pool) for shown in self._next("page", slot_of(machine))))
+        shown = [_execution(item, self._now, self._pool) for item in self._next("page", slot_of(machine))]
+        return Page(tuple(shown), self._token if shown else None)
 
     def details(self, arn: str) -> Details | None:
         machine, _, name = arn.rpartition(":")

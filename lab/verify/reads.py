@@ -58,6 +58,7 @@ def views(wanted: Wanted, reader: Reader, world: World, features: Features) -> I
             for seen in itertools.product(*executions, _pause(world, features)):
                 page = [_without_input(v[0]) for v in seen if v[0] is not None]
                 page.sort(key=lambda s: (s.status not in {OPEN, ODD}, -s.number))
+                page = page[:1] if features.short_pages else page
                 page = [s._replace(status="FAILED" if s.status.startswith("FAILED") else s.status) for s in page]
                 says = ", ".join(f"{_name(s.number)} {s.status}" for s in page) or "nothing"
                 yield tuple(page), any(v[1] for v in seen), f"reads the page{of}: {says}"

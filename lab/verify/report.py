@@ -53,6 +53,7 @@ WORDS = {
     "late_ecs": "ECS is late",
     "warm": "warm functions",
     "odd_status": "an unknown status",
+    "short_pages": "pages of one execution",
     "resizes": "the number of slots changes and changes back",
 }
 MEANING = {
@@ -124,13 +125,16 @@ What may happen:
 - *every read alone*: no two reads are taken together. Elsewhere a read that only Step Functions answers is taken
   together with the next step, since what it can show now it can also show later.
 
+- *pages of one execution*: the list shows its first execution and a token for more, so that all that is older falls
+  off the page, as in a real history of more than a hundred. (Elsewhere a page shows all that the model has.)
+
 - *several slots*, *a second job*: the pool has them. *The number of slots changes*: a deployment lowers two slots to
   one and raises them again, in the functions and in the guard's definition one after the other, between any two steps;
   a guard execution keeps the definition that it began with.
 
 What is not in the model: pools of three slots or more, a pool that moves or is paused, a task by hand beside two slots
 while lists are stale (there the guard promises less: it fills the first slots that are *seen* free), a redrive, a batch
-machine started directly, an operator's `--first` and `--anyway`, a history of more than one page, a `scheduled_at` long
+machine started directly, an operator's `--first` and `--anyway`, a `scheduled_at` long
 before the start, clocks that disagree by more than ten seconds, tasks that ECS hides for more than six minutes, and
 what somebody starts at a target that the job has left. What goes on inside a run is what the batch machine promises: it
 closes as SUCCEEDED, or with an error `BatchGuard.…`, only when its task is not alive.

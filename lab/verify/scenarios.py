@@ -166,6 +166,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         kinds=(OTHER,),
     ),
     *_family("two slots, names are lost in a row", TWO, {NOBODY: "2"}, kinds=(UNLUCKY,)),
+    *_family("short pages", replace(SLOW, short_pages=True), {NOBODY: "3", RUN: "3", OLDER: "3"}),
+    *_family("short pages, a run is aborted", replace(MEET, short_pages=True), {NOBODY: "3", ORPHAN: "2"}, aborts=1),
+    *_family("short pages, a renewal", replace(MEET, short_pages=True), {RUN: "3"}, kinds=(RENEWAL,)),
+    *_family("short pages, two jobs", replace(POOL, short_pages=True), {NOBODY: "3"}, kinds=(OTHER,)),
+    *_family("short pages, two slots", replace(TWO, short_pages=True), {NOBODY: "3"}),
 )
 LARGE: tuple[Scenario, ...] = (
     *_family("two jobs, queue and skip", replace(POOL, overlap="queue"), {NOBODY: "3"}, kinds=(OTHER,)),

@@ -221,6 +221,8 @@ class Features:
     """A deployment changes the number of slots, and back."""
     odd_status: bool = False
     """An open run may be shown with a status that AWS has not documented yet."""
+    short_pages: bool = False
+    """A page shows the first execution of the list, and says that there is more; the rest falls off it."""
 
 
 def happenings(world: World, features: Features) -> Iterator[tuple[World, str, bool]]:
