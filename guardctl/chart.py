@@ -25,6 +25,7 @@ GLYPHS: dict[Outcome, str] = {
     "waiting": "…",
     "paused": "P",
     "disabled": "-",
+    "not looked up": "░",
     "skipped": "○",
     "gave up": "W",
     "not started": "?",
@@ -73,6 +74,8 @@ class Row:
     left_out: int = 0
     """Earlier scheduled times that were not looked up."""
     deployed: bool = True
+    unread: str = ""
+    """Why it could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,7 @@ def drawn(timeline: Timeline, width: int) -> list[Text]:
             lines.append(Text(f"pool {row.pool}", style="dim"))
         pool = row.pool
         line = _line(timeline, row.entries, cells) if row.deployed else Text("not deployed", style="dim")
+        line = Text(f"? {row.unread}") if row.unread else line
         lines.append(Text(f"{row.job:<{label}}") + line)
         if row.tasks:
             lines.append(Text(f"{_BY_HAND_LABEL:<{label}}") + _by_hand(timeline, row.tasks, cells))

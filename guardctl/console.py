@@ -32,6 +32,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every job of the stage."
 
 SinceOption = Annotated[str, typer.Option("--since", help='How far back: "90m", "24h", "7d", at most "90d".')]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look up so many scheduled times of a job at most.")]
+DescribeOption = Annotated[int, typer.Option("--limit", min=1, help="Describe so many executions at most.")]
 
 LIMIT = 200
 """Scheduled times that history and timeline look up of each job; each is a call of its own."""

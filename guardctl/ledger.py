@@ -46,7 +46,11 @@ Outcome = Literal[
     "disabled",
     "no schedule",
     "forgotten",
+    "not looked up",
 ]
+
+NOT_LOOKED_UP = "NOT_LOOKED_UP"
+"""The status of a `Record` that nobody has read: how it ended is not said."""
 
 GOOD: frozenset[Outcome] = frozenset({"ran", "running", "waiting", "deciding", "due"})
 """Nothing to look into: it ran, or it still may."""
@@ -229,6 +233,8 @@ def _told(job: Job, time: datetime, name: str, facts: Facts, runs: Mapping[str, 
 
 def _verdict(guard: Record) -> tuple[Outcome, str]:
     """What a guard execution that started nothing says."""
+    if guard.status == NOT_LOOKED_UP:
+        return "not looked up", f"{guard.name} started no run that the list shows; why was not asked"
     if guard.status == "RUNNING":
         waits = _waits(guard.name)
         return ("waiting" if waits else "deciding"), f"{guard.name} has been open since {stamp(guard.started_at)}"

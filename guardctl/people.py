@@ -31,7 +31,7 @@ def _viewer(stage: str) -> Iterator[Json]:
     machines = _machines(stage)
     yield _allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
     yield _allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
-    yield _allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
+    yield _allow(["ssm:GetParameter", "ssm:GetParameters"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
     yield _allow(["lambda:GetFunction"], _functions(stage))
     yield _allow(["cloudformation:DescribeStacks"], _stacks(stage))
     yield _allow(["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"], ["*"], "ReadsTasksOfAnyCluster")
@@ -86,7 +86,6 @@ def _deployer(stage: str) -> Iterator[Json]:
         [
             "ssm:PutParameter",
             "ssm:DeleteParameter",
-            "ssm:GetParameters",
             "ssm:AddTagsToResource",
             "ssm:ListTagsForResource",
         ],

@@ -1,7 +1,6 @@
 """Reads what the ledger needs from Step Functions, and no more than it needs. Nothing here writes.
 
-DescribeExecution has a quota that the guard needs, too (AWS: a burst of 250, then 10 a second in most Regions).
-So a long history is read at a pace that leaves it most of that.
+The pace of the calls is the stage's (`guardctl.throttle`).
 
 A run of the job is found by what the job's guard executions say they started. Runs that no known one started (by hand,
 say) are found on the pages of the machines of the job's pool: in a shared pool each of those is described, since only
@@ -9,8 +8,7 @@ its input says whose it is.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,17 +26,18 @@ from chalicelib.names import (
     scheduled_name,
 )
 from chalicelib.read import record, tasks
-from chalicelib.read.aws import NotDeployed
-from chalicelib.read.executions import StepFunctions
+from chalicelib.read.aws import NotDeployed, reading
+from chalicelib.read.executions import StepFunctions, execution_of
 from guardctl.chart import HandTask, Row
+from guardctl.clusters import Clusters
 from guardctl.ledger import Entry, Facts, Record, ledger
 from guardctl.stage import Stage
 
 Progress = Callable[[str], None]
 
-FREELY = 150
-"""So many descriptions are asked for at once; what is beyond, at `PER_SECOND`."""
-PER_SECOND = 8
+Deployed = tuple[Job, datetime]
+"""A job with the schedule that is deployed, and since when it has had it (UTC)."""
+
 _SIDE_BY_SIDE = 8
 
 NEWEST = 20
@@ -49,12 +48,11 @@ TIMES = 10
 
 @dataclass
 class Reader:
-    """Reads one stage. `progress` is told what it is doing; `sleep` is called to keep the pace."""
+    """Reads one stage. `progress` is told what it is doing."""
 
     stage: Stage
     progress: Progress = lambda _line: None
-    sleep: Callable[[float], None] = time.sleep
-    _asked: int = field(default=0, init=False)
+    _deployed: dict[str, Deployed] = field(default_factory=dict, init=False)
     _closed: dict[str, Record] = field(default_factory=dict, init=False)
     """By ARN, executions that have ended: the jobs of a pool see the same runs."""
 
@@ -78,7 +76,7 @@ class Reader:
             at = before - timedelta(minutes=1)
         guards = self._guards([scheduled_name(job.name, time) for time in times], job.name)
         listed = [e for page in pages for e in [e for e in page if run_number(e.name)][:NEWEST]]
-        found = self._runs(job, self._with_waiters(guards, job.name), listed)
+        found = self._runs(job, self.with_waiters(guards, job.name), listed)
         return sorted((run for run in found if not run.renewal), key=lambda run: run.started_at, reverse=True)
 
     def entries(self, job: Job, start: datetime, end: datetime, *, limit: int) -> tuple[list[Entry], int]:
@@ -91,7 +89,7 @@ class Reader:
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
         since_then = times[0] if left_out else start
-        runs = [e for machine in self.stage.machines(job.name) for e in self._newest(machine, since_then)]
+        runs = [e for machine in self.stage.machines(job.name) for e in self.newest(machine, since_then)]
         names = [scheduled_name(job.name, time) for time in times]
         guards = self._guards(names, f"{job.name}: scheduled times")
         entries = ledger(job, times, self._facts(job, since, end, guards, runs))
@@ -112,22 +110,26 @@ class Reader:
             guards[name] = again
         return ledger(job, [at], self._facts(job, since, now, guards, []))
 
-    def row(self, job: Job, start: datetime, end: datetime, *, limit: int) -> Row:
+    def row(self, job: Job, start: datetime, end: datetime, *, limit: int, clusters: Clusters | None = None) -> Row:
         """The job's row of a timeline: its entries, and the tasks by hand that ECS still shows."""
         try:
             entries, left_out = self.entries(job, start, end, limit=limit)
         except NotDeployed:
             return Row(job=job.name, pool=self._pool(job), entries=(), deployed=False)
+        by_hand = self.tasks_by_hand(job, clusters or Clusters(self.stage.tasks))
+        return Row(job=job.name, pool=self._pool(job), entries=tuple(entries), tasks=by_hand, left_out=left_out)
+
+    def tasks_by_hand(self, job: Job, clusters: Clusters) -> tuple[HandTask, ...]:
+        """The tasks by hand of the job that ECS still shows."""
         self.progress(f"{job.name}: tasks")
-        evidence = tasks.evidence(self.stage.tasks, [job])
+        evidence = tasks.evidence(clusters.view, [job])
         command = evidence.commands.get(job.name)
-        by_hand = [
+        return tuple(
             HandTask(arn=task.arn, started=task.created_at, ended=task.stopped_at)
             for task in evidence.tasks
             if task.execution is None and not task.service and task.created_at
             if job.outsiders == "family" or (job.outsiders == "command" and task.command == command)
-        ]
-        return Row(job=job.name, pool=self._pool(job), entries=tuple(entries), tasks=tuple(by_hand), left_out=left_out)
+        )
 
     def _pool(self, job: Job) -> str | None:
         return job.pool if self.stage.shared(job.name) else None
@@ -137,11 +139,38 @@ class Reader:
 
         A job without a schedule has no record of one: it counts from when its machine was made.
         """
+        if job.name in self._deployed:
+            return self._deployed[job.name]
         try:
             found = record.read(self.stage.ssm, schedule_parameter(self.stage.name, job.name))
         except NotDeployed:
-            machine = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
-            return replace(job, schedules=()), machine
+            return self._without_record(job)
+        self._deployed[job.name] = self._recorded(job, found)
+        return self._deployed[job.name]
+
+    def all_deployed(self, jobs: Sequence[Job]) -> dict[str, Deployed | None]:
+        """`deployed` of many jobs, ten records for a call; None for a job that is not deployed."""
+        names = {schedule_parameter(self.stage.name, job.name): job for job in jobs if job.name not in self._deployed}
+        found: dict[str, record.Record] = {}
+        for some in _tens(list(names)):
+            with reading("ssm:GetParameters", ", ".join(some)):
+                for parameter in self.stage.ssm.get_parameters(Names=some)["Parameters"]:
+                    found[parameter["Name"]] = record.of(parameter)
+        self._deployed |= {names[name].name: self._recorded(names[name], said) for name, said in found.items()}
+        return {job.name: self._deployed.get(job.name) or self._unrecorded(job) for job in jobs}
+
+    def _unrecorded(self, job: Job) -> Deployed | None:
+        try:
+            return self._without_record(job)
+        except NotDeployed:
+            return None
+
+    def _without_record(self, job: Job) -> Deployed:
+        machine = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
+        self._deployed[job.name] = replace(job, schedules=()), machine
+        return self._deployed[job.name]
+
+    def _recorded(self, job: Job, found: record.Record) -> Deployed:
         try:
             said = json.loads(found.schedule)
             schedules = tuple(schedule.parse_schedule(expression) for expression in said["schedule"])
@@ -153,12 +182,12 @@ class Reader:
         self, job: Job, since: datetime, now: datetime, guards: dict[str, Record], listed: list[Execution]
     ) -> Facts:
         """`guards`, and what they lead to; `listed` are the runs that the list shows."""
-        guards = self._with_waiters(guards, job.name)
+        guards = self.with_waiters(guards, job.name)
         return Facts(now=now, since=since, guards=guards, runs=tuple(self._runs(job, guards, listed)))
 
-    def _with_waiters(self, guards: dict[str, Record], job: str) -> dict[str, Record]:
+    def with_waiters(self, guards: dict[str, Record], job: str) -> dict[str, Record]:
         waiters = [guard.waiter for guard in guards.values() if guard.waiter]
-        return guards | {each.name: each for each in self._all(waiters, f"{job}: starts that waited") if each}
+        return guards | {each.name: each for each in self.all(waiters, f"{job}: starts that waited") if each}
 
     def _runs(self, job: Job, guards: Mapping[str, Record], listed: Iterable[Execution]) -> list[Record]:
         """The job's own runs: those that these guard executions started, and those of `listed` that are its own."""
@@ -166,38 +195,41 @@ class Reader:
         started = {guard.started_run for guard in guards.values() if guard.started_run}
         # The list tells all there is to know of a run that succeeded and whose guard execution is known.
         plain = {arn: _plain(e) for arn, e in by_arn.items() if e.status == "SUCCEEDED" and arn in started}
-        told = self._all(sorted((started | by_arn.keys()) - plain.keys()), f"{job.name}: runs")
+        told = self.all(sorted((started | by_arn.keys()) - plain.keys()), f"{job.name}: runs")
         shared = self.stage.shared(job.name)
         own = [run for run in told if run and (not shared or run.arn in started or run.input.get("job") == job.name)]
         return [*plain.values(), *own]
 
     def _guards(self, names: Iterable[str], what: str) -> dict[str, Record]:
         arns = [self.stage.guard_execution(name) for name in names]
-        return {each.name: each for each in self._all(arns, what) if each}
+        return {each.name: each for each in self.all(arns, what) if each}
 
-    def _newest(self, machine: str, since: datetime) -> Iterator[Execution]:
+    def newest(self, machine: str, since: datetime) -> Iterator[Execution]:
         """The runs of a slot that were open at some time after `since`."""
-        steps = StepFunctions(self.stage.stepfunctions)
-        token: str | None = None
-        while True:
-            page = steps.page(machine, token)
-            for execution in page.executions:
-                if run_number(execution.name) and (execution.stopped_at is None or execution.stopped_at > since):
-                    yield execution
-            token = page.token
-            # Newest first, by start while open: and the one run that may be open began after all others ended.
-            oldest = page.executions[-1].stopped_at if page.executions else None
-            if token is None or (oldest and oldest <= since):
-                return
+        return (execution for execution in self.listed(machine, since) if run_number(execution.name))
 
-    def _all(self, arns: list[str], what: str) -> list[Record | None]:
+    def listed(self, machine: str, since: datetime) -> Iterator[Execution]:
+        """The executions of a machine that were open at some time after `since`: the open ones, then the last closed.
+
+        A thousand for a call. Raises what `chalicelib.read.aws.reading` raises.
+        """
+        token: dict[str, Any] = {}
+        while True:
+            with reading("states:ListExecutions", machine):
+                answer = self.stage.stepfunctions.list_executions(stateMachineArn=machine, maxResults=1000, **token)
+                page = [execution_of(item) for item in answer["executions"]]
+            yield from (e for e in page if e.stopped_at is None or e.stopped_at > since)
+            # "Running executions by start date, then the others by stop date, the newest first" (AWS, ListExecutions).
+            oldest = page[-1].stopped_at if page else None
+            if not answer.get("nextToken") or (oldest and oldest <= since):
+                return
+            token = {"nextToken": answer["nextToken"]}
+
+    def all(self, arns: list[str], what: str) -> list[Record | None]:
         found: list[Record | None] = []
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
             for first in range(0, len(arns), _SIDE_BY_SIDE):
                 some = arns[first : first + _SIDE_BY_SIDE]
-                if self._asked > FREELY:
-                    self.sleep(len(some) / PER_SECOND)
-                self._asked += sum(arn not in self._closed for arn in some)
                 found += pool.map(self.execution, some)
                 self.progress(f"{what}: {len(found)} of {len(arns)}")
         return found
@@ -239,3 +271,8 @@ def _plain(execution: Execution) -> Record:
         started_at=execution.started_at,
         stopped_at=execution.stopped_at,
     )
+
+
+def _tens(names: Sequence[str]) -> Iterator[list[str]]:
+    """GetParameters takes ten names (AWS, GetParameters)."""
+    return ([*names[first : first + 10]] for first in range(0, len(names), 10))

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config.jobs import DIRECTORY, Job, JobsFile, JobsFileInvalid, load, place_of
+from chalicelib.decide.pace import Bucket, Call
 from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine, waiting_machine
 from chalicelib.read import tasks
 from guardctl.errors import AWS, Stop
+from guardctl.throttle import Throttle, people
 
 if TYPE_CHECKING:
     import boto3
@@ -71,11 +73,28 @@ class Stage:
         """A client that retries, as a person waits for the answer; made anew by each call."""
         from botocore.config import Config  # noqa: PLC0415 (see session)
 
-        return self.session.client(
+        client: Any = self.session.client(
             service,
             region_name=region,
-            config=Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5),
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, max_pool_connections=32
+            ),
         )
+        if service in {"stepfunctions", "ecs", "ssm"}:
+            self._throttle.attach(client)
+        return client
+
+    @cached_property
+    def _throttle(self) -> Throttle:
+        return Throttle(people(self.session.region_name or "", self._own_quotas))
+
+    @property
+    def _own_quotas(self) -> Mapping[Call, Bucket]:
+        """Of a jobs file that can be read; commands of a stage that has none have the Region's."""
+        try:
+            return load(self.name, self.jobs_directory).quotas
+        except JobsFileInvalid:
+            return {}
 
     @cached_property
     def stepfunctions(self) -> "SFNClient":

@@ -31,6 +31,7 @@ _PHRASES: dict[Outcome, str] = {
     "disabled": "was not started, because the job is disabled",
     "no schedule": "was not started, because the job did not have this schedule then",
     "forgotten": "is forgotten",
+    "not looked up": "was not looked up",
 }
 
 

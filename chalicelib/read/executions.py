@@ -63,7 +63,7 @@ class StepFunctions:
             arguments["statusFilter"] = "RUNNING"
         with reading("states:ListExecutions", machine):
             answer = self._client.list_executions(**arguments)
-            return Page(tuple(map(_execution, answer["executions"])), answer.get("nextToken"))
+            return Page(tuple(map(execution_of, answer["executions"])), answer.get("nextToken"))
 
     def details(self, arn: str) -> Details | None:
         with reading("states:DescribeExecution", arn):
@@ -73,7 +73,7 @@ class StepFunctions:
                 return None
             said, error = answer.get("input"), answer.get("error")
             return details_of(
-                _execution(answer), said, error=error, output=answer.get("output"), cause=answer.get("cause")
+                execution_of(answer), said, error=error, output=answer.get("output"), cause=answer.get("cause")
             )
 
     def created_at(self, machine: str) -> datetime:
@@ -81,7 +81,8 @@ class StepFunctions:
             return _utc(self._client.describe_state_machine(stateMachineArn=machine)["creationDate"])
 
 
-def _execution(item: Mapping[str, Any]) -> Execution:
+def execution_of(item: Mapping[str, Any]) -> Execution:
+    """An item of ListExecutions, or an answer of DescribeExecution."""
     stopped = item.get("stopDate")
     return Execution(
         arn=item["executionArn"],

@@ -8,7 +8,7 @@ CloudFormation touches it only when that value changes, and its LastModifiedDate
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.read.aws import reading
 
@@ -36,4 +36,9 @@ def read(client: "SSMClient", name: str) -> Record:
     """The record in the parameter `name`. Errors are those of `chalicelib.read.aws.reading`."""
     with reading("ssm:GetParameter", name):
         parameter = client.get_parameter(Name=name)["Parameter"]
-        return Record(parameter["Value"], parameter["LastModifiedDate"].astimezone(UTC))
+        return of(parameter)
+
+
+def of(parameter: Any) -> Record:
+    """The record in a parameter as Systems Manager shows it."""
+    return Record(parameter["Value"], parameter["LastModifiedDate"].astimezone(UTC))

@@ -10,9 +10,8 @@ import typer
 from chalicelib.decide.facts import stamp
 from guardctl.chart import Row, Timeline, drawn
 from guardctl.console import (
-    LIMIT,
+    DescribeOption,
     JsonOption,
-    LimitOption,
     SinceOption,
     StageOption,
     ago,
@@ -26,6 +25,7 @@ from guardctl.errors import Stop
 from guardctl.page import html
 from guardctl.records import Reader
 from guardctl.stage import Stage
+from guardctl.survey import DESCRIPTIONS, Survey
 from guardctl.wording import entry_json
 
 
@@ -33,7 +33,7 @@ from guardctl.wording import entry_json
 def timeline(
     jobs: Annotated[list[str] | None, typer.Argument(help="The jobs to show; all of them when left out.")] = None,
     since: SinceOption = "24h",
-    limit: LimitOption = LIMIT,
+    limit: DescribeOption = DESCRIPTIONS,
     page: Annotated[Path | None, typer.Option("--html", help="Write one HTML page that needs nothing else.")] = None,
     stage: StageOption = "dev",
     as_json: JsonOption = False,
@@ -47,8 +47,7 @@ def timeline(
     asked = [target.job(job) for job in jobs] if jobs else [job for pool in file.pools for job in file.members(pool)]
     start, zones = ago(since, now), {job.timezone for job in asked}
     with asking("looking up every scheduled time…") as progress:
-        reader = Reader(target, progress)
-        rows = tuple(reader.row(job, start, now, limit=limit) for job in asked)
+        rows = tuple(Survey(Reader(target, progress), asked, start, now).rows(limit))
         zone = ZoneInfo(zones.pop() if len(zones) == 1 else "UTC")
         chart = Timeline(stage=stage, start=start, end=now, zone=zone, rows=rows)
         text = html(chart) if page else ""
@@ -65,9 +64,7 @@ def timeline(
             out.print(line)
     for row in rows:
         if row.left_out:
-            err.print(
-                f"{row.job}: {row.left_out} earlier scheduled times are left out; --limit sets how many are shown"
-            )
+            err.print(f"{row.job}: {row.left_out} were not looked up; --limit sets how many executions are described")
 
 
 def _row_json(row: Row) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -118,6 +119,14 @@ class Aws:
 
     def describe_state_machine(self, **_: Any) -> Any:
         return {"definition": "{}", "creationDate": BEGIN - timedelta(days=1)}
+
+    def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803 (boto3's name)
+        found = []
+        for name in Names:
+            with suppress(ClientError):
+                found.append({"Name": name, **self.get_parameter(name)["Parameter"]})
+        self.calls["GetParameters"] += 1
+        return {"Parameters": found}
 
     def get_parameter(self, Name: str) -> Any:  # noqa: N803 (boto3's name)
         job = self.play.jobs.jobs[Name.split("/")[3]]
@@ -238,7 +247,7 @@ def test_the_page_about_pools_says_what_its_commands_cost() -> None:
     a_day_of_neighbours(play)
     for what, ask in asked.items():
         aws.calls.clear()
-        ask(Reader(stage, sleep=lambda _: None), play)
+        ask(Reader(stage), play)
         lists, described = aws.calls["ListExecutions"], aws.calls["DescribeExecution"]
         assert f"\n| {what} | {lists} | {described} |\n" in page
 
@@ -261,7 +270,7 @@ def test_history_and_timeline_give_each_run_to_its_job() -> None:
     a_day_of_neighbours(play)
     play.start("day-close")
     play.run_until(5 * MINUTE)
-    reader = Reader(stage, sleep=lambda _: None)
+    reader = Reader(stage)
     close, imports = (reader.row(stage.job(job), BEGIN, play.now, limit=500) for job in ("day-close", "import"))
     assert [(e.run, e.by_hand, e.outcome) for e in close.entries] == [
         ("run-000001", False, "ran"),

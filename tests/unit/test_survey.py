@@ -1,0 +1,277 @@
+"""Many jobs in one picture: few calls, and nothing told that is not so. What was not looked up is shown as that."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.config.jobs import parse
+from chalicelib.decide.facts import Execution, stamp
+from chalicelib.decide.pace import Bucket
+from chalicelib.names import execution_arn, scheduled_name
+from chalicelib.read.record import recorded_as
+from chalicelib.read.tasks import Ecs
+from guardctl import listed
+from guardctl.chart import Row
+from guardctl.ledger import Entry, Record
+from guardctl.records import Reader
+from guardctl.stage import Stage
+from guardctl.survey import Survey
+from guardctl.throttle import Throttle, people
+
+NOW = datetime(2026, 11, 24, 0, 0, 30, tzinfo=UTC)
+DAY = timedelta(hours=24)
+GUARD = "arn:aws:states:us-east-1:1:stateMachine:batch-guard-dev"
+DEFAULTS = '[defaults.ecs]\ncluster = "batch"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+
+
+class Missing(Exception):
+    """ExecutionDoesNotExist."""
+
+
+@dataclass
+class Aws:
+    """Step Functions, Systems Manager and ECS as a finished day left them; the calls are counted."""
+
+    stage: Any = None
+    machines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    exceptions: Any = field(default_factory=lambda: SimpleNamespace(ExecutionDoesNotExist=Missing))
+
+    def add(self, machine: str, name: str, status: str, began: datetime, seconds: float, **said: Any) -> str:
+        arn = execution_arn(machine, name)
+        about = {"executionArn": arn, "name": name, "status": status, "startDate": began}
+        about |= {} if status == "RUNNING" else {"stopDate": began + timedelta(seconds=seconds)}
+        self.machines.setdefault(machine, []).append(about)
+        self.described[arn] = {**about, **said}
+        return arn
+
+    def list_executions(self, **asked: Any) -> Any:
+        self.calls["ListExecutions"] += 1
+        never = datetime(2100, 1, 1, tzinfo=UTC)
+        every = self.machines.get(asked["stateMachineArn"], [])
+        every = sorted(every, key=lambda e: e.get("stopDate", never + (e["startDate"] - NOW)), reverse=True)
+        first, size = int(asked.get("nextToken", 0)), asked.get("maxResults", 100)
+        more = {"nextToken": str(first + size)} if first + size < len(every) else {}
+        return {"executions": every[first : first + size], **more}
+
+    def describe_execution(self, executionArn: str) -> Any:  # noqa: N803 (boto3's name)
+        self.calls["DescribeExecution"] += 1
+        if executionArn not in self.described:
+            raise Missing
+        return self.described[executionArn]
+
+    def describe_state_machine(self, **_: Any) -> Any:
+        return {"creationDate": NOW - timedelta(days=30)}
+
+    def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803 (boto3's name)
+        self.calls["GetParameters"] += 1
+        jobs = {name: self.stage.file.jobs[name.split("/")[3]] for name in Names}
+        since = NOW - timedelta(days=30)
+        return {"Parameters": [{"Name": n, "Value": recorded_as(j), "LastModifiedDate": since} for n, j in jobs.items() if j.schedules]}  # fmt: skip
+
+    def get_parameter(self, Name: str) -> Any:  # noqa: N803 (boto3's name)
+        return {"Parameter": self.get_parameters([Name])["Parameters"][0]}
+
+    def list_tasks(self, **_: Any) -> Any:
+        self.calls["ListTasks"] += 1
+        return {"taskArns": []}
+
+
+def staged(jobs: str) -> tuple[Aws, Stage]:
+    """The stage dev with these jobs."""
+    aws, stage = Aws(), Stage("dev")
+    aws.stage = stage
+    identity = {"Arn": "arn:aws:iam::1:user/ada", "Account": "1"}
+    vars(stage).update(
+        file=parse(DEFAULTS + jobs, stage="dev", place="dev.toml"), stepfunctions=aws, ecs=aws, ssm=aws,
+        tasks=Ecs(aws), _identity=identity, session=SimpleNamespace(region_name="us-east-1"),  # type: ignore[arg-type]
+    )  # fmt: skip
+    return aws, stage
+
+
+class Times:
+    """What became of one job's scheduled times, written down as Step Functions would have it."""
+
+    def __init__(self, aws: Aws, stage: Stage, job: str) -> None:
+        self.aws, self.machine, self.job, self.runs = aws, stage.machine(job), job, 0
+
+    def ran(self, at: datetime, minutes: float = 0.5, status: str = "SUCCEEDED", **said: Any) -> None:
+        self.runs += 1
+        name, run = scheduled_name(self.job, at), f"run-{self.runs:06d}"
+        output = {"outcome": "started", "run": run, "state_machine_arn": self.machine}
+        guard = self.aws.add(GUARD, name, "SUCCEEDED", at, 2, output=json.dumps(output))
+        given = {"job": self.job, "guard_execution": guard, "scheduled_at": stamp(at)}
+        began = at + timedelta(seconds=1)
+        self.aws.add(self.machine, run, status, began, 60 * minutes, input=json.dumps(given), **said)
+
+    def skipped(self, at: datetime) -> None:
+        self._failed(at, 17, "BatchGuard.AlreadyRunning", "run-000001 has been running")
+
+    def not_checked(self, at: datetime, seconds: float = 17) -> None:
+        self._failed(at, seconds, "BatchGuard.CheckFailed", "throttled")
+
+    def _failed(self, at: datetime, seconds: float, error: str, cause: str) -> None:
+        self.aws.add(GUARD, scheduled_name(self.job, at), "FAILED", at, seconds, error=error, cause=cause)
+
+
+def surveyed(stage: Stage, limit: int = 100, back: timedelta = DAY) -> dict[str, Row]:
+    """The rows of the last day."""
+    jobs = [*stage.file.jobs.values()]
+    return {row.job: row for row in Survey(Reader(stage), jobs, NOW - back, NOW).rows(limit)}
+
+
+def the_truth(stage: Stage, job: str, back: timedelta) -> list[Entry]:
+    """Every scheduled time looked up by its name."""
+    entries, left_out = Reader(stage).entries(stage.file.jobs[job], NOW - back, NOW, limit=10_000)
+    assert left_out == 0
+    return entries
+
+
+def minutes(count: int = 1440) -> list[datetime]:
+    """The last minutes, oldest first."""
+    last = NOW.replace(second=0)
+    return [last - timedelta(minutes=n) for n in reversed(range(count))]
+
+
+def compare(stage: Stage, row: Row, back: timedelta = DAY) -> int:
+    """How many entries were not looked up; all others must be as they truly were."""
+    told, true = list(row.entries), the_truth(stage, row.job, back)
+    assert [(e.scheduled, e.run) for e in told if e.run] == [(e.scheduled, e.run) for e in true if e.run]
+    by_time = {e.scheduled: e for e in true}
+    unknown = 0
+    for entry in told:
+        if entry.outcome == "not looked up":
+            unknown += 1
+        else:
+            assert entry.outcome == by_time[entry.scheduled].outcome
+    assert len(told) == len(true)
+    assert unknown == row.left_out
+    return unknown
+
+
+@pytest.mark.thorough
+def test_an_ordinary_day_of_forty_jobs_takes_two_hundred_calls_at_most_and_leaves_little_open() -> None:
+    frequent = "".join(
+        f'[jobs.m{n}]\nschedule = "* * * * *"\necs = {{ task_definition = "m{n}" }}\n' for n in range(10)
+    )
+    daily = "".join(f'[jobs.d{n}]\nschedule = "{n} 3 * * *"\necs = {{ task_definition = "d{n}" }}\n' for n in range(30))
+    aws, stage = staged(frequent + daily)
+    for n in range(10):
+        times = Times(aws, stage, f"m{n}")
+        held = {*range(100 * n, 100 * n + 40)} if n < 3 else set()  # one run of forty minutes
+        for i, at in enumerate(minutes()):
+            if i in held and i != min(held):
+                times.skipped(at)
+            elif i in held:
+                times.ran(at, minutes=39.5)
+            elif n == 5 and i % 200 == 0:
+                times.ran(at, status="FAILED", error="BatchGuard.TaskFailed", cause="exit code 1")
+            else:
+                times.ran(at)
+    for n in range(30):
+        Times(aws, stage, f"d{n}").ran(NOW.replace(hour=3, minute=n, second=0) - DAY, minutes=50)
+    aws.calls.clear()
+    rows = surveyed(stage)
+    assert aws.calls.total() <= 200, aws.calls
+    assert sum(row.left_out for row in rows.values()) <= sum(len(row.entries) for row in rows.values()) / 20
+    for job in ("m0", "m2", "m5", "m9", "d0"):
+        compare(stage, rows[job])
+    assert [e.reason for e in rows["m5"].entries if e.outcome == "failed"] == ["exit code 1"] * 8
+
+
+@pytest.mark.thorough
+def test_a_day_of_mixed_skips_and_failed_checks_is_not_told_wrongly() -> None:
+    aws, stage = staged('[jobs.m]\nschedule = "* * * * *"\necs = { task_definition = "m" }\n[jobs.n]\nschedule = "* * * * *"\necs = { task_definition = "n" }\n')  # fmt: skip
+    random = Random(7)
+    times = Times(aws, stage, "m")
+    for at in minutes():
+        random.choice([times.skipped, times.not_checked])(at)
+    rows = surveyed(stage)
+    assert 1300 < compare(stage, rows["m"]) < 1440, "mixed at random, most can't be known for a hundred calls"
+    assert compare(stage, surveyed(stage, limit=5000)["m"]) < 1200, "between two that say the same nobody looked"
+    assert [e.outcome for e in rows["n"].entries[:-1]] == ["missed"] * 1439
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["ran", "failed", "skipped", "not checked", "slowly not checked", "missed"]), min_size=30, max_size=120), st.integers(1, 80))  # fmt: skip
+def test_whatever_a_day_brings_what_is_told_is_true(kinds: list[str], limit: int) -> None:
+    aws, stage = staged('[jobs.m]\nschedule = "* * * * *"\necs = { task_definition = "m" }\n')
+    times = Times(aws, stage, "m")
+    for kind, at in zip(kinds, minutes(len(kinds)), strict=True):
+        match kind:
+            case "ran":
+                times.ran(at)
+            case "failed":
+                times.ran(at, status="FAILED", error="BatchGuard.TaskFailed", cause="exit code 1")
+            case "skipped":
+                times.skipped(at)
+            case "not checked":
+                times.not_checked(at)
+            case "slowly not checked":
+                times.not_checked(at, seconds=7200)
+    back = timedelta(minutes=len(kinds))
+    (row,) = surveyed(stage, limit, back).values()
+    assert aws.calls["DescribeExecution"] <= limit
+    compare(stage, row, back)
+
+
+# --- which few are described ------------------------------------------------------------------------------
+
+
+def execution(number: int, status: str, seconds: float = 1, began: float = 0) -> Execution:
+    at = NOW + timedelta(seconds=began)
+    return Execution(f"{GUARD}:{number}", str(number), status, at, at + timedelta(seconds=seconds))
+
+
+def test_a_guard_execution_and_the_run_that_began_in_it_are_a_pair_unless_there_are_two() -> None:
+    guards = [
+        execution(1, "SUCCEEDED", began=0),
+        execution(2, "SUCCEEDED", began=60),
+        execution(3, "SUCCEEDED", began=60.2),
+    ]
+    runs = [execution(11, "SUCCEEDED", began=0.5), execution(12, "SUCCEEDED", began=60.5)]
+    assert listed.pairs(guards, runs) == {guards[0].arn: runs[0].arn}
+
+
+def test_ends_are_asked_first_and_the_middle_only_where_they_differ() -> None:
+    row = listed.Row(0, tuple("abcdefgh"))
+    skipped, failed = (Record(arn="x", status="FAILED", started_at=NOW, error=error) for error in ("A", "B"))
+    assert sorted(listed.questions(row, {})) == ["a", "h"]
+    assert listed.questions(row, {"a": skipped, "h": skipped}) == []
+    assert listed.questions(row, {"a": skipped, "h": failed}) == ["d"]
+    assert listed.questions(row, {"a": skipped, "d": failed, "h": failed}) == ["b"]
+
+
+def test_a_start_that_waited_for_hours_is_not_in_a_row_with_one_that_stepped_back_at_once() -> None:
+    row = [execution(n, "FAILED", seconds=7200 if n == 2 else 17, began=60 * n) for n in range(4)]
+    assert [len(each.arns) for each in listed.rows(row, (), 0)] == [2, 1, 1]
+
+
+# --- the pace ---------------------------------------------------------------------------------------------
+
+
+def test_a_person_takes_half_of_a_quota_at_most_and_the_guard_has_the_rest() -> None:
+    at = [0.0]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        at[0] += seconds
+
+    throttle = Throttle({"ListExecutions": people("ap-northeast-1", {})["ListExecutions"]}, lambda: at[0], sleep)
+    for _ in range(250):
+        throttle.take("ListExecutions")
+        throttle.take("ListTags")
+    assert at[0] == pytest.approx(200, abs=1), "Tokyo: a burst of 100 and 2 a second; of both half"
+    assert people("ap-northeast-1", {"ListExecutions": Bucket(400, 40)})["ListExecutions"] == Bucket(200, 20)
