@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.decide.facts import CantTell
-from chalicelib.names import FUNCTIONS, function_name, machines_stack, package_stack, schedule_parameter
+from chalicelib.names import FUNCTIONS, function_name, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
-from chalicelib.read.record import read, recorded_as
+from chalicelib.read.record import recorded_as
 from guardctl import stacks, template
 from guardctl.stage import PROJECT, Stage
 
@@ -92,11 +92,14 @@ def guard_machine(stage: Stage) -> tuple[str, ...]:
     return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
 
 
-def job(stage: Stage, job: Job, deployed: Functions) -> tuple[str, ...]:
-    """Compare what is deployed of one job with the jobs file here."""
+def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, closely: bool) -> tuple[str, ...]:
+    """Compare what is deployed of one job with the jobs file here.
+
+    `recorded`: the record of its schedule. `closely`: the definitions of its machines too, a call each.
+    """
     machines = stage.machines(job.name)
     differences: list[str] = []
-    for slot, machine in enumerate(machines, 1):
+    for slot, machine in enumerate(machines if closely else (), 1):
         what = f"the state machine of slot {slot}" if len(machines) > 1 else "its state machine"
         differences += _machine(stage, machine, template.definition("batch"), what)
     if deployed.jobs is not None:
@@ -105,14 +108,10 @@ def job(stage: Stage, job: Job, deployed: Functions) -> tuple[str, ...]:
         if known and slots != slots_here:
             differences.append(f"pool {job.pool} has slots = {slots}, and here {slots_here}")
         differences += _settings(job, known) if known else ["the functions don't know it"]
-    if job.schedules:
-        try:
-            recorded = read(stage.ssm, schedule_parameter(stage.name, job.name)).schedule
-        except NotDeployed:
-            differences.append("its schedule is not recorded")
-        else:
-            if recorded != recorded_as(job):
-                differences.append("the record of its schedule is another one")
+    if job.schedules and recorded is None:
+        differences.append("its schedule is not recorded")
+    elif job.schedules and recorded != recorded_as(job):
+        differences.append("the record of its schedule is another one")
     return tuple(differences)
 
 

@@ -1,30 +1,36 @@
 """How every job stands. Nothing here writes.
 
-Per job: one page of its executions, and of those a description of the newest; the tasks of a run in progress; what
-is deployed of it. Per shared pool: a page of each slot, and whose the run in progress is; the job's own runs are those
-that its last scheduled times led to, and those among the newest of each slot. Per stage: one page of guard executions
-that failed, the functions, and who waits for shared pools.
+Per job: one page of its executions, and a description of what is wrong: a run that failed, a start that stepped back
+since. Per shared pool: a page of each slot, and whose the run in progress is; the job's own runs are those that its
+last scheduled times led to, and those among the newest of each slot. Per ten jobs: a call for the records of their
+schedules. Per cluster: its tasks. Per stage: one page of guard executions that failed, the functions, and who waits for
+shared pools. What would become of a start now is the checker's own decision, made here from what was read.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
-from chalicelib.decide.facts import CantTell, Execution, open_run
+from chalicelib.decide.facts import CantTell, Execution, Refused, open_run
 from chalicelib.names import parse_guard_name, run_number, scheduled_name
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
-from chalicelib.read.executions import StepFunctions
+from chalicelib.read.executions import StepFunctions, all_running, execution_of
 from guardctl import drift, pauses, run_state
+from guardctl.clusters import Clusters
 from guardctl.ledger import Entry, Record, not_started, of_run
+from guardctl.listed import run_of
 from guardctl.pauses import Pause
 from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
+from guardctl.snapshot import Snapshot
 from guardctl.stage import Stage
 
 _SIDE_BY_SIDE = 8
@@ -33,9 +39,9 @@ _LOOK_BACK = 10
 """So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
 _RENEWAL = timedelta(seconds=5)
 
-State = Literal["running", "busy", "free", "paused", "disabled", "not deployed"]
-"""Busy: no run of it is in progress, and yet a start would step back: its neighbours' runs hold the pool, or a task is
-alive. Only `detail` asks for tasks."""
+State = Literal["running", "busy", "in the way", "free", "paused", "disabled", "not deployed", "unknown"]
+"""Busy: no run of it is in progress, and yet a start would step back: its neighbours' runs hold the pool. In the way: a
+task does, one that was left behind or started by hand. Unknown: it could not be read; `start_now` says why."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,8 @@ class JobStatus:
     pause: Pause | None = None
     pool: PoolStatus | None = None
     """Its pool, if that is shared."""
+    start_now: str = ""
+    """What would become of a start now, and why."""
     drift: tuple[str, ...] = ()
     """What is deployed otherwise than the jobs file says."""
 
@@ -103,44 +111,44 @@ class StageStatus:
     drift: tuple[str, ...]
 
 
-def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress) -> StageStatus:
-    """Ask about the jobs side by side. Raises what `read.aws.reading` raises, but for what is not deployed."""
+def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *, closely: bool = False) -> StageStatus:
+    """Ask about the jobs side by side. A job that can't be read says why; what is not deployed is a state.
+
+    `closely`: every last skip is described, and each machine's definition compared; for one job, since it takes a call
+    each. Raises what `read.aws.reading` raises where the stage itself can't be read.
+    """
     _ = stage.stepfunctions, stage.ecs, stage.ssm, stage.guard  # made once, before there are threads
-    reader = Reader(stage)
+    reader, jobs = Reader(stage), [*jobs]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         machine = pool.submit(drift.guard_machine, stage)
         failed = pool.submit(_failed, stage)
         progress("comparing the functions with this checkout…")
-        functions = _functions(stage)
+        functions = pool.submit(_functions, stage)
         progress("asking about every job…")
-        jobs = [*jobs]
+        deployed = pool.submit(reader.all_deployed, jobs)
+        seen = Snapshot(StepFunctions(stage.stepfunctions))
+        list(pool.map(partial(_glance, seen), [m for job in _one_a_pool(jobs) for m in stage.machines(job.name)]))
         shared = dict.fromkeys(job.pool for job in jobs if stage.shared(job.name))
-        waiting = pool.submit(pauses.waiting, stage) if shared else None
-        # They are asked for before the jobs that wait for them, so there is a thread for them.
-        pools = {name: pool.submit(_pool, reader, name, waiting) for name in shared if waiting}
-        answers = [
-            pool.submit(_job, reader, job, now, functions, failed.result(), pools.get(job.pool), waiting)
-            for job in jobs
-        ]
-        return StageStatus(tuple(answer.result() for answer in answers), (*functions.differences, *machine.result()))
+        waiting = all_running(seen, stage.waiting) if shared else ()
+        pools = {name: _pool(reader, seen, name, waiting) for name in shared}
+        clusters = Clusters.of(stage.tasks, jobs)
+        checker = Checker(lambda: stage.file, stage.function("check"), seen, lambda: clusters.view, lambda: now)
+        look = _Look(reader, now, functions.result(), failed.result(), checker, clusters, closely)
+        known = deployed.result()
+        answers = [pool.submit(look.job, job, known[job.name], pools.get(job.pool), waiting, seen) for job in jobs]
+        return StageStatus(
+            tuple(answer.result() for answer in answers), (*functions.result().differences, *machine.result())
+        )
 
 
-def detail(stage: Stage, line: JobStatus, now: datetime) -> tuple[JobStatus, str]:
-    """The job's status, and what would become of a start now: the checker's own decision, made here.
+def _one_a_pool(jobs: Iterable[Job]) -> Iterable[Job]:
+    return {job.pool: job for job in jobs}.values()
 
-    Asks ECS, too. Raises what `read.aws.reading` raises, but `CantTell`, which is an answer here.
-    """
-    if line.state == "not deployed":
-        return line, "would be refused: the job is not deployed"
-    executions = StepFunctions(stage.stepfunctions)
-    checker = Checker(lambda: stage.file, stage.function("check"), executions, lambda: stage.tasks, lambda: now)
-    try:
-        answer = checker.answer({"job": line.job})
-    except CantTell as error:
-        return line, f"could not be decided: {error}"
-    free = answer["outcome"] == "start"
-    would = f"{_WOULD.get(answer['outcome'], answer['outcome'])}: {answer['reason']}"
-    return (line if free or line.state != "free" else replace(line, state="busy")), would
+
+def _glance(seen: Snapshot, machine: str) -> None:
+    """Read a page ahead; why it can't be is told where it is needed."""
+    with suppress(CantTell, Refused):
+        seen.page(machine)
 
 
 _WOULD: Mapping[str, str] = {
@@ -163,8 +171,7 @@ def usual(executions: Iterable[Execution | Record], history_days: int = 90) -> U
         execution.stopped_at - execution.started_at
         for execution in executions
         if execution.status == "SUCCEEDED" and execution.stopped_at and run_number(execution.name)
-        if execution.stopped_at - execution.started_at >= _RENEWAL
-        or not schedule.is_renewal_day(execution.started_at, history_days)
+        if _worked(execution) or not schedule.is_renewal_day(execution.started_at, history_days)
     )
     if not took:
         return None
@@ -179,97 +186,147 @@ def _functions(stage: Stage) -> drift.Functions:
         return drift.Functions((f"the functions could not be compared: {error}",))
 
 
-def _pool(reader: Reader, name: str, waiting: "Future[tuple[Execution, ...]]") -> PoolStatus:
+def _pool(reader: Reader, seen: Snapshot, name: str, waiting: Sequence[Execution]) -> PoolStatus:
     stage = reader.stage
     members = [job.name for job in stage.file.members(name)]
-    steps = StepFunctions(stage.stepfunctions)
-    pages = tuple(steps.page(machine).executions for machine in stage.machines(members[0]))
+    try:
+        pages = tuple(seen.page(machine).executions for machine in stage.machines(members[0]))
+    except NotDeployed:
+        pages = ()
     held = []
     for slot, page in enumerate(pages, 1):
         if run := open_run(page):
             said = reader.execution(run.arn)
             job = said.input.get("job") if said else None
             held.append(Held(slot, run, job if isinstance(job, str) else None))
-    named = [(execution, parse_guard_name(execution.name)) for execution in waiting.result()]
+    named = [(execution, parse_guard_name(execution.name)) for execution in waiting]
     waiters = [e for e, said in named if said and said.kind == "waiter" and said.job in members]
     waiters.sort(key=lambda e: (e.started_at, e.name))
     return PoolStatus(name, len(pages), pages, tuple(held), tuple(waiters))
 
 
-def _job(
-    reader: Reader,
-    job: Job,
-    now: datetime,
-    functions: drift.Functions,
-    failed: list[str],
-    pool: "Future[PoolStatus] | None",
-    waiting: "Future[tuple[Execution, ...]] | None",
-) -> JobStatus:
-    stage = reader.stage
-    about: dict[str, Any] = {"job": job.name, "timezone": job.timezone}
-    try:
-        deployed, _ = reader.deployed(job)
-        shared = pool.result() if pool else None
-        page = () if shared else StepFunctions(stage.stepfunctions).page(stage.machine(job.name)).executions
-        others = waiting.result() if shared and waiting else page
-    except NotDeployed:
-        upcoming = schedule.upcoming(job.schedules, job.timezone, now, limit=1) if job.enabled else []
-        return JobStatus(**about, state="not deployed", next_time=next(iter(upcoming), None))
-    upcoming = schedule.upcoming(deployed.schedules, deployed.timezone, now, limit=1) if deployed.enabled else []
-    if shared:
-        own = reader.newest_runs(deployed, now, shared.pages)
-        running = next((held.run for held in shared.held if held.job == job.name), None)
-        newest = next((run.arn for run in own if run.stopped_at), None)
-        described = reader.execution(newest) if newest else None
-        last = of_run(job, described) if described else None
-        took = usual(own, stage.file.history_days)
-    else:
-        running, last, took = open_run(page), _last(reader, job, page), usual(page, stage.file.history_days)
-    pause = next(iter(pauses.in_force(job.name, others)), None)
-    busy = shared is not None and len(shared.held) == shared.slots
-    free: State = "busy" if busy else "free" if deployed.enabled else "disabled"
-    state = run_state.look(stage, job.name, running, now) if running else RunState(None)
-    return JobStatus(
-        **about,
-        state="running" if running else "paused" if pause else free,
-        run=running,
-        task=state.task,
-        concern=state.concern,
-        last=last,
-        usual=took,
-        next_time=next(iter(upcoming), None),
-        not_started=_not_started(reader, job, deployed, failed, now),
-        pause=pauses.described(reader, pause) if pause else None,
-        pool=shared,
-        drift=drift.job(stage, job, functions),
-    )
+@dataclass(frozen=True)
+class _Look:
+    """What all jobs of a picture are judged by."""
+
+    reader: Reader
+    now: datetime
+    functions: drift.Functions
+    failed: list[Execution]
+    checker: Checker
+    clusters: Clusters
+    closely: bool
+
+    def job(
+        self,
+        job: Job,
+        known: tuple[Job, datetime] | None,
+        shared: PoolStatus | None,
+        waiting: Sequence[Execution],
+        seen: Snapshot,
+    ) -> JobStatus:
+        try:
+            return self._job(job, known, shared, waiting, seen)
+        except (CantTell, Refused) as error:
+            return JobStatus(job=job.name, timezone=job.timezone, state="unknown", start_now=str(error))
+
+    def _job(
+        self,
+        job: Job,
+        known: tuple[Job, datetime] | None,
+        shared: PoolStatus | None,
+        waiting: Sequence[Execution],
+        seen: Snapshot,
+    ) -> JobStatus:
+        stage, now, reader = self.reader.stage, self.now, self.reader
+        about: dict[str, Any] = {"job": job.name, "timezone": job.timezone}
+        deployed = known[0] if known else job
+        upcoming = schedule.upcoming(deployed.schedules, deployed.timezone, now, limit=1) if deployed.enabled else []
+        about["next_time"] = next(iter(upcoming), None)
+        try:
+            page = () if shared else seen.page(stage.machine(job.name)).executions
+        except NotDeployed:
+            known = None
+        if known is None or (shared and not shared.pages):
+            return JobStatus(**about, state="not deployed", start_now="would be refused: the job is not deployed")
+        if shared:
+            own = reader.newest_runs(deployed, now, shared.pages)
+            running = next((held.run for held in shared.held if held.job == job.name), None)
+            newest = next((run.arn for run in own if run.stopped_at), None)
+            described = reader.execution(newest) if newest else None
+            last = of_run(job, described) if described else None
+            took = usual(own, stage.file.history_days)
+        else:
+            running, last = open_run(page), _last(reader, job, page, closely=self.closely)
+            took = usual(page, stage.file.history_days)
+        pause = next(iter(pauses.in_force(job.name, waiting if shared else page)), None)
+        outcome, would = self._start_now(job)
+        busy: State = "free" if outcome in {"start", ""} else "in the way" if outcome == "task" else "busy"
+        state = run_state.look(stage, job.name, running, now, self.clusters.view) if running else RunState(None)
+        not_started = _not_started(reader, job, deployed, self.failed, now, None if self.closely else last)
+        return JobStatus(
+            **about,
+            state="running" if running else "paused" if pause else busy if deployed.enabled else "disabled",
+            run=running,
+            task=state.task,
+            concern=state.concern,
+            last=last,
+            usual=took,
+            not_started=not_started,
+            pause=pauses.described(reader, pause) if pause else None,
+            pool=shared,
+            start_now=would,
+            drift=drift.job(stage, job, self.functions, reader.recorded(job), closely=self.closely),
+        )
+
+    def _start_now(self, job: Job) -> tuple[str, str]:
+        """What would become of a start now, by the checker's own decision; "task" where one is in the way."""
+        try:
+            answer = self.checker.answer({"job": job.name})
+        except CantTell as error:
+            return "unknown", f"could not be decided: {error}"
+        outcome = answer["outcome"]
+        kind = (answer.get("holder") or {}).get("kind")
+        return ("task" if kind == "task" else outcome), f"{_WOULD.get(outcome, outcome)}: {answer['reason']}"
 
 
-def _last(reader: Reader, job: Job, page: Iterable[Execution]) -> Entry | None:
-    """The last run that ended and was no renewal."""
+def _last(reader: Reader, job: Job, page: Iterable[Execution], *, closely: bool) -> Entry | None:
+    """The last run that ended and was no renewal. `closely`: also who asked for one that succeeded."""
     for execution in sorted((e for e in page if e.closed), key=lambda e: run_number(e.name) or 0, reverse=True)[:3]:
+        if not closely and execution.status == "SUCCEEDED" and run_number(execution.name) and _worked(execution):
+            return of_run(job, run_of(execution, None))
         run = reader.execution(execution.arn) if run_number(execution.name) else None
         if run and not run.renewal:
             return of_run(job, run)
     return None
 
 
-def _failed(stage: Stage) -> list[str]:
-    """The names of the newest guard executions that failed, newest first."""
+def _worked(execution: Execution | Record) -> bool:
+    """It took longer than a renewal does."""
+    return execution.stopped_at is not None and execution.stopped_at - execution.started_at >= _RENEWAL
+
+
+def _failed(stage: Stage) -> list[Execution]:
+    """The newest guard executions that failed, newest first."""
     with reading("states:ListExecutions", stage.guard):
         answer = stage.stepfunctions.list_executions(
             stateMachineArn=stage.guard, statusFilter="FAILED", maxResults=_NEWEST_FAILED
         )
-        return [execution["name"] for execution in answer["executions"]]
+        return [execution_of(item) for item in answer["executions"]]
 
 
 def _not_started(
-    reader: Reader, job: Job, deployed: Job, failed: list[str], now: datetime
+    reader: Reader, job: Job, deployed: Job, failed: list[Execution], now: datetime, unless: Entry | None
 ) -> tuple[datetime, Entry] | None:
-    """The last start that stepped back or was refused. Green ones are looked up by name, the last few."""
-    newest = next((name for name in failed if (said := parse_guard_name(name)) and said.job == job.name), None)
-    names = [newest] if newest else []
-    if job.on_skip == "succeed":
+    """The last start that stepped back or was refused; of one before the run `unless`, nothing is asked.
+
+    Green ones are looked up by name, the last few, for one job alone.
+    """
+    newest = next((e for e in failed if (said := parse_guard_name(e.name)) and said.job == job.name), None)
+    if newest and unless and unless.started and newest.started_at < unless.started:
+        newest = None
+    names = [newest.name] if newest else []
+    if job.on_skip == "succeed" and unless is None:
         time = now
         for _ in range(_LOOK_BACK):
             before = schedule.latest(deployed.schedules, deployed.timezone, time, within=timedelta(days=90))

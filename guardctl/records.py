@@ -53,6 +53,7 @@ class Reader:
     stage: Stage
     progress: Progress = lambda _line: None
     _deployed: dict[str, Deployed] = field(default_factory=dict, init=False)
+    _records: dict[str, str] = field(default_factory=dict, init=False)
     _closed: dict[str, Record] = field(default_factory=dict, init=False)
     """By ARN, executions that have ended: the jobs of a pool see the same runs."""
 
@@ -148,6 +149,10 @@ class Reader:
         self._deployed[job.name] = self._recorded(job, found)
         return self._deployed[job.name]
 
+    def recorded(self, job: Job) -> str | None:
+        """The record of the job's schedule, as far as it has been read; None if there is none."""
+        return self._records.get(job.name)
+
     def all_deployed(self, jobs: Sequence[Job]) -> dict[str, Deployed | None]:
         """`deployed` of many jobs, ten records for a call; None for a job that is not deployed."""
         names = {schedule_parameter(self.stage.name, job.name): job for job in jobs if job.name not in self._deployed}
@@ -171,6 +176,7 @@ class Reader:
         return self._deployed[job.name]
 
     def _recorded(self, job: Job, found: record.Record) -> Deployed:
+        self._records[job.name] = found.schedule
         try:
             said = json.loads(found.schedule)
             schedules = tuple(schedule.parse_schedule(expression) for expression in said["schedule"])

@@ -27,12 +27,12 @@ class RunState:
     """Why there is no live task, with the command that helps, if any."""
 
 
-def look(stage: Stage, job: str, run: Execution, now: datetime) -> RunState:
+def look(stage: Stage, job: str, run: Execution, now: datetime, ecs: tasks.Ecs | None = None) -> RunState:
     """What this open run is at. Raises what `chalicelib.read.aws.reading` raises."""
     details = StepFunctions(stage.stepfunctions).details(run.arn)
     if details is None or details.target is None:
         return RunState(None)
-    shown = tasks.tasks_of(stage.tasks, details.target, run.arn)
+    shown = tasks.tasks_of(ecs or stage.tasks, details.target, run.arn)
     newest = max((t for t in shown if t.created_at), key=lambda t: (t.alive, t.created_at), default=None)
     if newest and newest.alive:
         return RunState(newest.arn)

@@ -20,7 +20,7 @@ from guardctl.console import (
     print_json,
 )
 from guardctl.job_status import JobStatus
-from guardctl.ledger import run_told
+from guardctl.ledger import Entry, run_told
 from guardctl.stage import Stage
 from guardctl.wording import entry_json, local, sentence
 
@@ -38,16 +38,13 @@ def status(
     target, now = Stage(stage), datetime.now(UTC)
     jobs = [target.job(job)] if job else [*target.file.jobs.values()]
     with asking("asking AWS…") as progress:
-        found = job_status.read(target, jobs, now, progress)
-        detailed = [job_status.detail(target, line, now) for line in found.jobs] if job else []
+        found = job_status.read(target, jobs, now, progress, closely=job is not None)
     if as_json:
-        lines = [_status_json(line, found.drift) for line in found.jobs]
-        detail = [{**_status_json(line, found.drift), "start_now": would} for line, would in detailed]
-        print_json(detail or lines)
-    elif detailed:
-        ((line, would),) = detailed
+        print_json([_status_json(line, found.drift) for line in found.jobs])
+    elif job:
+        (line,) = found.jobs
         out.print(f"{line.job}: {line.state}")
-        for name, value in [*_card(line, now), ("a start now", would)]:
+        for name, value in [*_card(line, now), ("a start now", line.start_now)]:
             for number, text in enumerate(value.splitlines()):
                 out.print(f"  {'' if number else name:<12} {text}", markup=False)
     else:
@@ -155,7 +152,7 @@ def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
         }
         if run
         else None,
-        "last_run": entry_json(last) if last else None,
+        "last_run": _last_json(last) if last else None,
         "usual_seconds": {"median": usual.median.total_seconds(), "p95": usual.p95.total_seconds(), "runs": usual.runs}
         if usual
         else None,
@@ -185,5 +182,12 @@ def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
         }
         if line.pool
         else None,
+        "start_now": line.start_now,
         "drift": [*line.drift, *stage_drift],
     }
+
+
+def _last_json(last: Entry) -> dict[str, Any]:
+    """The last run; who asked for it, and for which time, is known of one job that was looked at closely."""
+    unknown = {} if last.guard_execution else {"scheduled_at": None, "by_hand": None}
+    return {**entry_json(last), **unknown}

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.config.jobs import parse
-from chalicelib.decide.facts import Execution, stamp
+from chalicelib.decide.facts import Execution
 from chalicelib.decide.pace import Bucket
-from chalicelib.names import execution_arn, scheduled_name
-from chalicelib.read.record import recorded_as
-from chalicelib.read.tasks import Ecs
 from guardctl import listed
 from guardctl.chart import Row
 from guardctl.ledger import Entry, Record
@@ -27,102 +18,7 @@ from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.survey import Survey
 from guardctl.throttle import Throttle, people
-
-NOW = datetime(2026, 11, 24, 0, 0, 30, tzinfo=UTC)
-DAY = timedelta(hours=24)
-GUARD = "arn:aws:states:us-east-1:1:stateMachine:batch-guard-dev"
-DEFAULTS = '[defaults.ecs]\ncluster = "batch"\ncontainer = "app"\nlaunch_type = "EC2"\n'
-
-
-class Missing(Exception):
-    """ExecutionDoesNotExist."""
-
-
-@dataclass
-class Aws:
-    """Step Functions, Systems Manager and ECS as a finished day left them; the calls are counted."""
-
-    stage: Any = None
-    machines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    described: dict[str, dict[str, Any]] = field(default_factory=dict)
-    calls: Counter[str] = field(default_factory=Counter)
-    exceptions: Any = field(default_factory=lambda: SimpleNamespace(ExecutionDoesNotExist=Missing))
-
-    def add(self, machine: str, name: str, status: str, began: datetime, seconds: float, **said: Any) -> str:
-        arn = execution_arn(machine, name)
-        about = {"executionArn": arn, "name": name, "status": status, "startDate": began}
-        about |= {} if status == "RUNNING" else {"stopDate": began + timedelta(seconds=seconds)}
-        self.machines.setdefault(machine, []).append(about)
-        self.described[arn] = {**about, **said}
-        return arn
-
-    def list_executions(self, **asked: Any) -> Any:
-        self.calls["ListExecutions"] += 1
-        never = datetime(2100, 1, 1, tzinfo=UTC)
-        every = self.machines.get(asked["stateMachineArn"], [])
-        every = sorted(every, key=lambda e: e.get("stopDate", never + (e["startDate"] - NOW)), reverse=True)
-        first, size = int(asked.get("nextToken", 0)), asked.get("maxResults", 100)
-        more = {"nextToken": str(first + size)} if first + size < len(every) else {}
-        return {"executions": every[first : first + size], **more}
-
-    def describe_execution(self, executionArn: str) -> Any:  # noqa: N803 (boto3's name)
-        self.calls["DescribeExecution"] += 1
-        if executionArn not in self.described:
-            raise Missing
-        return self.described[executionArn]
-
-    def describe_state_machine(self, **_: Any) -> Any:
-        return {"creationDate": NOW - timedelta(days=30)}
-
-    def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803 (boto3's name)
-        self.calls["GetParameters"] += 1
-        jobs = {name: self.stage.file.jobs[name.split("/")[3]] for name in Names}
-        since = NOW - timedelta(days=30)
-        return {"Parameters": [{"Name": n, "Value": recorded_as(j), "LastModifiedDate": since} for n, j in jobs.items() if j.schedules]}  # fmt: skip
-
-    def get_parameter(self, Name: str) -> Any:  # noqa: N803 (boto3's name)
-        return {"Parameter": self.get_parameters([Name])["Parameters"][0]}
-
-    def list_tasks(self, **_: Any) -> Any:
-        self.calls["ListTasks"] += 1
-        return {"taskArns": []}
-
-
-def staged(jobs: str) -> tuple[Aws, Stage]:
-    """The stage dev with these jobs."""
-    aws, stage = Aws(), Stage("dev")
-    aws.stage = stage
-    identity = {"Arn": "arn:aws:iam::1:user/ada", "Account": "1"}
-    vars(stage).update(
-        file=parse(DEFAULTS + jobs, stage="dev", place="dev.toml"), stepfunctions=aws, ecs=aws, ssm=aws,
-        tasks=Ecs(aws), _identity=identity, session=SimpleNamespace(region_name="us-east-1"),  # type: ignore[arg-type]
-    )  # fmt: skip
-    return aws, stage
-
-
-class Times:
-    """What became of one job's scheduled times, written down as Step Functions would have it."""
-
-    def __init__(self, aws: Aws, stage: Stage, job: str) -> None:
-        self.aws, self.machine, self.job, self.runs = aws, stage.machine(job), job, 0
-
-    def ran(self, at: datetime, minutes: float = 0.5, status: str = "SUCCEEDED", **said: Any) -> None:
-        self.runs += 1
-        name, run = scheduled_name(self.job, at), f"run-{self.runs:06d}"
-        output = {"outcome": "started", "run": run, "state_machine_arn": self.machine}
-        guard = self.aws.add(GUARD, name, "SUCCEEDED", at, 2, output=json.dumps(output))
-        given = {"job": self.job, "guard_execution": guard, "scheduled_at": stamp(at)}
-        began = at + timedelta(seconds=1)
-        self.aws.add(self.machine, run, status, began, 60 * minutes, input=json.dumps(given), **said)
-
-    def skipped(self, at: datetime) -> None:
-        self._failed(at, 17, "BatchGuard.AlreadyRunning", "run-000001 has been running")
-
-    def not_checked(self, at: datetime, seconds: float = 17) -> None:
-        self._failed(at, seconds, "BatchGuard.CheckFailed", "throttled")
-
-    def _failed(self, at: datetime, seconds: float, error: str, cause: str) -> None:
-        self.aws.add(GUARD, scheduled_name(self.job, at), "FAILED", at, seconds, error=error, cause=cause)
+from tests.days import DAY, GUARD, NOW, Times, staged
 
 
 def surveyed(stage: Stage, limit: int = 100, back: timedelta = DAY) -> dict[str, Row]:
