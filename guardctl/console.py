@@ -21,7 +21,14 @@ from guardctl.stage import Stage
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-StageOption = Annotated[str, typer.Option("--stage", help="The stage: a jobs file chalicelib/jobs/<stage>.toml.")]
+StageOption = Annotated[
+    str,
+    typer.Option("--stage", envvar="GUARD_STAGE", help="The stage: a jobs file chalicelib/jobs/<stage>.toml."),
+]
+TzOption = Annotated[
+    str | None,
+    typer.Option("--tz", help="The zone of all times, shown and given: Asia/Tokyo. Else timezone of [defaults]."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 JobArgument = Annotated[str, typer.Argument(help="The job's name in the jobs file.")]
 
@@ -86,7 +93,7 @@ def jobs_of(stage: Stage, job: str | None, pool: str | None, every: bool) -> tup
 
 
 def moment(text: str, zone: ZoneInfo, what: str, now: datetime | None = None) -> datetime:
-    """A time in UTC as a person writes it: in the job's zone unless it says another. Raises `Stop`.
+    """A time in UTC as a person writes it: in this zone unless it says another. Raises `Stop`.
 
     With `now`, a time of day will do: the next one.
     """
@@ -99,6 +106,20 @@ def moment(text: str, zone: ZoneInfo, what: str, now: datetime | None = None) ->
     except ValueError as error:
         raise Stop(f"{what} {text!r} is not a time; write 2026-11-23T18:00 or 2026-11-23T18:00Z") from error
     return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
+
+
+_DAY_AND_TIME = re.compile("(?:(today|yesterday) )?([01]?[0-9]|2[0-3]):([0-5][0-9])")
+
+
+def past_moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """A time in UTC as a person says it of the past: 03:00 is the last one, also `yesterday 03:00`. Raises `Stop`."""
+    match = _DAY_AND_TIME.fullmatch(text.strip().lower())
+    if match is None:
+        return moment(text, zone, "TIME")
+    there = now.astimezone(zone)
+    at = there.replace(hour=int(match[2]), minute=int(match[3]), second=0, microsecond=0)
+    back = match[1] == "yesterday" or (match[1] is None and at > there)
+    return (at - timedelta(days=1) if back else at).astimezone(UTC)
 
 
 def ago(text: str, now: datetime) -> datetime:

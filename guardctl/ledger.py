@@ -55,6 +55,11 @@ NOT_LOOKED_UP = "NOT_LOOKED_UP"
 GOOD: frozenset[Outcome] = frozenset({"ran", "running", "waiting", "deciding", "due"})
 """Nothing to look into: it ran, or it still may."""
 
+NEEDS_A_PERSON: frozenset[Outcome] = frozenset(
+    {"failed", "timed out", "stopped", "gave up", "not started", "missed", "skipped"}
+)
+"""The job did not do its work at that time, and nobody had asked for that."""
+
 _SAID: Mapping[str, Outcome] = {
     "BatchGuard.AlreadyRunning": "skipped",
     "BatchGuard.AlreadyQueued": "skipped",

@@ -61,7 +61,7 @@ def described(reader: Reader, execution: Execution) -> Pause:
 
 def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: datetime) -> Pause:
     """Pause the job. Raises `Stop` if it is paused already, and for a time that is past or too far."""
-    zone = ZoneInfo(stage.job(job).timezone)
+    zone = stage.zone
     if until and not now < until <= now + LONGEST:
         wrong = "is past" if until <= now else f"is more than {LONGEST.days} days ahead, and AWS ends it after a year"
         raise Stop(f"--until {local(until, zone)} {wrong}")

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from chalicelib.config.jobs import DIRECTORY, Job, JobsFile, JobsFileInvalid, load, place_of
 from chalicelib.decide.pace import Bucket, Call
@@ -32,6 +33,8 @@ class Stage:
 
     name: str
     jobs_directory: Path | None = None
+    tz: str | None = None
+    """The zone that a person asked for, with --tz."""
 
     @cached_property
     def file(self) -> JobsFile:
@@ -40,6 +43,20 @@ class Stage:
             return load(self.name, self.jobs_directory)
         except JobsFileInvalid as error:
             raise Stop(str(error)) from error
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The one zone of all times that a command shows and is given: --tz, else `timezone` of [defaults].
+
+        Raises `Stop` for a name that is no zone's.
+        """
+        name = self.tz or self.file.timezone
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            near_by = get_close_matches(name, available_timezones(), n=1)
+            meant = f"did you mean {near_by[0]}?" if near_by else 'write a name such as "Asia/Tokyo"'
+            raise Stop(f"--tz {name!r} is not a time zone; {meant}") from error
 
     @property
     def place(self) -> str:

@@ -1,5 +1,6 @@
 """The ledger in sentences and as JSON, and times as a person says them."""
 
+import re
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -7,10 +8,32 @@ from zoneinfo import ZoneInfo
 from chalicelib.decide.facts import span, stamp
 from guardctl.ledger import Entry, Outcome
 
+_STAMP = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+"""As `stamp` writes an instant: reasons have them so, whoever gave them."""
+
 
 def local(moment: datetime, zone: ZoneInfo) -> str:
     """``2026-11-23 18:00 JST``."""
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def clock(moment: datetime, zone: ZoneInfo) -> str:
+    """``2026-11-23 18:00``, where the zone's name stands beside it already."""
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def localised(text: str, zone: ZoneInfo, *, named: bool = False) -> str:
+    """The text with every instant in it told in the zone, whose name the first has; none if it is `named` already."""
+    first = not named
+
+    def told(match: re.Match[str]) -> str:
+        nonlocal first
+        moment = datetime.fromisoformat(match[0])
+        words = local(moment, zone) if first else clock(moment, zone)
+        first = False
+        return words
+
+    return _STAMP.sub(told, text)
 
 
 _PHRASES: dict[Outcome, str] = {
@@ -43,7 +66,8 @@ def sentence(entry: Entry, zone: ZoneInfo) -> str:
         took=f" after {span(entry.duration)}" if entry.duration is not None else "",
         late=f", having started {span(entry.late)} late" if entry.late else "",
     )
-    return f"{entry.job} for {local(entry.scheduled, zone)} {phrase}{f': {entry.reason}' if entry.reason else ''}"
+    reason = f": {entry.reason}" if entry.reason else ""
+    return localised(f"{entry.job} for {stamp(entry.scheduled)} {phrase}{reason}", zone)
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

@@ -95,6 +95,8 @@ class JobsFile:
     stage: str
     jobs: Mapping[str, Job]
     alerts: Alerts | None = None
+    timezone: str = "UTC"
+    """Of [defaults]: the zone in which people are shown times."""
     history_days: int = 90
     """How long the account keeps closed executions."""
     quotas: Mapping[Call, Bucket] = field(default_factory=dict)
@@ -299,7 +301,12 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     about = read.get("stage", {})
     about = {} if about is BAD else dict(about)
     return JobsFile(
-        stage=stage, jobs=MappingProxyType(jobs), alerts=read.get("alerts"), slots=MappingProxyType(slots), **about
+        stage=stage,
+        jobs=MappingProxyType(jobs),
+        alerts=read.get("alerts"),
+        timezone=defaults.get("timezone", "UTC"),
+        slots=MappingProxyType(slots),
+        **about,
     )
 
 

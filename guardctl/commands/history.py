@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import span
+from guardctl.chart import GLYPHS
 from guardctl.console import (
     LIMIT,
     JobArgument,
@@ -12,6 +13,7 @@ from guardctl.console import (
     LimitOption,
     SinceOption,
     StageOption,
+    TzOption,
     ago,
     asking,
     command,
@@ -19,10 +21,10 @@ from guardctl.console import (
     out,
     print_json,
 )
-from guardctl.ledger import GOOD, Entry
+from guardctl.ledger import Entry
 from guardctl.records import Reader
 from guardctl.stage import Stage
-from guardctl.wording import entry_json, local
+from guardctl.wording import clock, entry_json, local, localised
 
 
 @command(example="guardctl history nightly-report --since 7d")
@@ -31,15 +33,16 @@ def history(
     since: SinceOption = "7d",
     limit: LimitOption = LIMIT,
     stage: StageOption = "dev",
+    tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List a job's scheduled times and its runs.
 
     A line each, and what became of it; times that nothing was ever started for, too.
     """
-    target, now = Stage(stage), datetime.now(UTC)
+    target, now = Stage(stage, tz=tz), datetime.now(UTC)
     asked = target.job(job)
-    zone, start = ZoneInfo(asked.timezone), ago(since, now)
+    zone, start = target.zone, ago(since, now)
     with asking("looking up every scheduled time…") as progress:
         entries, left_out = Reader(target, progress).entries(asked, start, now, limit=limit)
     if as_json:
@@ -55,13 +58,14 @@ def history(
 
 def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[str]:
     """The table of `history`. A reason that does not fit into `width` has a line of its own; a pipe has room."""
-    rows = [("scheduled", "outcome", "started", "run", "took", "reason")]
+    rows = [(f"scheduled {entries[0].scheduled.astimezone(zone):%Z}", "outcome", "started", "run", "took", "reason")]
     for entry in entries:
         hand = " by hand" if entry.by_hand else ""
         took = span(entry.duration) if entry.duration is not None else ""
         outcome = f"{_mark(entry)} {entry.outcome}{hand}"
         started = _started(entry, zone)
-        rows.append((local(entry.scheduled, zone), outcome, started, entry.run_told, took, entry.reason))
+        reason = localised(entry.reason, zone, named=True)
+        rows.append((clock(entry.scheduled, zone), outcome, started, entry.run_told, took, reason))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for *cells, reason in rows:
         row = "  ".join(f"{cell:<{size}}" for cell, size in zip(cells, widths, strict=True))
@@ -82,4 +86,5 @@ def _started(entry: Entry, zone: ZoneInfo) -> str:
 
 
 def _mark(entry: Entry) -> str:
-    return "·" if entry.outcome in GOOD else "✗"
+    """The timeline's own."""
+    return GLYPHS[entry.outcome]

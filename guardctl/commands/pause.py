@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -14,6 +13,7 @@ from guardctl.console import (
     PoolOption,
     SomeJob,
     StageOption,
+    TzOption,
     asking,
     command,
     jobs_of,
@@ -34,20 +34,19 @@ def pause(
     every: AllOption = False,
     until: Annotated[
         str | None,
-        typer.Option(
-            "--until", help="It ends by itself then: 2026-11-23T18:00, or 18:00 for the next, in the job's zone, or …Z."
-        ),
+        typer.Option("--until", help="It ends by itself then: 2026-11-23T18:00, or 18:00 for the next, or …Z."),
     ] = None,
     stage: StageOption = "dev",
+    tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Pause a job: starts step back until it is resumed. A run in progress goes on.
 
     With --pool all jobs of a pool, with --all every job of the stage; those that are paused already stay as they are.
     """
-    target, now = Stage(stage), datetime.now(UTC)
+    target, now = Stage(stage, tz=tz), datetime.now(UTC)
     names, several = jobs_of(target, job, pool, every)
-    until_of = {n: moment(until, ZoneInfo(target.job(n).timezone), "--until", now) if until else None for n in names}
+    until_of = {n: moment(until, target.zone, "--until", now) if until else None for n in names}
     made: dict[str, pauses.Pause] = {}
     before: dict[str, pauses.Pause] = {}
 
@@ -73,7 +72,7 @@ def pause(
         print_json(found if several else found[0])
         return
     for name in names:
-        zone = ZoneInfo(target.job(name).timezone)
+        zone = target.zone
         if name in before:
             out.print(f"{name}: was paused already, {before[name].told(zone)}", markup=False)
         else:

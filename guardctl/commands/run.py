@@ -2,16 +2,16 @@
 
 import shlex
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from chalicelib.names import execution_name
 from guardctl import starts
-from guardctl.console import JobArgument, JsonOption, StageOption, command, err, moment, out, print_json
+from guardctl.console import JobArgument, JsonOption, StageOption, TzOption, command, err, moment, out, print_json
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
+from guardctl.wording import localised
 
 
 @command(example='guardctl run nightly-report --command "bin/report --day 2026-11-23" --wait')
@@ -24,7 +24,7 @@ def run(
     ] = None,
     scheduled_at: Annotated[
         str | None,
-        typer.Option("--scheduled-at", help="The time to run for: 2026-11-23T18:00, in the job's zone, or …Z."),
+        typer.Option("--scheduled-at", help="The time to run for: 2026-11-23T18:00, or …Z."),
     ] = None,
     first: Annotated[
         bool,
@@ -36,6 +36,7 @@ def run(
     ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Also when the job is paused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
+    tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a job by hand, through its guard.
@@ -44,8 +45,9 @@ def run(
     """
     if after and not first:
         raise Stop("--after goes with --first: you have made sure that nothing is running")
-    target = Stage(stage)
-    zone = ZoneInfo(target.job(job).timezone)
+    target = Stage(stage, tz=tz)
+    target.job(job)
+    zone = target.zone
     at = moment(scheduled_at, zone, "--scheduled-at") if scheduled_at else None
     try:
         commands = shlex.split(command) if command else None
@@ -70,7 +72,7 @@ def run(
             verdict = starts.verdict(target, arn)
         while wait and verdict.waiter:
             if not as_json:
-                out.print(f"{job}: {verdict.reason}", markup=False)
+                out.print(localised(f"{job}: {verdict.reason}", zone), markup=False)
             with err.status("waiting for its turn… (Ctrl-C stops waiting here, not in the queue)"):
                 verdict = starts.verdict(target, verdict.waiter)
         result: dict[str, Any] = {
@@ -89,7 +91,8 @@ def run(
     if as_json:
         print_json({**result, "ok": ok, "reason": sentence})
     else:
-        out.print(f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}", markup=False)
+        told = f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}"
+        out.print(localised(told, zone), markup=False)
         if not ok:
             err.print(f"how it stands: {target.command('status', job)}", markup=False)
     if not ok:

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -14,6 +13,7 @@ from guardctl.console import (
     JsonOption,
     SinceOption,
     StageOption,
+    TzOption,
     ago,
     asking,
     command,
@@ -36,20 +36,20 @@ def timeline(
     limit: DescribeOption = DESCRIPTIONS,
     page: Annotated[Path | None, typer.Option("--html", help="Write one HTML page that needs nothing else.")] = None,
     stage: StageOption = "dev",
+    tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw the history of all jobs.
 
     A row per job, those of a pool beside each other; runs as bars, what did not run as marks.
     """
-    target, now = Stage(stage), datetime.now(UTC)
+    target, now = Stage(stage, tz=tz), datetime.now(UTC)
     file = target.file
     asked = [target.job(job) for job in jobs] if jobs else [job for pool in file.pools for job in file.members(pool)]
-    start, zones = ago(since, now), {job.timezone for job in asked}
+    start = ago(since, now)
     with asking("looking up every scheduled time…") as progress:
         rows = tuple(Survey(Reader(target, progress), asked, start, now).rows(limit))
-        zone = ZoneInfo(zones.pop() if len(zones) == 1 else "UTC")
-        chart = Timeline(stage=stage, start=start, end=now, zone=zone, rows=rows)
+        chart = Timeline(stage=stage, start=start, end=now, zone=target.zone, rows=rows)
         text = html(chart) if page else ""
     if page:
         try:

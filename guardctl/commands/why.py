@@ -1,7 +1,8 @@
 """``guardctl why``."""
 
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -9,60 +10,87 @@ import typer
 from chalicelib.config.jobs import Job
 from chalicelib.decide import schedule
 from chalicelib.read.executions import StepFunctions
-from guardctl import links, run_state
-from guardctl.console import JobArgument, JsonOption, StageOption, asking, command, moment, out, print_json
+from guardctl import links, log_lines, run_state
+from guardctl.console import (
+    LIMIT,
+    JobArgument,
+    JsonOption,
+    StageOption,
+    TzOption,
+    asking,
+    command,
+    out,
+    past_moment,
+    print_json,
+)
 from guardctl.errors import NOT_RUN, Stop
-from guardctl.ledger import GOOD, Entry
+from guardctl.ledger import GOOD, NEEDS_A_PERSON, Entry, of_run
 from guardctl.records import Reader
 from guardctl.stage import Stage
-from guardctl.wording import entry_json, local, sentence
+from guardctl.wording import clock, entry_json, local, localised, sentence
 
 
 @command(
-    example="guardctl why nightly-report 2026-11-23T18:00",
+    example='guardctl why nightly-report "yesterday 03:00"',
     exit_codes="Exit codes: 0 it ran, or still may · 1 it did not run, or its run failed · 2, 3 as for every command.",
 )
 def why(
     job: JobArgument,
-    time: Annotated[str, typer.Argument(help="The scheduled time: 2026-11-23T18:00, in the job's zone, or …Z.")],
+    time: Annotated[
+        str | None,
+        typer.Argument(help='03:00, "yesterday 03:00", 2026-11-23T18:00, or run-42; the last bad one when left out.'),
+    ] = None,
     stage: StageOption = "dev",
+    tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what became of a scheduled time.
+    """Say what became of a scheduled time, or of a run.
 
-    In one sentence, and then in detail.
+    In one sentence, and then in detail. Without a time: the last one of the past week that needs a person.
     """
-    target, now = Stage(stage), datetime.now(UTC)
-    asked = target.job(job)
-    zone = ZoneInfo(asked.timezone)
-    at = moment(time, zone, "TIME")
-    if at.second or at.microsecond:
-        raise Stop(f"scheduled times are whole minutes, and {time} is not one")
-    if at > now:
-        raise Stop(f"{local(at, zone)} has not come yet")
+    target, now = Stage(stage, tz=tz), datetime.now(UTC)
+    asked, zone = target.job(job), target.zone
     with asking("looking it up…"):
-        reader = Reader(target)
-        entries = reader.entry(asked, at, now)
+        entries = _entries(Reader(target), asked, time, now)
         concerns = {e.arn: _concern(target, e, now) for e in entries if e.outcome == "running" and e.arn}
-        if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
-            _require_scheduled(reader.deployed(asked)[0], at, zone, target)
     if as_json:
         more = [
             {"sentence": sentence(entry, zone), "concern": concerns.get(entry.arn or "") or None} for entry in entries
         ]
         print_json([{**entry_json(entry), **also} for entry, also in zip(entries, more, strict=True)])
+    elif not entries:
+        out.print(f"{job}: nothing of the past {_BACK.days} days needs a person")
     else:
         for entry in entries:
             out.print(sentence(entry, zone), markup=False)
             if concern := concerns.get(entry.arn or ""):
-                out.print(f"  {concern}", markup=False)
+                out.print(f"  {localised(concern, zone)}", markup=False)
             _details(target, entry, zone)
-    if entries[-1].outcome not in GOOD:
+    if entries and entries[-1].outcome not in GOOD:
         raise typer.Exit(NOT_RUN)
 
 
-def _json(entry: Entry, zone: ZoneInfo, concern: str | None) -> dict[str, Any]:
-    return {**entry_json(entry), "sentence": sentence(entry, zone), "concern": concern or None}
+_BACK = timedelta(days=7)
+_RUN = re.compile(r"run-[0-9]+|[0-9]+")
+
+
+def _entries(reader: Reader, job: Job, text: str | None, now: datetime) -> list[Entry]:
+    """What is asked about: a time and its repetitions, a run, or the last bad one. Raises `Stop`."""
+    target, zone = reader.stage, reader.stage.zone
+    if text is None:
+        found, _ = reader.entries(job, now - _BACK, now, limit=LIMIT)
+        return [entry for entry in found if entry.outcome in NEEDS_A_PERSON][-1:]
+    if _RUN.fullmatch(text):
+        return [of_run(job, log_lines.find_run(reader, job, text.removeprefix("run-").lstrip("0") or "0", None, now))]
+    at = past_moment(text, zone, now)
+    if at.second or at.microsecond:
+        raise Stop(f"scheduled times are whole minutes, and {text} is not one")
+    if at > now:
+        raise Stop(f"{local(at, zone)} has not come yet")
+    entries = reader.entry(job, at, now)
+    if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
+        _require_scheduled(reader.deployed(job)[0], at, zone, target)
+    return entries
 
 
 def _concern(stage: Stage, entry: Entry, now: datetime) -> str:
@@ -90,8 +118,8 @@ def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: Stage) -> 
 def _details(target: Stage, entry: Entry, zone: ZoneInfo) -> None:
     slot = ("--slot", str(entry.slot)) if entry.slot > 1 else ()
     lines: dict[str, str | None] = {
-        "started": local(entry.started, zone) if entry.started else None,
-        "ended": local(entry.ended, zone) if entry.ended else None,
+        "started": clock(entry.started, zone) if entry.started else None,
+        "ended": clock(entry.ended, zone) if entry.ended else None,
         "guard": entry.guard_execution,
         "": links.execution(target.guard_execution(entry.guard_execution)) if entry.guard_execution else None,
         "run": entry.run_told,
