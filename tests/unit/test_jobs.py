@@ -239,7 +239,13 @@ def test_every_field_has_a_key() -> None:
     assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - {"schedule"}
     assert {field.name for field in fields(Ecs)} == task.READERS.keys()
     assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
-    assert {field.name for field in fields(JobsFile)} - {"stage", "jobs", "alerts", "slots"} == jobs._STAGE.keys()
+    assert {field.name for field in fields(JobsFile)} - {
+        "stage",
+        "jobs",
+        "alerts",
+        "slots",
+        "timezone",
+    } == jobs._STAGE.keys()
 
 
 # --- faults -----------------------------------------------------------------------------------------------

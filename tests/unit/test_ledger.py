@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +17,9 @@ from chalicelib.decide.facts import span
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import repetition_name, scheduled_name
 from guardctl.commands.history import lines
+from guardctl.console import past_moment
 from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger
-from guardctl.wording import sentence
+from guardctl.wording import clock, sentence
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 """The scheduled time that the table is about: six in the evening."""
@@ -125,7 +127,8 @@ CASES = [
 def test_a_scheduled_time_is_told_in_one_sentence(case: Case) -> None:
     facts = Facts(now=case.now, since=case.since, guards={g.name: g for g in case.guards}, runs=case.runs)
     (entry,) = ledger(case.job, [SIX], facts)
-    assert sentence(entry, ZoneInfo("UTC")) == f"report for 2026-11-23 18:00 UTC {case.says}"
+    says = re.sub(r"(\d\d-\d\d)T(\d\d:\d\d):\d\dZ", r"\1 \2", case.says)  # in the zone that is named once
+    assert sentence(entry, ZoneInfo("UTC")) == f"report for 2026-11-23 18:00 UTC {says}"
     assert entry.outcome == case.outcome
 
 
@@ -226,12 +229,35 @@ def test_a_length_is_said_in_two_units_at_most(seconds: int, said: str) -> None:
 @pytest.mark.parametrize(
     ("width", "said"),
     [
-        pytest.param(70, ["2026-11-23 18:00 UTC  ✗ skipped", "    run-000041 has been running"], id="a narrow terminal"),
-        pytest.param(None, ["2026-11-23 18:00 UTC  ✗ skipped                      run-000041 has been running"], id="a pipe"),
+        pytest.param(70, ["2026-11-23 18:00  ○ skipped", "    run-000041 has been running"], id="a narrow terminal"),
+        pytest.param(None, ["2026-11-23 18:00  ○ skipped                      run-000041 has been running"], id="a pipe"),
     ],
 )  # fmt: skip
 def test_history_gives_a_reason_a_line_of_its_own_where_it_does_not_fit(width: int | None, said: list[str]) -> None:
     entry = Entry(job="report", scheduled=SIX, outcome="skipped", reason="run-000041 has been running")
     head, *rest = lines([entry], ZoneInfo("UTC"), width)
-    assert head.split() == ["scheduled", "outcome", "started", "run", "took", "reason"]
+    assert head.split() == ["scheduled", "UTC", "outcome", "started", "run", "took", "reason"]
     assert rest == said
+
+
+def test_every_instant_of_a_reason_is_told_in_one_zone_whose_name_stands_once() -> None:
+    entry = Entry(job="report", scheduled=SIX, outcome="skipped", reason=f"{BUSY}; asked until 2026-11-23T18:30:00Z")
+    assert sentence(entry, ZoneInfo("Asia/Tokyo")) == (
+        "report for 2026-11-24 03:00 JST was skipped: run-000041 has been running for 61 min, since 2026-11-24 02:00; "
+        "asked until 2026-11-24 03:30"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        pytest.param("03:00", "2026-11-24 03:00", id="the last three o'clock"),
+        pytest.param("4:30", "2026-11-23 04:30", id="a time of day that has not come today"),
+        pytest.param("yesterday 03:00", "2026-11-23 03:00", id="yesterday's"),
+        pytest.param("Today 03:00", "2026-11-24 03:00", id="today's"),
+        pytest.param("2026-11-20T03:00", "2026-11-20 03:00", id="a date and a time"),
+    ],
+)
+def test_a_time_of_the_past_is_taken_as_a_person_says_it(text: str, at: str) -> None:
+    tokyo, now = ZoneInfo("Asia/Tokyo"), datetime(2026, 11, 23, 19, 20, tzinfo=UTC)  # 04:20 there
+    assert clock(past_moment(text, tokyo, now), tokyo) == at
