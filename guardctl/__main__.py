@@ -17,6 +17,7 @@ from guardctl.commands.iam import iam
 from guardctl.commands.logs import logs
 from guardctl.commands.package import package
 from guardctl.commands.pause import pause
+from guardctl.commands.problems import problems
 from guardctl.commands.resume import resume
 from guardctl.commands.run import run
 from guardctl.commands.status import status
@@ -42,6 +43,7 @@ COMMANDS = (
     resume,
     status,
     why,
+    problems,
     history,
     timeline,
     logs,

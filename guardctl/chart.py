@@ -35,7 +35,7 @@ GLYPHS: dict[Outcome, str] = {
 }
 """From the best to the worst: where two meet in one cell, the later is seen."""
 
-_STYLES: dict[Outcome, str] = {
+STYLES: dict[Outcome, str] = {
     "ran": "green",
     "running": "cyan",
     "failed": "bold red",
@@ -130,7 +130,7 @@ def drawn(timeline: Timeline, width: int) -> list[Text]:
             lines.append(Text(f"{_BY_HAND_LABEL:<{label}}") + _by_hand(timeline, row.tasks, cells))
     legend = Text()
     for outcome, count in counts(timeline):
-        legend.append(f"{GLYPHS[outcome]} {outcome} {count}   ", style=_STYLES.get(outcome, ""))
+        legend.append(f"{GLYPHS[outcome]} {outcome} {count}   ", style=STYLES.get(outcome, ""))
     if any(row.tasks for row in timeline.rows):
         legend.append(f"{BY_HAND} a task by hand")
     return [*lines, legend]
@@ -153,7 +153,7 @@ def _line(timeline: Timeline, entries: Sequence[Entry], cells: int) -> Text:
     worst = list(GLYPHS)
     shown: list[tuple[str, str]] = [("·", "dim")] * (cells + 1)
     for entry in sorted(entries, key=lambda entry: worst.index(entry.outcome)):
-        style = _STYLES.get(entry.outcome, "")
+        style = STYLES.get(entry.outcome, "")
         if entry.started:
             first = int(timeline.place(entry.started) * cells)
             last = int(timeline.place(entry.ended or timeline.end) * cells)

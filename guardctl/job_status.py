@@ -23,7 +23,7 @@ from chalicelib.decide.facts import CantTell, Execution, Refused, open_run
 from chalicelib.names import parse_guard_name, run_number, scheduled_name
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions, all_running, execution_of
-from guardctl import drift, pauses, run_state
+from guardctl import drift, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
 from guardctl.ledger import Entry, Record, not_started, of_run
 from guardctl.listed import run_of
@@ -32,12 +32,16 @@ from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
 from guardctl.snapshot import Snapshot
 from guardctl.stage import Stage
+from guardctl.trigger_health import Trigger
 
 _SIDE_BY_SIDE = 8
-_NEWEST_FAILED = 1000
+_NEWEST = 1000
 _LOOK_BACK = 10
 """So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
 _RENEWAL = timedelta(seconds=5)
+_TICKS = timedelta(minutes=3)
+"""A scheduled time so long ago that a tick should have sent it."""
+_STRIP = 10
 
 State = Literal["running", "busy", "in the way", "free", "paused", "disabled", "not deployed", "unknown"]
 """Busy: no run of it is in progress, and yet a start would step back: its neighbours' runs hold the pool. In the way: a
@@ -97,6 +101,14 @@ class JobStatus:
     pause: Pause | None = None
     pool: PoolStatus | None = None
     """Its pool, if that is shared."""
+    missed: datetime | None = None
+    """Its last scheduled time, if nothing was started for it, and no tick will."""
+    overdue: datetime | None = None
+    """The same while a tick still may."""
+    waits: Execution | None = None
+    """The start that waits for its turn."""
+    strip: tuple[Execution, ...] = ()
+    """Its last runs, and its guard executions that failed, oldest first."""
     start_now: str = ""
     """What would become of a start now, and why."""
     drift: tuple[str, ...] = ()
@@ -105,10 +117,12 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class StageStatus:
-    """How a stage stands."""
+    """How a stage stands, at one moment (UTC)."""
 
     jobs: tuple[JobStatus, ...]
     drift: tuple[str, ...]
+    trigger: Trigger
+    read_at: datetime
 
 
 def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *, closely: bool = False) -> StageStatus:
@@ -121,7 +135,9 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *
     reader, jobs = Reader(stage), [*jobs]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         machine = pool.submit(drift.guard_machine, stage)
+        trigger = pool.submit(trigger_health.read, stage, now)
         failed = pool.submit(_failed, stage)
+        newest = pool.submit(_newest, stage)
         progress("comparing the functions with this checkout…")
         functions = pool.submit(_functions, stage)
         progress("asking about every job…")
@@ -133,12 +149,11 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *
         pools = {name: _pool(reader, seen, name, waiting) for name in shared}
         clusters = Clusters.of(stage.tasks, jobs)
         checker = Checker(lambda: stage.file, stage.function("check"), seen, lambda: clusters.view, lambda: now)
-        look = _Look(reader, now, functions.result(), failed.result(), checker, clusters, closely)
+        look = _Look(reader, now, functions.result(), failed.result(), newest.result(), checker, clusters, closely)
         known = deployed.result()
         answers = [pool.submit(look.job, job, known[job.name], pools.get(job.pool), waiting, seen) for job in jobs]
-        return StageStatus(
-            tuple(answer.result() for answer in answers), (*functions.result().differences, *machine.result())
-        )
+        differences = (*functions.result().differences, *machine.result())
+        return StageStatus(tuple(answer.result() for answer in answers), differences, trigger.result(), now)
 
 
 def _one_a_pool(jobs: Iterable[Job]) -> Iterable[Job]:
@@ -213,6 +228,8 @@ class _Look:
     now: datetime
     functions: drift.Functions
     failed: list[Execution]
+    newest: list[Execution]
+    """The newest guard executions: the open ones, then the last closed."""
     checker: Checker
     clusters: Clusters
     closely: bool
@@ -264,6 +281,12 @@ class _Look:
         busy: State = "free" if outcome in {"start", ""} else "in the way" if outcome == "task" else "busy"
         state = run_state.look(stage, job.name, running, now, self.clusters.view) if running else RunState(None)
         not_started = _not_started(reader, job, deployed, self.failed, now, None if self.closely else last)
+        runs = [e for some in ([page] if not shared else ()) for e in some if run_number(e.name)]
+        if shared:
+            mine = {record.arn for record in own}
+            runs = [e for some in shared.pages for e in some if e.arn in mine]
+        absent = self._absent(deployed, known[1], runs)
+        past = absent is not None and absent + timedelta(seconds=job.start_deadline) < now
         return JobStatus(
             **about,
             state="running" if running else "paused" if pause else busy if deployed.enabled else "disabled",
@@ -275,9 +298,36 @@ class _Look:
             not_started=not_started,
             pause=pauses.described(reader, pause) if pause else None,
             pool=shared,
+            missed=absent if past else None,
+            overdue=None if past else absent,
+            waits=self._waits(job, waiting),
+            strip=self._strip(job, runs),
             start_now=would,
             drift=drift.job(stage, job, self.functions, reader.recorded(job), closely=self.closely),
         )
+
+    def _absent(self, deployed: Job, since: datetime, runs: Sequence[Execution]) -> datetime | None:
+        """The last scheduled time, if nothing was started for it. What no page reaches back to is asked by name."""
+        if not deployed.enabled:
+            return None
+        at = schedule.latest(deployed.schedules, deployed.timezone, self.now - _TICKS, within=timedelta(days=90))
+        if at is None or at < since or any(run.started_at >= at for run in runs):
+            return None
+        name = scheduled_name(deployed.name, at)
+        if any(e.name == name for e in (*self.newest, *self.failed)) or self.reader.guard(name):
+            return None
+        return at
+
+    def _waits(self, job: Job, waiting: Sequence[Execution]) -> Execution | None:
+        for execution in (*waiting, *self.newest):
+            said = parse_guard_name(execution.name)
+            if said and (said.job, said.kind) == (job.name, "waiter") and not execution.closed:
+                return execution
+        return None
+
+    def _strip(self, job: Job, runs: Sequence[Execution]) -> tuple[Execution, ...]:
+        failed = [e for e in self.failed if (said := parse_guard_name(e.name)) and said.job == job.name]
+        return tuple(sorted((*runs, *failed), key=lambda e: e.started_at)[-_STRIP:])
 
     def _start_now(self, job: Job) -> tuple[str, str]:
         """What would become of a start now, by the checker's own decision; "task" where one is in the way."""
@@ -306,11 +356,18 @@ def _worked(execution: Execution | Record) -> bool:
     return execution.stopped_at is not None and execution.stopped_at - execution.started_at >= _RENEWAL
 
 
+def _newest(stage: Stage) -> list[Execution]:
+    """The newest guard executions, the open ones first."""
+    with reading("states:ListExecutions", stage.guard):
+        answer = stage.stepfunctions.list_executions(stateMachineArn=stage.guard, maxResults=_NEWEST)
+        return [execution_of(item) for item in answer["executions"]]
+
+
 def _failed(stage: Stage) -> list[Execution]:
     """The newest guard executions that failed, newest first."""
     with reading("states:ListExecutions", stage.guard):
         answer = stage.stepfunctions.list_executions(
-            stateMachineArn=stage.guard, statusFilter="FAILED", maxResults=_NEWEST_FAILED
+            stateMachineArn=stage.guard, statusFilter="FAILED", maxResults=_NEWEST
         )
         return [execution_of(item) for item in answer["executions"]]
 

@@ -27,13 +27,15 @@ def policy(jobs: JobsFile, role: Role) -> Json:
 
 
 def _viewer(stage: str) -> Iterator[Json]:
-    """`status`, `why`, `history`, `timeline`, `logs`."""
+    """`status`, `problems`, `why`, `history`, `timeline`, `logs`."""
     machines = _machines(stage)
     yield _allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
     yield _allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
     yield _allow(["ssm:GetParameter", "ssm:GetParameters"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
     yield _allow(["lambda:GetFunction"], _functions(stage))
     yield _allow(["cloudformation:DescribeStacks"], _stacks(stage))
+    yield _allow(["events:ListRuleNamesByTarget", "events:DescribeRule"], ["arn:*:events:*:*:rule/*"])
+    yield _allow(["cloudwatch:GetMetricData"], ["*"], "GetMetricDataTakesNoResource")
     yield _allow(["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"], ["*"], "ReadsTasksOfAnyCluster")
     yield _allow(["logs:FilterLogEvents"], [f"arn:*:logs:*:*:log-group:{log_group(stage, 'check')}:*"])
     yield _allow(["logs:GetLogEvents"], ["*"], "ReadsTheLogGroupsThatTaskDefinitionsName")

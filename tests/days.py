@@ -28,8 +28,28 @@ class Missing(Exception):
     """ExecutionDoesNotExist."""
 
 
+class Ticking:
+    """EventBridge and CloudWatch where the trigger ticks every minute."""
+
+    calls: Counter[str]
+
+    def list_rule_names_by_target(self, **_: Any) -> Any:
+        self.calls["ListRuleNamesByTarget"] += 1
+        return {"RuleNames": ["tick"]}
+
+    def describe_rule(self, **_: Any) -> Any:
+        self.calls["DescribeRule"] += 1
+        return {"State": "ENABLED"}
+
+    def get_metric_data(self, EndTime: datetime, **_: Any) -> Any:  # noqa: N803 (boto3's name)
+        self.calls["GetMetricData"] += 1
+        minutes = [EndTime - timedelta(minutes=n) for n in range(2, 5)]
+        ticks = {"Id": "invocations", "Timestamps": minutes, "Values": [1.0] * 3}
+        return {"MetricDataResults": [ticks, {"Id": "errors", "Timestamps": minutes, "Values": [0.0] * 3}]}
+
+
 @dataclass
-class Aws:
+class Aws(Ticking):
     """Step Functions, Systems Manager and ECS as a finished day left them; the calls are counted."""
 
     stage: Any = None

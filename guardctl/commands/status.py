@@ -1,54 +1,69 @@
 """``guardctl status``."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from chalicelib.decide.facts import span, stamp
-from guardctl import job_status, links
+from chalicelib.names import run_number
+from guardctl import job_status, links, triage, watching
+from guardctl.chart import GLYPHS, STYLES
 from guardctl.console import (
     JsonOption,
     StageOption,
+    TzOption,
     asking,
     command,
     err,
     out,
     print_json,
 )
-from guardctl.job_status import JobStatus
-from guardctl.ledger import Entry, run_told
+from guardctl.errors import Stop
+from guardctl.job_status import JobStatus, StageStatus
+from guardctl.ledger import Entry, Outcome, run_told
 from guardctl.stage import Stage
-from guardctl.wording import entry_json, local, sentence
+from guardctl.triage import Judged
+from guardctl.wording import entry_json, localised, sentence
 
 
-@command(example="guardctl status nightly-report")
+@command(example="guardctl status --watch")
 def status(
     job: Annotated[str | None, typer.Argument(help="One job, in detail; all of them when left out.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every ten seconds, until Ctrl-C.")] = False,
     stage: StageOption = "dev",
+    tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how the jobs stand.
+    """Show how the jobs stand, the worst first.
 
-    Running or free, who holds and who waits for its pool, last run, usual duration, next time, last skip, pause, drift.
+    Failed, late, missed, in the way, waiting, paused, running or ok, and why; the last ten outcomes; the trigger, who
+    holds and who waits for a pool, drift.
     """
-    target, now = Stage(stage), datetime.now(UTC)
+    if watch and (job or as_json):
+        raise Stop("--watch shows all jobs, for people: leave out the job and --json")
+    target = Stage(stage, tz=tz)
     jobs = [target.job(job)] if job else [*target.file.jobs.values()]
+    if watch:
+        watching.watch(target, jobs, board)
+        return
     with asking("asking AWS…") as progress:
-        found = job_status.read(target, jobs, now, progress, closely=job is not None)
+        found = job_status.read(target, jobs, datetime.now(UTC), progress, closely=job is not None)
     if as_json:
-        print_json([_status_json(line, found.drift) for line in found.jobs])
+        print_json(_json(found))
     elif job:
         (line,) = found.jobs
-        out.print(f"{line.job}: {line.state}")
-        for name, value in [*_card(line, now), ("a start now", line.start_now)]:
+        zone = target.zone
+        out.print(f"{line.job}: {line.state} (times in {found.read_at.astimezone(zone):%Z})", markup=False)
+        for name, value in [*_card(line, found.read_at, zone), ("a start now", line.start_now)]:
             for number, text in enumerate(value.splitlines()):
-                out.print(f"  {'' if number else name:<12} {text}", markup=False)
+                out.print(f"  {'' if number else name:<12} {localised(text, zone, named=True)}", markup=False)
     else:
-        _status_table(found.jobs, now)
+        for row in board(target, found, out.width if out.is_terminal else None):
+            out.print(row)
     if not as_json:
         for difference in found.drift:
             err.print(f"drift: {difference}", markup=False)
@@ -56,93 +71,136 @@ def status(
             err.print(f"deploy: {target.command('deploy')}", markup=False)
 
 
-def _status_table(lines: Iterable[JobStatus], now: datetime) -> None:
-    # A row of usual names fits 80 columns, which is also what a pipe gets. Names and years: `status JOB`, --json.
-    table = Table("job", "state", "last run", "usually", "next time", "zone", box=None, pad_edge=False)
-    notes: list[str] = []
-    pools: dict[str, str] = {}
-    for line in lines:
-        zone, last = ZoneInfo(line.timezone), line.last
-        table.add_row(
-            line.job,
-            f"{line.state} {span(now - line.run.started_at)}" if line.run else line.state,
-            f"{last.outcome} {_short(last.ended, zone)}" if last and last.ended else "none yet",
-            span(line.usual.median) if line.usual else "",
-            _short(line.next_time, zone) if line.next_time else "by hand",
-            f"{(line.next_time or now).astimezone(zone):%Z}",
-        )
-        shown = [
-            ("drift:", "; ".join(line.drift)),
-            ("is", line.concern),
-            ("last skip:", _step_back(line, zone)),
-            ("paused", _paused(line, zone)),
-        ]
-        notes += [f"{line.job}: {name} {value}" for name, value in shown if value]
-        if line.pool and (line.pool.held or line.pool.waiting):
-            pools[line.pool.name] = "pool " + _pool(line, zone).replace("\n", "; ")
-    out.print(table)
-    for note in (*notes, *pools.values()):
-        out.print(note, markup=False)
+def board(stage: Stage, found: StageStatus, width: int | None) -> Iterator[Text]:
+    """All jobs in lines of `width` characters; in a pipe, as long as they are."""
+    zone, now = stage.zone, found.read_at
+    judged = triage.triage(found.jobs, now)
+    yield Text(f"{stage.name}, {now.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}: {triage.counts(judged)}")
+    style = "bold red" if found.trigger.trouble(now) else "dim"
+    yield Text(localised(f"trigger: {found.trigger.told(now)}", zone, named=True), style=style)
+    shown = {line.pool.name: line for line in found.jobs if line.pool and (line.pool.held or line.pool.waiting)}
+    for line in shown.values():
+        yield Text(localised("pool " + _pool(line).replace("\n", "; "), zone, named=True))
+    wide = max((len(each.line.job) for each in judged), default=0)
+    yield Text(f"{'state':<13} {'job':<{wide}} {'lately':<10} {'last run':<11} {'next':<11}".rstrip(), style="dim")
+    for each in judged:
+        yield from _row(each, wide, zone, width)
+        for difference in each.line.drift if each.level != "not deployed" else ():
+            yield Text(f"    drift: {difference}")
+
+
+def _row(each: Judged, wide: int, zone: ZoneInfo, width: int | None) -> Iterator[Text]:
+    line, (mark, style) = each.line, triage.MARKS[each.level]
+    last = _short(line.last.ended, zone) if line.last and line.last.ended else ""
+    upcoming = _short(line.next_time, zone) if line.next_time else "by hand"
+    times = f" {last:<11} {upcoming:<11}"
+    row = Text.assemble((f"{mark} {each.level:<11}", style), f" {line.job:<{wide}} ", _strip(line), times)
+    reason = localised(each.reason, zone, named=True)
+    fits = width is None or row.cell_len + 1 + len(reason) <= width
+    if reason and fits:
+        row.append(f" {reason}")
+    row.rstrip()
+    yield row
+    if reason and not fits:
+        yield Text(f"    {reason}")
+
+
+def _strip(line: JobStatus) -> Text:
+    """The last ten outcomes, oldest first: a run's as in `timeline`; what a start that failed was is not looked up."""
+    known = {line.not_started[1].guard_execution: line.not_started[1].outcome} if line.not_started else {}
+    strip = Text(" " * (10 - len(line.strip)))
+    for execution in line.strip:
+        outcome = known.get(execution.name) or _OUTCOMES.get(execution.status, "running")
+        if run_number(execution.name) is None and execution.name not in known:
+            outcome = "not looked up"
+        strip.append(GLYPHS[outcome], style=STYLES.get(outcome, ""))
+    return strip
+
+
+_OUTCOMES: dict[str, Outcome] = {
+    "SUCCEEDED": "ran",
+    "FAILED": "failed",
+    "TIMED_OUT": "timed out",
+    "ABORTED": "stopped",
+}
 
 
 def _short(moment: datetime, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%m-%d %H:%M}"
 
 
-def _card(line: JobStatus, now: datetime) -> Iterator[tuple[str, str]]:
-    """What is known of one job, by name."""
-    zone, last, usual = ZoneInfo(line.timezone), line.last, line.usual
+def _card(line: JobStatus, now: datetime, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+    """What is known of one job, by name; instants as `stamp` writes them."""
+    last, usual = line.last, line.usual
     if line.run:
         age = span(now - line.run.started_at)
-        since = local(line.run.started_at, zone)
+        since = stamp(line.run.started_at)
         yield "run", f"{run_told(line.run.arn)}, for {age}, since {since}\n{links.execution(line.run.arn)}"
         task = f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
         yield "task", f"{line.concern}\n{task}" if line.concern else task
     if line.pool:
-        yield "pool", _pool(line, zone)
+        yield "pool", _pool(line)
     yield "last run", sentence(last, zone) if last else "none yet"
     if usual:
         yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
-    yield "next time", local(line.next_time, zone) if line.next_time else "none: it is started by hand only"
-    yield "last skip", _step_back(line, zone) or "none lately"
+    yield "next time", stamp(line.next_time) if line.next_time else "none: it is started by hand only"
+    yield "last skip", _step_back(line) or "none lately"
     yield "paused", _paused(line, zone) or "no"
     yield "deployed", "\n".join(line.drift) or "as the jobs file says"
 
 
-def _step_back(line: JobStatus, zone: ZoneInfo) -> str:
+def _step_back(line: JobStatus) -> str:
     if line.not_started is None:
         return ""
     when, entry = line.not_started
-    return f"{local(when, zone)}, {entry.outcome}: {entry.reason}"
+    return f"{stamp(when)}, {entry.outcome}: {entry.reason}"
 
 
 def _paused(line: JobStatus, zone: ZoneInfo) -> str:
     return line.pause.told(zone) if line.pause else ""
 
 
-def _pool(line: JobStatus, zone: ZoneInfo) -> str:
+def _pool(line: JobStatus) -> str:
     """Who holds the pool, a line a slot, and who waits for it, in the order in which they go."""
     pool = line.pool
     if pool is None:
         return ""
     held = {
         each.slot: f"{each.job or 'a job whose name is not visible yet'} as {each.run.name} "
-        f"since {local(each.run.started_at, zone)}"
+        f"since {stamp(each.run.started_at)}"
         for each in pool.held
     }
     slots = [
         f"{f'slot {slot}: ' if pool.slots > 1 else ''}{held.get(slot, 'no run')}" for slot in range(1, pool.slots + 1)
     ]
-    waiters = [f"{each.name} waits since {local(each.started_at, zone)}" for each in pool.waiting]
+    waiters = [f"{each.name} waits since {stamp(each.started_at)}" for each in pool.waiting]
     return "\n".join([f"{pool.name}: {slots[0]}", *slots[1:], *waiters])
 
 
-def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
+def _json(found: StageStatus) -> dict[str, Any]:
+    levels = {each.line.job: each for each in triage.triage(found.jobs, found.read_at)}
+    trigger = found.trigger
+    return {
+        "trigger": {
+            "rule": trigger.rule,
+            "last_tick": stamp(trigger.last_tick) if trigger.last_tick else None,
+            "errors": trigger.errors,
+            "trouble": trigger.trouble(found.read_at) or None,
+        },
+        "drift": [*found.drift],
+        "jobs": [_status_json(levels[line.job]) for line in found.jobs],
+    }
+
+
+def _status_json(judged: Judged) -> dict[str, Any]:
+    line = judged.line
     run, last, usual = line.run, line.last, line.usual
     when, step = line.not_started or (None, None)
     return {
         "job": line.job,
         "state": line.state,
+        "level": judged.level,
+        "reason": judged.reason,
         "run": {
             "name": run.name,
             "since": stamp(run.started_at),
@@ -183,7 +241,7 @@ def _status_json(line: JobStatus, stage_drift: Iterable[str]) -> dict[str, Any]:
         if line.pool
         else None,
         "start_now": line.start_now,
-        "drift": [*line.drift, *stage_drift],
+        "drift": [*line.drift],
     }
 
 

@@ -28,8 +28,10 @@ from guardctl.errors import Stop
 from guardctl.job_status import JobStatus
 from guardctl.records import Reader
 from guardctl.stage import Stage
+from guardctl.survey import Survey
 from lab.play import BEGIN, Play, Played, Program
 from tests.contracts.played import DEFAULTS, played
+from tests.days import Ticking
 from tests.documents import ROOT
 
 MINUTE = 60.0
@@ -72,7 +74,7 @@ class Ended(Exception):
     """ValidationException."""
 
 
-class Aws:
+class Aws(Ticking):
     """boto3's clients of Step Functions, Systems Manager and ECS over a stage in motion; the calls are counted."""
 
     def __init__(self, play: Play) -> None:
@@ -90,7 +92,7 @@ class Aws:
         machine, only = asked["stateMachineArn"], asked.get("statusFilter")
         if only == "FAILED":
             found = [e for e in self.play.executions.values() if e.machine == machine and e.status == "FAILED"]
-            return {"executions": [{"name": e.name} for e in reversed(found)]}
+            return {"executions": [self._shown(e) for e in reversed(found)]}
         page = self.play.page(machine, asked.get("nextToken"), only_running=only == "RUNNING")
         shown = [self._shown(self.play.executions[e.arn]) for e in page.executions]
         return {"executions": shown, **({"nextToken": page.token} if page.token else {})}
@@ -226,7 +228,7 @@ def test_status_of_a_shared_pool_asks_the_same_however_many_runs_its_neighbours_
     play, aws, stage = staged()
     a_day_of_neighbours(play)
     status(stage, play, "day-close", "import")
-    assert aws.calls["ListExecutions"] == 3, "the guard's failures, the pool's one slot, who waits"
+    assert aws.calls["ListExecutions"] == 4, "the guard's newest, its failures, the pool's one slot, who waits"
     assert aws.calls["DescribeExecution"] <= 2 * 20 + 2 * 10 + 2
 
 
@@ -240,7 +242,9 @@ def test_the_page_about_pools_says_what_its_commands_cost() -> None:
         "`why day-close TIME`": lambda reader, play: reader.entry(reader.stage.job("day-close"), BEGIN, play.now),
         "`history day-close`, the whole night": lambda reader, play: row(reader, play, "day-close"),
         "`history import`, the whole night": lambda reader, play: row(reader, play, "import"),
-        "`timeline` of both": lambda reader, play: (row(reader, play, "day-close"), row(reader, play, "import")),
+        "`timeline` of both": lambda reader, play: [
+            *Survey(reader, [stage.job("day-close"), stage.job("import")], BEGIN, play.now).rows()
+        ],
     }
     page = (ROOT / "docs" / "pools.md").read_text(encoding="utf-8")
     play, aws, stage = staged()

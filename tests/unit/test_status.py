@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from chalicelib.decide.facts import Execution
-from guardctl import job_status, links
-from guardctl.job_status import Usual, usual
+from chalicelib.decide.facts import Execution, stamp
+from guardctl import job_status, links, triage, trigger_health
+from guardctl.chart import Row
+from guardctl.commands.problems import of_row
+from guardctl.commands.status import board
+from guardctl.job_status import JobStatus, Usual, usual
+from guardctl.ledger import Entry, Outcome
+from guardctl.pauses import Pause
 from guardctl.stage import Stage
+from guardctl.trigger_health import Trigger
 from tests.days import DAY, NOW, Aws, Times, staged
 
 MAY = datetime(2026, 5, 17, 9, 0, tzinfo=UTC)
@@ -117,3 +126,115 @@ def test_a_job_that_cannot_be_read_says_why_and_the_others_stand() -> None:
     assert states.pop("d9") == "unknown"
     assert {*states.values()} == {"free"}
     assert "states:ListExecutions" in next(line.start_now for line in found.jobs if line.job == "d9")
+
+
+# --- the worst first --------------------------------------------------------------------------------------
+
+RUN = took(0, 7, "RUNNING")
+BAD = Entry(job="j", scheduled=MAY, outcome="failed", reason="exit code 1", arn=RUN.arn, started=MAY, ended=MAY + timedelta(hours=1))  # fmt: skip
+GOOD_ONE = replace(BAD, outcome="ran", reason="")
+STEPPED = (MAY + timedelta(hours=2), Entry(job="j", scheduled=MAY, outcome="skipped", reason="run-000007 has been running"))  # fmt: skip
+PAUSE = Pause("paused-000001", MAY, "the database moves (ada)")
+USUAL = Usual(timedelta(minutes=10), timedelta(minutes=12), 30)
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        pytest.param({"last": BAD}, "failed", id="its last run failed"),
+        pytest.param({"last": GOOD_ONE}, "ok", id="its last run succeeded"),
+        pytest.param({"last": BAD, "run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3))}, "running", id="it failed, and runs again"),
+        pytest.param({"last": GOOD_ONE, "not_started": STEPPED}, "skipped", id="its last start stepped back"),
+        pytest.param({"last": replace(GOOD_ONE, ended=MAY + timedelta(hours=3)), "not_started": STEPPED}, "ok", id="it has run since it stepped back"),
+        pytest.param({"missed": MAY}, "missed", id="nothing was started for its last time"),
+        pytest.param({"overdue": MAY}, "late", id="nothing has been started yet"),
+        pytest.param({"state": "in the way", "start_now": "would step back: a task"}, "in the way", id="a task is in the way"),
+        pytest.param({"pause": PAUSE}, "paused", id="it is paused"),
+        pytest.param({"pause": PAUSE, "last": BAD}, "failed", id="it failed before it was paused"),
+        pytest.param({"run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3)), "usual": USUAL}, "late", id="it runs for an hour and takes ten minutes as a rule"),
+        pytest.param({"run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3)), "usual": replace(USUAL, runs=4)}, "running", id="four runs are no rule"),
+        pytest.param({"run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3)), "concern": "its task has stopped"}, "late", id="its run has no task"),
+        pytest.param({"state": "unknown", "start_now": "denied"}, "unknown", id="it can't be read"),
+        pytest.param({"state": "not deployed"}, "not deployed", id="it is not deployed"),
+        pytest.param({"state": "disabled"}, "ok", id="it is disabled"),
+    ],
+)  # fmt: skip
+def test_how_bad_a_job_stands(line: dict[str, Any], level: str) -> None:
+    status = JobStatus(**{"job": "j", "timezone": "UTC", "state": "free"} | line)
+    (judged,) = triage.triage([status], MAY + timedelta(hours=4))
+    assert judged.level == level
+    assert judged.reason or level in {"ok", "not deployed"}
+
+
+def test_the_worst_job_stands_first_and_the_board_fits_eighty_columns() -> None:
+    _, stage = forty()
+    found = job_status.read(stage, stage.file.jobs.values(), NOW, lambda _: None)
+    lines = [str(line) for line in board(stage, found, 80)]
+    assert lines[0] == "dev, 2026-11-24 00:00:30 UTC: 1 failed, 1 missed, 1 skipped, 37 ok"
+    assert [line.split()[1:3] for line in lines if line[:1] in "✗!○"] == [["failed", "d3"], ["missed", "d5"], ["skipped", "d4"]]  # fmt: skip
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_pipe_gets_every_name_and_reason_in_one_line() -> None:
+    _, stage = forty()
+    found = job_status.read(stage, stage.file.jobs.values(), NOW, lambda _: None)
+    (line,) = [str(each) for each in board(stage, found, None) if " d3 " in str(each)]
+    assert line.endswith("run-000002 failed at 2026-11-23 03:03: exit code 1")
+
+
+# --- the trigger ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trigger", "trouble"),
+    [
+        (Trigger("rule enabled", MAY - timedelta(minutes=2), 0), ""),
+        (Trigger("rule is disabled", MAY - timedelta(minutes=2), 0), "the rule is disabled: no schedule starts anything"),
+        (Trigger("rule is missing"), "the rule is missing: no schedule starts anything"),
+        (Trigger("rule enabled", MAY - timedelta(minutes=9), 0), f"no tick since {stamp(MAY - timedelta(minutes=9))}: no schedule starts anything"),
+        (Trigger("rule enabled", MAY - timedelta(minutes=2), 3), "the trigger failed 3 times in 15 min: see its log"),
+        (Trigger(unread="DescribeRule: AccessDeniedException"), ""),
+    ],
+)  # fmt: skip
+def test_a_dead_trigger_is_told(trigger: Trigger, trouble: str) -> None:
+    assert trigger.trouble(MAY) == trouble
+    assert trigger.unread in trigger.told(MAY)
+
+
+def test_who_may_not_read_the_rule_sees_the_rest() -> None:
+    _, stage = forty()
+
+    def refuse(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "ListRuleNamesByTarget")
+
+    vars(vars(stage)["stepfunctions"])["list_rule_names_by_target"] = refuse
+    found = trigger_health.read(stage, NOW)
+    assert found.unread == "ListRuleNamesByTarget: AccessDeniedException"
+    assert found.last_tick
+
+
+# --- what needs a person ----------------------------------------------------------------------------------
+
+
+def test_problems_in_a_row_are_one_line_with_the_next_command() -> None:
+    def entry(minute: int, outcome: Outcome, reason: str = "", run: str | None = None) -> Entry:
+        return Entry(job="j", scheduled=MAY + timedelta(minutes=minute), outcome=outcome, reason=reason, run=run)
+
+    row = Row(
+        job="j",
+        entries=(
+            entry(0, "ran"),
+            entry(1, "skipped", "run-000001 has been running for 1 min"),
+            entry(2, "skipped", "run-000001 has been running for 2 min"),
+            entry(3, "skipped", "run-000002 has been running for 1 min"),
+            entry(4, "failed", "exit code 1", run="run-000003"),
+            entry(5, "paused"),
+            entry(6, "due"),
+        ),
+    )
+    found = [(p.entry.scheduled.minute - MAY.minute, p.times, p.command(Stage("dev"))) for p in of_row(row)]
+    assert found == [
+        (2, 2, f"guardctl why j {MAY + timedelta(minutes=2):%Y-%m-%dT%H:%MZ} --stage dev"),
+        (3, 1, f"guardctl why j {MAY + timedelta(minutes=3):%Y-%m-%dT%H:%MZ} --stage dev"),
+        (4, 1, "guardctl logs j run-000003 --stage dev"),
+    ]

@@ -1,0 +1,113 @@
+"""``guardctl problems``."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+import typer
+
+from guardctl import trigger_health
+from guardctl.chart import GLYPHS, STYLES, Row
+from guardctl.console import (
+    DescribeOption,
+    JsonOption,
+    SinceOption,
+    StageOption,
+    TzOption,
+    ago,
+    asking,
+    command,
+    err,
+    out,
+    print_json,
+)
+from guardctl.errors import NOT_RUN
+from guardctl.ledger import NEEDS_A_PERSON, Entry
+from guardctl.records import Reader
+from guardctl.stage import Stage
+from guardctl.survey import DESCRIPTIONS, Survey
+from guardctl.wording import clock, entry_json, localised
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What needs a person: the newest of alike entries of a job, and how many there were in a row."""
+
+    entry: Entry
+    times: int
+
+    def command(self, stage: Stage) -> str:
+        """What to type next."""
+        job, run = self.entry.job, self.entry.run
+        if run and self.entry.outcome in {"failed", "timed out"}:
+            return stage.command("logs", job, run, *(("--slot", str(self.entry.slot)) if self.entry.slot > 1 else ()))
+        return stage.command("why", job, f"{self.entry.scheduled:%Y-%m-%dT%H:%MZ}")
+
+
+@command(
+    example="guardctl problems --since 12h",
+    exit_codes="Exit codes: 0 nothing needs a person · 1 something does · 2, 3 as for every command.",
+)
+def problems(
+    since: SinceOption = "12h",
+    limit: DescribeOption = DESCRIPTIONS,
+    stage: StageOption = "dev",
+    tz: TzOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what needs a person, and the next command for each.
+
+    What failed, was skipped, missed or never started since then; alike ones in a row are one line. The newest first.
+    """
+    target, now = Stage(stage, tz=tz), datetime.now(UTC)
+    start, zone = ago(since, now), target.zone
+    with asking("looking up every scheduled time…") as progress:
+        trigger = trigger_health.read(target, now).trouble(now)
+        rows = [*Survey(Reader(target, progress), [*target.file.jobs.values()], start, now).rows(limit)]
+    found = sorted(
+        (problem for row in rows for problem in of_row(row)), key=lambda each: each.entry.scheduled, reverse=True
+    )
+    unread = [row for row in rows if row.unread]
+    if as_json:
+        print_json(_json(target, trigger, found, unread))
+    else:
+        if trigger:
+            out.print(localised(f"! {trigger}", zone), style="bold red", markup=False)
+        for problem in found:
+            entry = problem.entry
+            mark, style = GLYPHS[entry.outcome], STYLES.get(entry.outcome, "")
+            times = f" ×{problem.times}" if problem.times > 1 else ""
+            out.print(f"{mark} {clock(entry.scheduled, zone)} {entry.job} {entry.outcome}{times}", style=style, end="")
+            reason = f": {localised(entry.reason, zone, named=True)}" if entry.reason else ""
+            out.print(f"{reason} → {problem.command(target)}", markup=False)
+        for row in unread:
+            out.print(f"? {row.job} can't be read: {row.unread}", style="bold red", markup=False)
+        if not (trigger or found or unread):
+            out.print(f"nothing has needed a person since {clock(start, zone)} {start.astimezone(zone):%Z}")
+    if left_out := sum(row.left_out for row in rows):
+        err.print(f"{left_out} were not looked up; --limit sets how many executions are described")
+    if trigger or found or unread:
+        raise typer.Exit(NOT_RUN)
+
+
+def of_row(row: Row) -> Iterator[Problem]:
+    """The job's problems: neighbours with one outcome and one reason are one."""
+    for (outcome, _), alike in groupby(row.entries, key=lambda entry: (entry.outcome, _gist(entry))):
+        entries = [*alike]
+        if outcome in NEEDS_A_PERSON:
+            yield Problem(entries[-1], len(entries))
+
+
+def _gist(entry: Entry) -> str:
+    """Of skips, who was in the way, and not for how long; else the reason."""
+    return entry.reason.partition(" ")[0] if entry.outcome == "skipped" else entry.reason
+
+
+def _json(stage: Stage, trigger: str, found: list[Problem], unread: list[Row]) -> dict[str, Any]:
+    return {
+        "trigger": trigger or None,
+        "problems": [{**entry_json(each.entry), "times": each.times, "command": each.command(stage)} for each in found],
+        "unread": [{"job": row.job, "reason": row.unread} for row in unread],
+    }

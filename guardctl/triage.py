@@ -1,0 +1,105 @@
+"""Which jobs need a person, the worst first. Pure: how a job stands in, a level with its mark and its reason out."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from chalicelib.decide.facts import span, stamp
+from guardctl.job_status import JobStatus
+from guardctl.ledger import NEEDS_A_PERSON
+
+Level = Literal[
+    "unknown", "failed", "late", "missed", "in the way", "skipped", "waiting", "paused", "running", "not deployed", "ok"
+]
+
+MARKS: dict[Level, tuple[str, str]] = {
+    "unknown": ("?", "bold red"),
+    "failed": ("✗", "bold red"),
+    "late": ("◷", "bold red"),
+    "missed": ("!", "bold red"),
+    "in the way": ("▒", "yellow"),
+    "skipped": ("○", "yellow"),
+    "waiting": ("…", "yellow"),
+    "paused": ("P", "magenta"),
+    "running": ("▶", "cyan"),
+    "not deployed": ("-", "dim"),
+    "ok": ("·", "green"),
+}
+"""From the worst to the best: a mark, which says by its shape what its colour says, and that colour."""
+
+TROUBLE: frozenset[Level] = frozenset({"unknown", "failed", "late", "missed", "in the way", "skipped"})
+
+_SURE = 5
+"""So many runs make a usual duration that a longer one is measured by."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A job, how bad it is and why, with instants as `stamp` writes them."""
+
+    line: JobStatus
+    level: Level
+    reason: str = ""
+
+
+def triage(lines: Iterable[JobStatus], now: datetime) -> list[Judged]:
+    """The worst first; alike in the order of the jobs file."""
+    order = list(MARKS)
+    return sorted((Judged(line, *_level(line, now)) for line in lines), key=lambda each: order.index(each.level))
+
+
+def counts(judged: Iterable[Judged]) -> str:
+    """``1 failed, 2 running, 37 ok``."""
+    found = Counter(each.level for each in judged)
+    return ", ".join(f"{found[level]} {level}" for level in MARKS if found[level])
+
+
+def _level(line: JobStatus, now: datetime) -> tuple[Level, str]:
+    if line.state == "unknown":
+        return "unknown", line.start_now
+    if line.state == "not deployed":
+        return "not deployed", "; ".join(line.drift)
+    if line.run:
+        return _of_run(line, now)
+    if bad := _last_bad(line):
+        return bad
+    if line.missed:
+        return "missed", f"nothing was started for {stamp(line.missed)}"
+    if line.overdue:
+        return "late", f"nothing has been started for {stamp(line.overdue)} yet"
+    if line.state == "in the way":
+        return "in the way", line.start_now
+    if line.waits:
+        return "waiting", f"{line.waits.name} waits since {stamp(line.waits.started_at)}"
+    if line.pause:
+        until = f" until {stamp(line.pause.until)}" if line.pause.until else ""
+        return "paused", f"since {stamp(line.pause.since)}{until}: {line.pause.reason}"
+    return "ok", "enabled = false" if line.state == "disabled" else line.start_now if line.state == "busy" else ""
+
+
+def _of_run(line: JobStatus, now: datetime) -> tuple[Level, str]:
+    if line.run is None:
+        return "ok", ""
+    took, usual = now - line.run.started_at, line.usual
+    told = f"{line.run.name} for {span(took)}, since {stamp(line.run.started_at)}"
+    if line.concern:
+        return "late", f"{told}: {line.concern}"
+    if usual and usual.runs >= _SURE and took > max(2 * usual.p95, usual.p95 + timedelta(minutes=5)):
+        return "late", f"{told}; usually {span(usual.median)}, p95 {span(usual.p95)}"
+    skipped = line.not_started and line.not_started[0] > line.run.started_at
+    return "running", told + (f"; {line.not_started[1].outcome} since" if skipped and line.not_started else "")
+
+
+def _last_bad(line: JobStatus) -> tuple[Level, str] | None:
+    """The newest of its last run and its last start that was not one, if that needs a person."""
+    last, step = line.last, line.not_started
+    if step and (last is None or last.ended is None or step[0] > last.ended):
+        at, entry = step
+        if entry.outcome in NEEDS_A_PERSON:
+            level: Level = "skipped" if entry.outcome == "skipped" else "failed"
+            return level, f"{entry.outcome} at {stamp(at)}: {entry.reason}"
+    elif last and last.ended and last.outcome in NEEDS_A_PERSON:
+        return "failed", f"{last.run_told} {last.outcome} at {stamp(last.ended)}: {last.reason}"
+    return None
