@@ -1,33 +1,29 @@
 """Schedule expressions: what EventBridge users and cron users write, read into values, or refused.
 
-A schedule is kept exactly as it is written or it is refused, with the reason. Pure.
+A schedule is kept exactly as it is written or it is refused, with the reason; what people write instead of a schedule
+is known to `spellings.py`. Pure.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cronsim import CronSim, CronSimError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _MINUTE = timedelta(minutes=1)
 _SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 local times have no zone yet
-_DAY_NAMES = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
+_DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
+_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 _UNITS = {"minute": 1, "hour": 60, "day": 24 * 60}
-_ALIASES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 _FIELDS = {
     "minute": "0-59",
     "hour": "0-23",
@@ -35,8 +31,11 @@ _FIELDS = {
     "month": "1-12 or JAN-DEC",
     "day-of-week": "0-7 or SUN-SAT (0 and 7 are Sunday)",
 }
+"""Of five-field cron."""
 _SPANS = {"minute": 60, "hour": 24}
-_EXAMPLES = 'write "cron(0 3 * * ? *)", "rate(15 minutes)" or five-field cron such as "0 3 * * *"'
+_IN_VAIN = 50
+"""Years without a match after which a schedule is taken never to happen again; cronsim's own bound."""
+EXAMPLES = 'write "cron(0 3 * * ? *)", "rate(15 minutes)" or five-field cron such as "0 3 * * *"'
 
 
 class ScheduleRefused(ValueError):
@@ -54,20 +53,29 @@ class Schedule:
 
     expression: str
     cron: str = ""
-    """Five fields for cronsim; empty for a rate."""
+    """Five fields for cronsim; empty for a rate and for a single time."""
     years: frozenset[int] | None = None
     """The years of an EventBridge cron; None for every year."""
+    days: str = ""
+    """A day-of-month field with a W in it, which cronsim doesn't know: `cron` then has every day that may be meant."""
     every: timedelta | None = None
-    """The interval of a rate, counted from 1970-01-01T00:00Z; None for a cron."""
+    """The interval of a rate, counted from `start`, or from 1970-01-01T00:00Z; None for all else."""
+    once: datetime | None = None
+    """The one time of an `at(...)`, local and without a zone."""
+    start: datetime | None = None
+    """The first moment at which it is in effect (UTC); None: it always was."""
+    end: datetime | None = None
+    """The last such moment (UTC)."""
 
 
 def parse_schedule(expression: str) -> Schedule:
-    """Read an EventBridge `cron(...)` or `rate(...)`, or five-field cron. Raises ScheduleRefused.
+    """Read an EventBridge `cron(...)`, `rate(...)` or `at(...)`, or five-field cron. Raises ScheduleRefused.
 
-    Sources: EventBridge user guide, "Cron expressions" for the six fields, day numbers from 1 = SUN and the
-    one `?`, and "Rate expressions" for singular and plural. One difference: a rate counts from the epoch and
-    not from the rule's creation, so that it needs no memory. In five-field cron, cron's own rule holds: with
-    both day fields given, either will do.
+    Sources: EventBridge user guide, "Cron expressions" for the six fields, day numbers from 1 = SUN, the one `?` and
+    the wildcards L, W and #, and "Rate expressions" for singular and plural; Scheduler user guide, "Schedule types",
+    for `at(...)`. A range that runs past the end of its field goes on at the beginning, as in Quartz, whose notation it
+    is. One difference: a rate counts from the epoch and not from the rule's creation, so that it needs no memory. In
+    five-field cron, cron's own rules hold: with both day fields given either will do, and no range runs backwards.
     """
     text = expression.strip()
     if len(text) > 256:  # PutRule, EventBridge API reference
@@ -76,49 +84,50 @@ def parse_schedule(expression: str) -> Schedule:
         return _eventbridge_cron(text)
     if text.startswith("rate(") and text.endswith(")"):
         return Schedule(text, every=_interval(text))
-    if text.startswith("at("):
-        raise ScheduleRefused(f'"{text}" happens only once', f"start it by hand, or {_EXAMPLES}")
-    if text.startswith("@"):
-        same = _ALIASES.get(text.lower())
-        raise ScheduleRefused(f'"{text}" is an alias', f'write "{same}"' if same else _EXAMPLES)
-    fields = text.split()
-    if len(fields) == 6:
-        raise ScheduleRefused(
-            f'"{text}" has six fields; seconds can\'t be kept, the schedule is looked at once a minute',
-            f'write five fields, "{" ".join(fields[1:])}", or EventBridge\'s six as "cron(...)"',
-        )
-    if len(fields) != 5:
-        raise ScheduleRefused(f'"{text}" is not a schedule', _EXAMPLES)
+    if text.startswith("at(") and text.endswith(")"):
+        return Schedule(text, once=_once(text))
+    if len(text.split()) != 5 or text[0].isalpha():
+        from chalicelib.decide.spellings import refusal  # noqa: PLC0415 only a fault needs it
+
+        raise refusal(text)
     return _happening(Schedule(text, _checked(text.upper().split())))
 
 
 def local_times(schedule: Schedule, start: datetime, *, backward: bool) -> Iterator[datetime]:
     """The naive local times that a cron matches, strictly after (or before) naive `start`, nearest first."""
+    if schedule.once is not None:
+        if schedule.once < start if backward else schedule.once > start:
+            yield schedule.once
+        return
+    matched = start
     while True:
         for time in CronSim(schedule.cron, start, reverse=backward):
-            if schedule.years is None or time.year in schedule.years:
-                yield time
-                continue
-            # Straight to the next year that counts, or a schedule for 2199 would be searched day by day.
-            if backward:
-                years = [year for year in schedule.years if year < time.year]
-                start = datetime(max(years) + 1, 1, 1) if years else start  # noqa: DTZ001 naive, as above
-            else:
-                years = [year for year in schedule.years if year > time.year]
-                start = datetime(min(years), 1, 1) - _MINUTE if years else start  # noqa: DTZ001
-            if not years:
-                return
-            break
+            if schedule.years is not None and time.year not in schedule.years:
+                # Straight to the next year that counts, or a schedule for 2199 would be searched day by day.
+                years = [year for year in schedule.years if (year < time.year if backward else year > time.year)]
+                if not years:
+                    return
+                matched = start = datetime(max(years) + 1, 1, 1) if backward else datetime(min(years), 1, 1) - _MINUTE  # noqa: DTZ001 naive, as above
+                break
+            if schedule.days and time.day not in _days_of(schedule.days, time.year, time.month):
+                if abs(time.year - matched.year) > _IN_VAIN:
+                    return
+                start = time.replace(hour=0, minute=0) if backward else time.replace(hour=23, minute=59)
+                break
+            matched = time
+            yield time
         else:
             return
 
 
 def _interval(text: str) -> timedelta:
-    match = re.fullmatch(r"rate\(\s*([0-9]+)\s+(minute|hour|day)(s?)\s*\)", text)
+    form = r"rate\(\s*([0-9]+)\s+(minute|hour|day)(s?)\s*\)"
+    match = re.fullmatch(form, text)
     if match is None or int(match[1]) == 0:
-        raise ScheduleRefused(
-            f'"{text}" is not a rate', 'write a whole number and its unit: "rate(1 hour)", "rate(15 minutes)"'
-        )
+        right = 'write a whole number and its unit: "rate(1 hour)", "rate(15 minutes)"'
+        if text != text.lower() and reads(text.lower()):
+            right = f'write "{text.lower()}"'
+        raise ScheduleRefused(f'"{text}" is not a rate', right)
     count, unit = int(match[1]), match[2]
     plural = "" if count == 1 else "s"
     if match[3] != plural:
@@ -131,23 +140,63 @@ def _interval(text: str) -> timedelta:
     return timedelta(minutes=count * _UNITS[unit])
 
 
+def _once(text: str) -> datetime:
+    """The time of an `at(...)`, which is local to the job's zone."""
+    wrong, right = f'"{text}" is not a single time', 'write its date and time, "at(2026-12-24T18:00:00)"'
+    form = r"at\(\s*([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2}))?(Z|[+-][0-9]{2}:[0-9]{2})?\s*\)"
+    match = re.fullmatch(form, text)
+    if match is None:
+        raise ScheduleRefused(wrong, right)
+    day, minute, second, offset = match.groups()
+    try:
+        time = datetime.fromisoformat(f"{day}T{minute}{offset or ''}")
+    except ValueError as error:
+        raise ScheduleRefused(f"{wrong}: {error}", right) from None
+    if difference := time.utcoffset():
+        time -= difference
+    written = f"at({time:%Y-%m-%dT%H:%M}:00)"
+    if offset:
+        right = f'write "{written}" with timezone = "UTC"'
+        raise ScheduleRefused(f'"{text}" has an offset, and at(...) is in the job\'s timezone', right)
+    if second not in {"00", None}:
+        raise ScheduleRefused(f'"{text}" has seconds; the schedule is looked at once a minute', f'write "{written}"')
+    if text != written:
+        raise ScheduleRefused(f'"{text}" is not written as EventBridge wants it', f'write "{written}"')
+    return time
+
+
 def _eventbridge_cron(text: str) -> Schedule:
     fields = text[5:-1].upper().split()
     if len(fields) != 6:
-        raise ScheduleRefused(
-            f'"{text}" has {len(fields)} fields',
-            "EventBridge's cron has six, minute hour day-of-month month day-of-week year: cron(0 3 * * ? *)",
-        )
+        right = "EventBridge's cron has six, minute hour day-of-month month day-of-week year: cron(0 3 * * ? *)"
+        if len(fields) == 5 and reads(inner := text[5:-1].strip()):
+            right = f'five are cron\'s own, written without cron(): "{inner}"; {right}'
+        raise ScheduleRefused(f'"{text}" has {len(fields)} fields', right)
     minute, hour, day, month, weekday, year = fields
     if (day == "?") == (weekday == "?"):
-        raise ScheduleRefused(
-            f'"{text}" has {"?" if day == "?" else "no ?"} in its two day fields',
-            "EventBridge wants ? in exactly one of day-of-month and day-of-week, as in cron(0 3 * * ? *)",
-        )
+        right = "EventBridge wants ? in exactly one of day-of-month and day-of-week, as in cron(0 3 * * ? *)"
+        if "?" not in fields and "*" in {day, weekday}:
+            days = (day, month, "?") if weekday == "*" else ("?", month, weekday)
+            mended = f"cron({' '.join((minute, hour, *days, year))})"
+            right = f'{right}: write "{mended}"' if reads(mended) else right
+        wrong = f'"{text}" has {"?" if day == "?" else "no ?"} in its two day fields'
+        raise ScheduleRefused(wrong, right)
+    minutes, hours = _written(minute, "minute", 0, 59), _written(hour, "hour", 0, 23)
+    months = _written(month, "month", 1, 12, _MONTHS)
     # With a * in one of them, cronsim's rule for two day fields is "both": the other one alone decides.
-    day, weekday = ("*", _weekdays(weekday)) if day == "?" else (day, "*")
+    days, weekdays = ("*", _weekdays(weekday)) if day == "?" else (_month_days(day), "*")
     years = None if year == "*" else frozenset(_numbers(year, "year", 1970, 2199, {}))
-    return _happening(Schedule(text, _checked([minute, hour, day, month, weekday]), years))
+    cron = " ".join((minutes, hours, _may_be(days), months, weekdays))
+    return _happening(Schedule(text, cron, years, days if _NEAREST.search(days) else ""))
+
+
+def reads(expression: str) -> bool:
+    """Whether it is a schedule."""
+    try:
+        parse_schedule(expression)
+    except ScheduleRefused:
+        return False
+    return True
 
 
 def _happening(schedule: Schedule) -> Schedule:
@@ -163,21 +212,20 @@ def _happening(schedule: Schedule) -> Schedule:
 
 
 def _checked(fields: list[str]) -> str:
-    """Five fields joined for cronsim, which understands each of them and would not misread any."""
+    """Five-field cron joined for cronsim, which understands each field and would not misread any."""
     for field, (name, right) in zip(fields, _FIELDS.items(), strict=True):
         for term in field.split(","):
             first, _, step = term.partition("/")
             if name == "day-of-month" and ("W" in term or "L" in term) and term not in {"L", "LW"}:
-                which = "the nearest weekday" if "W" in term else "counting from the end of the month"
-                raise ScheduleRefused(f'{name} "{term}": {which} can\'t be expressed', f"it may be {right}")
+                raise _uncommon(term, fields)
             if step.isdecimal() and int(step) >= _SPANS.get(name, 1000):
-                raise ScheduleRefused(
-                    f'{name} "{term}": a step of {step} does not fit in {_SPANS[name]}',
-                    f'cron starts anew each time round; write "rate({step} {name}s)" for an interval',
-                )
+                raise _too_wide(name, term, int(step))
             low, _, high = first.partition("-")
             if step and low == high:  # cronsim would go on to the end of the range
                 raise ScheduleRefused(f'{name} "{term}" has a step and nowhere to go', f'write "{low}"')
+            if two := _two_ranges(name, low, high):
+                wrong = f'{name} "{term}" runs backwards, which five-field cron does not'
+                raise ScheduleRefused(wrong, f'write "{two}"' if not step else "write its numbers, separated by commas")
         try:
             # One field at a time, so that the message can show which.
             CronSim(" ".join(field if each == name else "*" for each in _FIELDS), _SOME_DAY)
@@ -186,31 +234,118 @@ def _checked(fields: list[str]) -> str:
     return " ".join(fields)
 
 
+def _uncommon(term: str, fields: list[str]) -> ScheduleRefused:
+    """A day of the month that cronsim doesn't know; of some, EventBridge does."""
+    which = "the nearest weekday" if "W" in term else "counting from the end of the month"
+    aws = f"cron({' '.join(fields[:4])} ? *)"
+    known = fields[4] == "*" and reads(aws)
+    right = f'write it as EventBridge does, "{aws}"' if known else f"it may be {_FIELDS['day-of-month']}"
+    return ScheduleRefused(f'day-of-month "{term}": {which} can\'t be expressed', right)
+
+
+def _two_ranges(name: str, low: str, high: str) -> str:
+    """For a range of five-field cron that runs backwards the two that are meant; empty for any other."""
+    names = list(_DAYS) if name == "day-of-week" else ["", *_MONTHS] if name == "month" else []
+    spans = {"minute": (0, 59), "hour": (0, 23), "day-of-month": (1, 31), "month": (1, 12), "day-of-week": (0, 6)}
+    ends = [names.index(end) if end in names else int(end) if end.isdecimal() else -1 for end in (low, high)]
+    first, last = spans[name]
+    if not (ends[0] > ends[1] >= first and ends[0] <= last):
+        return ""
+    lower, upper = (names[first] or str(first), names[last] or str(last)) if low in names else (str(first), str(last))
+    return ",".join(a if a == b else f"{a}-{b}" for a, b in ((low, upper), (lower, high)))
+
+
+def _too_wide(name: str, term: str, step: int) -> ScheduleRefused:
+    return ScheduleRefused(
+        f'{name} "{term}": a step of {step} does not fit in {_SPANS[name]}',
+        f'cron starts anew each time round; write "rate({step} {name}s)" for an interval',
+    )
+
+
+# --- EventBridge's fields, in numbers that cronsim can't misread ----------------------------------------------
+
+_NEAREST = re.compile(r"\b[0-9]+W")
+
+
 def _weekdays(field: str) -> str:
     """EventBridge's day-of-week in cronsim's numbers, which are one lower."""
     terms = []
     for term in field.split(","):
         if term == "L":  # the last day of the week
             terms.append("6")
-        elif match := re.fullmatch(r"([1-7])L", term):
-            terms.append(f"{int(match[1]) - 1}L")
-        elif match := re.fullmatch(r"(\w+)#([1-5])", term):
-            (day,) = _numbers(match[1], "day-of-week", 1, 7, _DAY_NAMES)
+        elif match := re.fullmatch(r"(\w+)L", term, re.ASCII):
+            (day,) = _numbers(match[1], "day-of-week", 1, 7, _DAYS)
+            terms.append(f"{day - 1}L")
+        elif match := re.fullmatch(r"(\w+)#([1-5])", term, re.ASCII):
+            (day,) = _numbers(match[1], "day-of-week", 1, 7, _DAYS)
             terms.append(f"{day - 1}#{match[2]}")
         else:
             # Written out: cronsim's week goes on to 7, and 2/2 would reach Sunday.
-            terms += [str(day - 1) for day in _numbers(term, "day-of-week", 1, 7, _DAY_NAMES)]
+            terms += [str(day - 1) for day in _numbers(term, "day-of-week", 1, 7, _DAYS)]
     return ",".join(terms)
 
 
-def _numbers(field: str, name: str, low: int, high: int, names: dict[str, int]) -> list[int]:
-    """The numbers of an EventBridge field, with its lists, ranges and steps."""
+def _month_days(field: str) -> str:
+    """EventBridge's day-of-month: numbers, L, LW, and 15W for the weekday that is nearest to the 15th."""
+    if field == "*":
+        return field
+    terms: list[str] = []
+    for term in field.split(","):
+        if term in {"L", "LW"}:
+            terms.append(term)
+        elif match := re.fullmatch(r"([0-9]+)W", term):
+            (day,) = _numbers(match[1], "day-of-month", 1, 31, {})
+            terms.append(f"{day}W")
+        elif re.search("[LW]", term):
+            right = (
+                "it may be 1-31, 15W for the weekday nearest to a day, L for the last day or LW for the last weekday"
+            )
+            raise ScheduleRefused(f'day-of-month "{term}" is not understood', right)
+        else:
+            terms += map(str, _numbers(term, "day-of-month", 1, 31, {}))
+    return ",".join(terms)
+
+
+def _may_be(days: str) -> str:
+    """A day-of-month field with, in place of 15W, every day that it may be; of them `_days_of` tells."""
+    return _NEAREST.sub(lambda match: ",".join(map(str, _around(int(match[0][:-1]), 31))), days)
+
+
+def _around(day: int, last: int) -> range:
+    """The days among which the weekday nearest to `day` is: it is of the same month."""
+    return range(max(1, day - 2), min(last, day + 2) + 1)
+
+
+@lru_cache(maxsize=64)
+def _days_of(field: str, year: int, month: int) -> frozenset[int]:
+    """The days of a month that a day-of-month field with a W names. A day that the month lacks has no nearest one."""
+    first, last = monthrange(year, month)
+    days: set[int] = set()
+    for term in field.split(","):
+        day = int(term.rstrip("W")) if term[0].isdecimal() else last
+        if term.endswith("W") and day <= last:
+            weekdays = [each for each in _around(day, last) if (first + each - 1) % 7 < 5]
+            days.add(min(weekdays, key=lambda each: abs(each - day)))
+        else:
+            days.add(day)
+    return frozenset(days)
+
+
+def _written(field: str, name: str, low: int, high: int, names: Mapping[str, int] | None = None) -> str:
+    return "*" if field == "*" else ",".join(map(str, _numbers(field, name, low, high, names or {})))
+
+
+def _numbers(field: str, name: str, low: int, high: int, names: Mapping[str, int]) -> list[int]:
+    """The numbers of an EventBridge field, with its lists, ranges and steps. A range may go on past the end."""
     found: set[int] = set()
     right = f"it may be {low}-{high}" + (f" or {'-'.join(list(names)[:: len(names) - 1])}" if names else "")
     for term in field.split(","):
-        match = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]+))?", term, re.ASCII)
+        match = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]{1,4}))?", term, re.ASCII)
         if match is None or int(match[3] or 1) == 0 or (match[1] == "*" and match[2]):
             raise ScheduleRefused(f'{name} "{term}" is not understood', right)
+        step = int(match[3] or 1)
+        if step >= _SPANS.get(name, 10_000):
+            raise _too_wide(name, term, step)
         ends = []
         for end in (match[1], match[2] or match[1]):
             number = low if end == "*" else names.get(end, int(end) if end.isdecimal() else -1)
@@ -220,7 +355,10 @@ def _numbers(field: str, name: str, low: int, high: int, names: dict[str, int]) 
         first, last = ends
         if match[1] == "*" or (match[3] and not match[2]):
             last = high
+        size = high - low + 1
         if last < first:
-            raise ScheduleRefused(f'{name} "{term}" runs backwards', "write it as two ranges")
-        found.update(range(first, last + 1, int(match[3] or 1)))
+            if name == "year":
+                raise ScheduleRefused(f'{name} "{term}" runs backwards', f'write "{last}-{first}"')
+            last += size
+        found.update((number - low) % size + low for number in range(first, last + 1, step))
     return sorted(found)

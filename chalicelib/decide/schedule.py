@@ -6,16 +6,19 @@ time that does not exist does not happen, a repeated one happens once, the first
 rules for zones are Debian cron's; it is given none.) Mapped so, later local times are later instants, and the
 times of a schedule come out in order.
 
+A schedule may be bound: from its `start` to its `end` it is in effect, and a rate counts from its start. Bounds are
+part of the schedule, so that whoever asks for its times can't forget them.
+
 The expressions themselves are read in `expressions.py`.
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, takewhile
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.expressions import Schedule, ScheduleRefused, local_times, parse_schedule
@@ -29,7 +32,10 @@ __all__ = [
     "Schedule",
     "ScheduleRefused",
     "between",
+    "bounded",
     "due",
+    "happens",
+    "instant",
     "is_renewal_day",
     "latest",
     "parse_schedule",
@@ -40,6 +46,7 @@ __all__ = [
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
+_TICK = timedelta(microseconds=1)
 
 
 class Scheduled(Protocol):
@@ -150,6 +157,19 @@ def is_renewal_day(day: datetime, history_days: int) -> bool:
     return (day.astimezone(UTC) - _EPOCH).days % ((history_days - 10) // 3) == 0
 
 
+def bounded(schedules: Iterable[Schedule], start: datetime | None, end: datetime | None) -> tuple[Schedule, ...]:
+    """The schedules, in effect from `start` to `end` only, both included (UTC; None: no bound)."""
+    return tuple(replace(each, start=start, end=end) for each in schedules)
+
+
+def happens(schedule: Schedule, timezone: str) -> bool:
+    """Whether a schedule has a time at all, between its bounds and on the zone's clock, be it in the past."""
+    zone = ZoneInfo(timezone)
+    if schedule.start is None and schedule.end is not None:
+        return next(_backward(schedule, zone, schedule.end), None) is not None
+    return next(_forward(schedule, zone, _EPOCH), None) is not None
+
+
 def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:
     """The times of all the schedules after `after`, in order; a time that several have comes once."""
     zone = ZoneInfo(timezone)
@@ -159,25 +179,42 @@ def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> It
 
 
 def _forward(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    if schedule.every is not None:
-        tick = _EPOCH + (after - _EPOCH) // schedule.every * schedule.every
-        while True:
-            tick += schedule.every
-            yield tick
+    if schedule.start is not None:
+        after = max(after, schedule.start - _TICK)
+    times = _ticks(schedule, after) if schedule.every is not None else _after(schedule, zone, after)
+    end = schedule.end
+    return times if end is None else takewhile(lambda time: time <= end, times)
+
+
+def _backward(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
+    if schedule.end is not None:
+        now = min(now, schedule.end)
+    times = _ticks(schedule, now, -1) if schedule.every is not None else _until(schedule, zone, now)
+    start = schedule.start
+    return times if start is None else takewhile(lambda time: time >= start, times)
+
+
+def _ticks(schedule: Schedule, moment: datetime, direction: Literal[1, -1] = 1) -> Iterator[datetime]:
+    """A rate's times after `moment`, or those up to it, the newest first."""
+    every, origin = schedule.every or _MINUTE, schedule.start or _EPOCH
+    tick = origin + (moment - origin) // every * every
+    if direction == 1:
+        tick += every
+    while True:
+        yield tick
+        tick += direction * every
+
+
+def _after(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     local = after.astimezone(zone)
     for naive in local_times(schedule, _minute(local), backward=False):
-        time = _instant(naive, zone)
+        time = instant(naive, zone)
         # Not after `after`: the second time round of a repeated hour, whose times have all happened.
         if time is not None and time > after:
             yield time
 
 
-def _backward(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
-    if schedule.every is not None:
-        tick = _EPOCH + (now - _EPOCH) // schedule.every * schedule.every
-        while True:
-            yield tick
-            tick -= schedule.every
+def _until(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
     local = now.astimezone(zone)
     start = _minute(local) + _MINUTE
     if local.fold:
@@ -185,7 +222,7 @@ def _backward(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Iterator[dat
         # to show again: look back from one shift later.
         start += now - local.replace(fold=0).astimezone(UTC)
     for naive in local_times(schedule, start, backward=True):
-        time = _instant(naive, zone)
+        time = instant(naive, zone)
         if time is not None and time <= now:
             yield time
 
@@ -194,7 +231,7 @@ def _minute(local: datetime) -> datetime:
     return local.replace(second=0, microsecond=0, tzinfo=None, fold=0)
 
 
-def _instant(naive: datetime, zone: ZoneInfo) -> datetime | None:
+def instant(naive: datetime, zone: ZoneInfo) -> datetime | None:
     """The instant in UTC at which the zone's clock first shows this time; None if it never does."""
     time = naive.replace(tzinfo=zone).astimezone(UTC)
     return time if time.astimezone(zone).replace(tzinfo=None) == naive else None

@@ -72,6 +72,37 @@ def shown(times: list[datetime]) -> list[str]:
         pytest.param("0 3 * * 7", ["2026-11-29T03:00", "2026-12-06T03:00"], id="five-field cron: 7 is Sunday too"),
         pytest.param("0 3 27 * 4", ["2026-11-26T03:00", "2026-11-27T03:00"], id="five-field cron: either day will do"),
         pytest.param("0 0 29 2 *", ["2028-02-29T00:00", "2032-02-29T00:00"], id="the 29th of February"),
+        pytest.param("cron(0 3 15W * ? *)", ["2026-12-15T03:00", "2027-01-15T03:00"], id="the 15th is a weekday"),
+        pytest.param(
+            "cron(0 3 15W 5,8 ? 2027)",
+            ["2027-05-14T03:00", "2027-08-16T03:00"],
+            id="Saturday: the day before; Sunday: the day after",
+        ),
+        pytest.param(
+            "cron(0 3 1W 5,8 ? 2027)",
+            ["2027-05-03T03:00", "2027-08-02T03:00"],
+            id="no weekday of another month: the first",
+        ),
+        pytest.param(
+            "cron(0 3 31W 1,7 ? 2027)",
+            ["2027-01-29T03:00", "2027-07-30T03:00"],
+            id="no weekday of another month: the last",
+        ),
+        pytest.param(
+            "cron(0 3 31W 3-5 ? 2027)",
+            ["2027-03-31T03:00", "2027-05-31T03:00"],
+            id="a month without a 31st is left out",
+        ),
+        pytest.param("cron(0 3 15W,L * ? *)", ["2026-11-30T03:00", "2026-12-15T03:00"], id="in a list"),
+        pytest.param(
+            "cron(0 3 29W 2 ? *)", ["2028-02-29T03:00", "2032-02-27T03:00"], id="the weekday nearest to a leap day"
+        ),
+        pytest.param("cron(0 3 29W 2 ? 2040,2196)", ["2040-02-29T03:00", "2196-02-29T03:00"], id="in years far apart"),
+        pytest.param(
+            "cron(0 3 ? * FRIL *)", ["2026-11-27T03:00", "2026-12-25T03:00"], id="the last Friday, by its name"
+        ),
+        pytest.param("at(2026-12-24T18:00:00)", ["2026-12-24T18:00"], id="once"),
+        pytest.param("at(2026-11-24T08:00:00)", [], id="once, and this minute is not after this minute"),
         pytest.param("rate(1 minute)", ["2026-11-24T08:01", "2026-11-24T08:02"], id="every minute"),
         pytest.param("rate(7 hours)", ["2026-11-24T13:00", "2026-11-24T20:00"], id="every 7 hours since 1970"),
         pytest.param("rate(1 day)", ["2026-11-25T00:00", "2026-11-26T00:00"], id="a day begins at midnight UTC"),
@@ -91,7 +122,6 @@ def test_reads(expression: str, next_two: list[str]) -> None:
         pytest.param("rate(366 days)", "longer than a year", "dates", id="a rate longer than a year"),
         pytest.param("@daily", "alias", '"0 0 * * *"', id="a known alias"),
         pytest.param("@reboot", "alias", "five-field", id="an alias without a time"),
-        pytest.param("at(2026-12-24T18:00:00)", "only once", "by hand", id="a single time"),
         pytest.param("0 0 3 * * *", "seconds", '"0 3 * * *"', id="six fields without cron()"),
         pytest.param("0 3 * *", "not a schedule", "five-field", id="four fields"),
         pytest.param("", "not a schedule", "five-field", id="nothing"),
@@ -101,10 +131,28 @@ def test_reads(expression: str, next_two: list[str]) -> None:
         pytest.param("cron(0 3 * * * *)", "no ?", "exactly one", id="no question mark"),
         pytest.param("cron(0 3 ? * ? *)", "has ?", "exactly one", id="two question marks"),
         pytest.param("0 3 ? * *", "day-of-month", "1-31", id="a question mark in five-field cron"),
-        pytest.param("cron(0 3 15W * ? *)", "nearest weekday", "LW", id="the nearest weekday"),
-        pytest.param("cron(0 3 L-3 * ? *)", "end of the month", "L for", id="three days before the last"),
+        pytest.param(
+            "0 3 15W * *", "nearest weekday", '"cron(0 3 15W * ? *)"', id="the nearest weekday in five fields"
+        ),
+        pytest.param("0 3 15W * MON", "nearest weekday", "LW", id="the nearest weekday, or a Monday"),
+        pytest.param(
+            "cron(0 3 31W 2,4 ? *)", "never happens", "day", id="the weekday nearest to a day that no such month has"
+        ),
+        pytest.param(
+            "cron(0 3 29W 2 ? 2027)", "never happens", "year", id="the weekday nearest to a leap day, in no leap year"
+        ),
+        pytest.param("cron(0 3 1-5W * ? *)", 'day-of-month "1-5W"', "15W", id="the weekdays nearest to a range"),
+        pytest.param("cron(0 3 32W * ? *)", "out of range", "1-31", id="the weekday nearest to the 32nd"),
+        pytest.param("cron(0 3 L-3 * ? *)", 'day-of-month "L-3"', "L for", id="three days before the last"),
+        pytest.param("0 3 L-3 * *", "end of the month", "L for", id="three days before the last, in five fields"),
         pytest.param("cron(0 3 ? * 0 *)", "out of range", "1-7", id="day 0, which is cron's"),
-        pytest.param("cron(0 3 ? * FRI-MON *)", "backwards", "two ranges", id="over the end of the week"),
+        pytest.param("cron(0 3 1 1 ? 2030-2027)", "backwards", '"2027-2030"', id="years that run backwards"),
+        pytest.param(
+            "cron(0/90 * * * ? *)",
+            "does not fit",
+            '"rate(90 minutes)"',
+            id="every 90 minutes, as EventBridge writes it",
+        ),
         pytest.param("cron(0 3 ? * 2#6 *)", "not understood", "1-7", id="the sixth Monday"),
         pytest.param("cron(0 3 ? * 2/0 *)", "not understood", "1-7", id="a step of nothing"),
         pytest.param("cron(0 3 * * ? 1969)", "out of range", "1970-2199", id="a year before 1970"),
@@ -139,6 +187,91 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         except ScheduleRefused:
             continue
         assert schedule.every or any(local_times(schedule, datetime(2000, 1, 1), backward=False))  # noqa: DTZ001
+
+
+FOLLOWED = [
+    # what is written, what is wrong, and what it says to write
+    ("0 3 * * SAT-SUN", "backwards", "0 3 * * SAT,SUN"),
+    ("0 3 * * FRI-MON", "backwards", "0 3 * * FRI-SAT,SUN-MON"),
+    ("0 3 * * 5-2", "backwards", "0 3 * * 5-6,0-2"),
+    ("0 22-6 * * *", "backwards", "0 22-23,0-6 * * *"),
+    ("50-10 3 * * *", "backwards", "50-59,0-10 3 * * *"),
+    ("0 3 28-3 * *", "backwards", "0 3 28-31,1-3 * *"),
+    ("0 3 1 NOV-FEB *", "backwards", "0 3 1 NOV-DEC,JAN-FEB *"),
+    ("0 3 15W * *", "nearest weekday", "cron(0 3 15W * ? *)"),
+    ("cron(0 3 * * *)", "5 fields", "0 3 * * *"),
+    ("cron(0 3 * * * *)", "no ?", "cron(0 3 * * ? *)"),
+    ("cron(0 3 * * MON *)", "no ?", "cron(0 3 ? * MON *)"),
+    ("cron(0 3 1 * * *)", "no ?", "cron(0 3 1 * ? *)"),
+    ("Cron(0 3 * * ? *)", "as EventBridge writes it", "cron(0 3 * * ? *)"),
+    ("CRON (0 3 * * ? *", "as EventBridge writes it", "cron(0 3 * * ? *)"),
+    ("Rate(1 Day)", "as EventBridge writes it", "rate(1 day)"),
+    ("RATE(5 minute)", "singular and plural", "rate(5 minutes)"),
+    ("rate(5 Minutes)", "not a rate", "rate(5 minutes)"),
+    ("At(2026-12-24T18:00:00)", "as EventBridge writes it", "at(2026-12-24T18:00:00)"),
+    ("at(2026-12-24 18:00)", "as EventBridge", "at(2026-12-24T18:00:00)"),
+    ("at(2026-12-24T18:00:30)", "seconds", "at(2026-12-24T18:00:00)"),
+    ("0 3 * * ? *", "EventBridge's six", "cron(0 3 * * ? *)"),
+    ("0 3 ? * MON-FRI *", "EventBridge's six", "cron(0 3 ? * MON-FRI *)"),
+    ("0 0 3 * * ?", "seconds", "cron(0 3 * * ? *)"),
+    ("0 0 3 ? * 2-6", "seconds", "cron(0 3 ? * 2-6 *)"),
+    ("0 0 3 * * ? 2027", "seconds", "cron(0 3 * * ? 2027)"),
+    ("0 0 3 * * 1", "seconds", "0 3 * * 1"),
+    ("@every 15m", "alias", "rate(15 minutes)"),
+    ("@every 1h", "alias", "rate(1 hour)"),
+]
+
+
+@pytest.mark.parametrize(("written", "wrong", "right"), FOLLOWED, ids=[written for written, *_ in FOLLOWED])
+def test_advice_is_right_when_it_is_followed(written: str, wrong: str, right: str) -> None:
+    with pytest.raises(ScheduleRefused) as refused:
+        parse_schedule(written)
+    assert wrong in refused.value.wrong
+    parse_schedule(right)
+    # Of a single field that is wrong, the advice has the field.
+    different = [new for old, new in zip(written.split(), right.split(), strict=False) if old != new]
+    assert f'"{right}"' in refused.value.right or f'"{different[0]}"' in refused.value.right
+
+
+def test_six_fields_that_may_be_two_things_are_told_both() -> None:
+    with pytest.raises(ScheduleRefused) as refused:
+        parse_schedule("0 3 * * * *")
+    right = 'if its first is the seconds, write "3 * * * *"; if its last is the year, write "cron(0 3 * * ? *)"'
+    assert refused.value.right == right
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        pytest.param(
+            "CRON_TZ=Asia/Tokyo 0 3 * * *", 'write schedule = "0 3 * * *" and timezone = "Asia/Tokyo"', id="CRON_TZ"
+        ),
+        pytest.param(
+            'TZ="Asia/Tokyo" 0 3 * * *', 'write schedule = "0 3 * * *" and timezone = "Asia/Tokyo"', id="TZ, in quotes"
+        ),
+        pytest.param("TZ=UTC 0 3 * *", 'and timezone = "UTC"', id="the schedule in it is wrong, too"),
+        pytest.param(
+            "CRON_TZ=JST 0 3 * * *",
+            'and for the timezone, which JST is not: write "Asia/Tokyo"',
+            id="the zone in it is wrong, too",
+        ),
+        pytest.param(
+            "CRON_TZ=UTC @daily", 'for the schedule write "0 0 * * *"; and timezone = "UTC"', id="an alias in it"
+        ),
+        pytest.param(
+            "at(2026-12-24T18:00:00Z)", 'write "at(2026-12-24T18:00:00)" with timezone = "UTC"', id="a time in UTC"
+        ),
+        pytest.param(
+            "at(2026-12-24T18:00:00+09:00)",
+            'write "at(2026-12-24T09:00:00)" with timezone = "UTC"',
+            id="a time with an offset",
+        ),
+    ],
+)
+def test_a_zone_in_a_schedule_is_a_key_of_its_own(written: str, right: str) -> None:
+    with pytest.raises(ScheduleRefused) as refused:
+        parse_schedule(written)
+    assert right in refused.value.right
 
 
 def refusal(expression: str) -> str:
