@@ -7,7 +7,6 @@ say) are found on the pages of the machines of the job's pool: in a shared pool 
 its input says whose it is.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from chalicelib.config.jobs import Job
 from chalicelib.contract import parse_object
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution
+from chalicelib.decide.words import same
 from chalicelib.names import (
     LAST_REPETITION,
     repetition_name,
@@ -129,7 +129,7 @@ class Reader:
             HandTask(arn=task.arn, started=task.created_at, ended=task.stopped_at)
             for task in evidence.tasks
             if task.execution is None and not task.service and task.created_at
-            if job.outsiders == "family" or (job.outsiders == "command" and task.command == command)
+            if job.outsiders == "family" or (job.outsiders == "command" and same(task.command, command))
         )
 
     def _pool(self, job: Job) -> str | None:
@@ -178,9 +178,7 @@ class Reader:
     def _recorded(self, job: Job, found: record.Record) -> Deployed:
         self._records[job.name] = found.schedule
         try:
-            said = json.loads(found.schedule)
-            schedules = tuple(schedule.parse_schedule(expression) for expression in said["schedule"])
-            return replace(job, schedules=schedules, timezone=said["timezone"], enabled=said["enabled"]), found.since
+            return record.with_schedules_of(job, found.schedule), found.since
         except (ValueError, KeyError, TypeError) as error:
             raise CantTell(f"the recorded schedule of {job.name} can't be read by this checkout: {error!r}") from error
 

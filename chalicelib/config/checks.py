@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from chalicelib.config import limits
 from chalicelib.config.run_task import length_of_overrides, overrides
 from chalicelib.config.tables import BAD, Spot
 from chalicelib.config.task import Ecs
+from chalicelib.decide import words
 from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
 
 if TYPE_CHECKING:
@@ -90,12 +92,17 @@ def _check_version(task: Mapping[str, Any], provider: str | None, spot: Spot) ->
             spot.key("platform_version").fault(f'"{written}" is too old for {what}', right)
 
 
+_LONG_TIME = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)
+"""A Wednesday in September: no name of a day or month is longer."""
+
+
 def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spot: Spot) -> None:
     """Together the overrides of a run are what RunTask takes. What has a fault of its own is not counted."""
     read = {key: value for key, value in task.items() if value is not BAD}
     names = {key: read.get(key, "") for key in ("cluster", "task_definition", "container")}
     ecs = Ecs(**{**read, **names})
-    command = [word for word in ecs.command or () if word is not BAD]
+    written = [word for word in ecs.command or () if word is not BAD]
+    command = words.for_time(written, _LONG_TIME, "UTC")
     own = {name: value for name, value in environment.items() if value is not BAD}
     variables = {**own, **limits.LONGEST_VARIABLES}
     count = length_of_overrides({"Overrides": overrides(ecs, variables, command)}, limits.LONGEST_EXECUTION)

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
-from zoneinfo import ZoneInfo, available_timezones
 
+from chalicelib.config import times
 from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places, check_pools
 from chalicelib.config.limits import TOPIC_NAME
 from chalicelib.config.tables import (
@@ -24,11 +24,9 @@ from chalicelib.config.tables import (
     Fault,
     Reader,
     Spot,
-    array,
     boolean,
     duration,
     integer,
-    near,
     one_of,
     table,
     text,
@@ -36,7 +34,7 @@ from chalicelib.config.tables import (
 from chalicelib.config.task import ARN, READERS, Ecs
 from chalicelib.decide.pace import CALLS, Bucket, Call
 from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
-from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
+from chalicelib.decide.schedule import Schedule
 from chalicelib.names import (
     JOB,
     LAST_REPETITION,
@@ -191,35 +189,6 @@ def parse(text: str, *, stage: str, place: str) -> JobsFile:
 # --- what each key takes ----------------------------------------------------------------------------------
 
 
-def _schedules(value: Any, spot: Spot) -> Any:
-    if type(value) is list:
-        return array(_schedule, "")(value, spot)
-    return (_schedule(value, spot),)
-
-
-def _schedule(value: Any, spot: Spot) -> Any:
-    if spot.lacks(str, value, 'write one, "cron(0 3 * * ? *)", or a list of them'):
-        return BAD
-    try:
-        return parse_schedule(value)
-    except ScheduleRefused as error:
-        return spot.fault(error.wrong, error.right)
-
-
-def _zone(value: Any, spot: Spot) -> Any:
-    right = 'write a zone of the IANA database, such as "Asia/Tokyo"'
-    if spot.lacks(str, value, right):
-        return BAD
-    try:
-        # Some systems have these beside the database; Lambda has not.
-        if not value.startswith(("posix", "right/", "localtime")):
-            ZoneInfo(value)
-            return value
-    except (KeyError, ValueError, OSError):  # unknown; not a name; a directory of zones
-        pass
-    return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
-
-
 def _bucket(value: Any, spot: Spot) -> Any:
     right = "write what it holds and what comes in each second, [100, 2]"
     if spot.lacks(list, value, right):
@@ -237,9 +206,8 @@ def _quotas(value: Any, spot: Spot) -> Any:
 
 
 _JOB: dict[str, Reader] = {
-    "schedule": _schedules,
+    **times.READERS,
     "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
-    "timezone": _zone,
     "enabled": boolean,
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
@@ -254,6 +222,9 @@ _JOB: dict[str, Reader] = {
         "15m", "7d", ": a CloudWatch alarm looks back no further"
     ),  # its metrics come minutes late
 }
+_OF_SCHEDULES = frozenset({"schedule", "start", "end"})
+"""Read into the schedules themselves."""
+
 _STAGE: dict[str, Reader] = {
     "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
     "quotas": _quotas,
@@ -290,9 +261,10 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
             own, ecs_own = _settings(value, at)
             settings = defaults | own
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
+            schedules = times.schedules_of(settings, at)
             if not at.faults:
-                pool = settings.pop("pool", name)
-                jobs[name] = Job(name=name, pool=pool, ecs=ecs, schedules=settings.pop("schedule", ()), **settings)
+                kept = {"pool": name} | {key: each for key, each in settings.items() if key not in _OF_SCHEDULES}
+                jobs[name] = Job(name=name, ecs=ecs, schedules=schedules, **kept)
     slots = read.get("pools", {})
     if not spot.faults:
         check_pools(jobs, slots, stage, whole)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.decide import words
 from chalicelib.decide.facts import stamp
 
 if TYPE_CHECKING:
@@ -38,8 +39,13 @@ def run_task(
         "BATCH_SCHEDULED_AT": stamp(scheduled_at),
         **({"BATCH_SLOT": str(slot)} if slot is not None else {}),
     }
-    arguments["Overrides"] = overrides(ecs, {**ecs.environment, **batch}, commands or ecs.command)
+    arguments["Overrides"] = overrides(ecs, {**ecs.environment, **batch}, commands or _command(job, scheduled_at))
     return arguments
+
+
+def _command(job: Job, scheduled_at: datetime) -> tuple[str, ...] | None:
+    """The job's own command for this time; None leaves it to the task definition."""
+    return words.for_time(job.ecs.command, scheduled_at, job.timezone) if job.ecs.command else None
 
 
 def length_of_overrides(arguments: Mapping[str, Any], execution: str) -> int:

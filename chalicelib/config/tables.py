@@ -11,11 +11,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.decide.nearest import nearest
+
 if TYPE_CHECKING:
     from chalicelib.config.limits import Limit
 
 BAD: Any = object()
 """Stands for a value with a fault, so that the same fault is not found again under another name."""
+
+_MEANT = {
+    "cron": "schedule",
+    "rate": "schedule",
+    "schedules": "schedule",
+    "schedule_expression": "schedule",
+    "scheduleexpression": "schedule",
+    "tz": "timezone",
+    "zone": "timezone",
+    "schedule_expression_timezone": "timezone",
+    "start_date": "start",
+    "startdate": "start",
+    "start_time": "start",
+    "start_at": "start",
+    "end_date": "end",
+    "enddate": "end",
+    "end_time": "end",
+    "end_at": "end",
+    "until": "end",
+}
+"""What others call a key of ours: spelling alone would take start_date for start_deadline."""
 
 Reader = Callable[[Any, "Spot"], Any]
 
@@ -71,10 +94,9 @@ class Spot:
 
 def near(word: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
     """What would be right instead of `word`: the known word that looks like it, or `otherwise`."""
-    import difflib  # noqa: PLC0415 takes as long to import as all of this; only a fault needs it
-
-    found = difflib.get_close_matches(word, sorted(known), 1)
-    return f'did you mean "{found[0]}"?' if found else otherwise
+    found = _MEANT.get(word.lower().replace("-", "_"))
+    found = found if found in known else nearest(word, known)
+    return f'did you mean "{found}"?' if found else otherwise
 
 
 def table(

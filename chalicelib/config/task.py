@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from chalicelib.config.limits import ECS_NAME, ROLE_NAME, SECURITY_GROUPS, SUBNETS
 from chalicelib.config.tables import BAD, Reader, Spot, array, boolean, one_of, size, text
+from chalicelib.decide import words
 from chalicelib.decide.facts import Target
 
 LaunchType = Literal["FARGATE", "EC2", "EXTERNAL"]
@@ -22,6 +23,7 @@ class Ecs:
     task_definition: str
     container: str
     command: tuple[str, ...] | None = None
+    """As the file has it: `decide.words` reads the templates in it."""
     launch_type: LaunchType | None = "FARGATE"
     capacity_provider: str | None = None
     subnets: tuple[str, ...] = ()
@@ -54,13 +56,24 @@ class Ecs:
         return Target(self.cluster, self.family, self.container)
 
     @property
-    def program(self) -> tuple[str, tuple[str, ...]] | None:
+    def program(self) -> tuple[str, words.Command] | None:
         """What the task runs, the family given: a command in a container, or None for the task definition as it is."""
-        return (self.container, self.command) if self.command else None
+        return (self.container, words.command(self.command)) if self.command else None
 
 
 _ANY = text(r".*", "write a string, in quotes")
 _VARIABLE = text(r"[^=\s]+", "write a name without = and spaces")
+
+
+def _word(value: Any, spot: Spot) -> Any:
+    """A word of the command; a template in it stays as it is written, until the scheduled time is known."""
+    if _ANY(value, spot) is BAD:
+        return BAD
+    try:
+        words.parse_word(value)
+    except words.WordRefused as refused:
+        return spot.fault(refused.wrong, refused.right)
+    return value
 
 
 def _environment(value: Any, spot: Spot) -> Any:
@@ -97,7 +110,7 @@ READERS: dict[str, Reader] = {
     ),
     "container": text(_NAME, "write the container's name in the task definition", most=ECS_NAME),
     "command": array(
-        _ANY,
+        _word,
         'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s',
         least=1,
     ),

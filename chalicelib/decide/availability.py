@@ -49,6 +49,7 @@ from chalicelib.decide.facts import (
     span,
     stamp,
 )
+from chalicelib.decide.words import same
 from chalicelib.names import execution_arn, execution_name, run_name, run_number
 
 SURE_BEFORE_FORGOTTEN = timedelta(days=10)
@@ -419,7 +420,9 @@ def _counts(task: Task, member: Member, evidence: Evidence, request: Request) ->
             return True
         case "command":
             asked = request.commands if member.job == request.job else None
-            return task.command == evidence.commands.get(member.job) or (asked is not None and task.command == asked)
+            return same(task.command, evidence.commands.get(member.job)) or (
+                asked is not None and task.command == asked
+            )
 
 
 def _unseen_end(last: Execution, machine: str, facts: Facts, evidence: Evidence) -> _Blocked | None:

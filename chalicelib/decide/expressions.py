@@ -176,8 +176,8 @@ def _eventbridge_cron(text: str) -> Schedule:
     if (day == "?") == (weekday == "?"):
         right = "EventBridge wants ? in exactly one of day-of-month and day-of-week, as in cron(0 3 * * ? *)"
         if "?" not in fields and "*" in {day, weekday}:
-            days = (day, month, "?") if weekday == "*" else ("?", month, weekday)
-            mended = f"cron({' '.join((minute, hour, *days, year))})"
+            mended = f"{day} {month} ?" if weekday == "*" else f"? {month} {weekday}"
+            mended = f"cron({minute} {hour} {mended} {year})"
             right = f'{right}: write "{mended}"' if reads(mended) else right
         wrong = f'"{text}" has {"?" if day == "?" else "no ?"} in its two day fields'
         raise ScheduleRefused(wrong, right)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.decide.policy import Outsiders
+from chalicelib.decide.words import Command
 from chalicelib.names import execution_arn, pause_number, run_number
 
 CLOSED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
@@ -117,7 +118,7 @@ class Evidence:
     tasks: tuple[Task, ...] = ()
     places: frozenset[tuple[str, str]] = frozenset()
     """Where they were looked for."""
-    commands: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    commands: Mapping[str, Command | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

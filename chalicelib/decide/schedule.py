@@ -37,6 +37,7 @@ __all__ = [
     "happens",
     "instant",
     "is_renewal_day",
+    "is_zone",
     "latest",
     "parse_schedule",
     "renewal_time",
@@ -168,6 +169,18 @@ def happens(schedule: Schedule, timezone: str) -> bool:
     if schedule.start is None and schedule.end is not None:
         return next(_backward(schedule, zone, schedule.end), None) is not None
     return next(_forward(schedule, zone, _EPOCH), None) is not None
+
+
+def is_zone(word: str) -> bool:
+    """Whether the IANA database has it, and so Lambda has."""
+    # Some systems have these beside the database; Lambda has not.
+    if word.startswith(("posix", "right/", "localtime")):
+        return False
+    try:
+        ZoneInfo(word)
+    except (KeyError, ValueError, OSError):  # unknown; not a name; a directory of zones
+        return False
+    return True
 
 
 def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 
 from chalicelib.decide.expressions import EXAMPLES, ScheduleRefused, parse_schedule, reads
-from chalicelib.decide.zones import advice, is_zone
+from chalicelib.decide.schedule import is_zone
+from chalicelib.decide.zones import advice
 
 _ALIASES = {
     "@hourly": "0 * * * *",

@@ -11,6 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from chalicelib.decide.nearest import nearest
+from chalicelib.decide.schedule import is_zone
 
 RIGHT = 'write a zone of the IANA database, such as "Asia/Tokyo"'
 BY_PLACE = "write the zone's place, Continent/City, as the IANA database names it"
@@ -57,18 +58,6 @@ _HALVES = {
 
 _ABBREVIATED = 4
 """Letters of an abbreviation, at most."""
-
-
-def is_zone(word: str) -> bool:
-    """Whether the IANA database has it, and so Lambda has."""
-    # Some systems have these beside the database.
-    if word.startswith(("posix", "right/", "localtime")):
-        return False
-    try:
-        ZoneInfo(word)
-    except (KeyError, ValueError, OSError):  # unknown; not a name; a directory of zones
-        return False
-    return True
 
 
 def advice(word: str) -> str:

@@ -6,10 +6,12 @@ CloudFormation touches it only when that value changes, and its LastModifiedDate
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.decide.facts import stamp
+from chalicelib.decide.schedule import bounded, parse_schedule
 from chalicelib.read.aws import reading
 
 if TYPE_CHECKING:
@@ -27,9 +29,21 @@ class Record:
 
 
 def recorded_as(job: "Job") -> str:
-    """The parameter's value: all that decides when the job is due."""
+    """The parameter's value: all that decides when the job is due. The bounds are those of each of its schedules."""
     expressions = [schedule.expression for schedule in job.schedules]
-    return json.dumps({"schedule": expressions, "timezone": job.timezone, "enabled": job.enabled})
+    said: dict[str, Any] = {"schedule": expressions, "timezone": job.timezone, "enabled": job.enabled}
+    for bound in ("start", "end"):  # left out when there is none, so that a record of an older release stays as it is
+        if job.schedules and (moment := getattr(job.schedules[0], bound)):
+            said[bound] = stamp(moment)
+    return json.dumps(said)
+
+
+def with_schedules_of(job: "Job", recorded: str) -> "Job":
+    """The job as `recorded_as` recorded it. Raises ValueError, KeyError or TypeError for what nobody has recorded."""
+    said = json.loads(recorded)
+    start, end = (datetime.fromisoformat(said[bound]) if bound in said else None for bound in ("start", "end"))
+    schedules = bounded(map(parse_schedule, said["schedule"]), start, end)
+    return replace(job, schedules=schedules, timezone=said["timezone"], enabled=said["enabled"])
 
 
 def read(client: "SSMClient", name: str) -> Record:

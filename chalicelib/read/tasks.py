@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.contract import TaskState
+from chalicelib.decide import words
 from chalicelib.decide.facts import CLOCKS, CantTell, Evidence, Stopping, Target, Task
 from chalicelib.read.aws import NotDeployed, reading
 
@@ -66,7 +67,9 @@ def evidence(
         t.target.place for t in tasks if _is_foreign(t.execution, stage_runs) and t.alive and not t.service and t.target
     }
     commands = {
-        job.name: job.ecs.command or definitions.command(job.ecs.task_definition, job.ecs.container)
+        job.name: words.command(job.ecs.command)
+        if job.ecs.command
+        else definitions.command(job.ecs.task_definition, job.ecs.container)
         for job in jobs
         if job.ecs.command or job.ecs.target.place in foreign
     }

@@ -236,7 +236,7 @@ def test_values_are_frozen() -> None:
 
 
 def test_every_field_has_a_key() -> None:
-    assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - {"schedule"}
+    assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - jobs._OF_SCHEDULES
     assert {field.name for field in fields(Ecs)} == task.READERS.keys()
     assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
     assert {field.name for field in fields(JobsFile)} - {

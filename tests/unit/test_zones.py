@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from chalicelib.decide import zones
-from chalicelib.decide.zones import ABBREVIATIONS, advice, is_zone
+from chalicelib.decide.schedule import is_zone
+from chalicelib.decide.zones import ABBREVIATIONS, advice
 
 MONTHS = [datetime(2026, month, 15, tzinfo=UTC) for month in range(1, 13)]
 

@@ -1,0 +1,118 @@
+"""When a job is due, as its table says it: `schedule`, `timezone`, `start` and `end`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chalicelib.config.tables import BAD, Reader, Spot, array
+from chalicelib.decide.schedule import (
+    Schedule,
+    ScheduleRefused,
+    bounded,
+    happens,
+    instant,
+    is_zone,
+    parse_schedule,
+)
+
+_WRITE = "write a date and a time, 2026-12-01T00:00:00, which is in the job's timezone, or one with an offset"
+
+
+def _schedules(value: Any, spot: Spot) -> Any:
+    if type(value) is list:
+        return array(_schedule, "")(value, spot)
+    return (_schedule(value, spot),)
+
+
+def _schedule(value: Any, spot: Spot) -> Any:
+    if spot.lacks(str, value, 'write one, "cron(0 3 * * ? *)", or a list of them'):
+        return BAD
+    try:
+        return parse_schedule(value)
+    except ScheduleRefused as error:
+        return spot.fault(error.wrong, error.right)
+
+
+def _zone(value: Any, spot: Spot) -> Any:
+    if spot.lacks(str, value, 'write a zone of the IANA database, such as "Asia/Tokyo"'):
+        return BAD
+    if is_zone(value):
+        return value
+    from chalicelib.decide import zones  # noqa: PLC0415 only a fault needs it
+
+    return spot.fault(f'"{value}" is not a time zone', zones.advice(value))
+
+
+def _moment(value: Any, spot: Spot) -> Any:
+    """A date with a time, of TOML or in quotes (RFC 3339), in whole minutes. Without an offset it has no zone yet."""
+    if isinstance(value, str):
+        form = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2})?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+        if not re.fullmatch(form, value):
+            return spot.fault(f'"{value}" is not a date and a time', _WRITE)
+        try:
+            value = datetime.fromisoformat(value.upper())
+        except ValueError as error:
+            return spot.fault(f'"{value}" is not a date and a time: {error}', _WRITE)
+    if type(value) is not datetime:
+        return spot.fault("is not a date and a time", _WRITE)
+    if value.second or value.microsecond:
+        right = f"write {value.replace(second=0, microsecond=0).isoformat()}"
+        return spot.fault("has seconds, and schedules are looked at once a minute", right)
+    return value
+
+
+READERS: dict[str, Reader] = {"schedule": _schedules, "timezone": _zone, "start": _moment, "end": _moment}
+"""What of a job's table decides when it is due."""
+
+
+def schedules_of(settings: Mapping[str, Any], at: Spot) -> tuple[Schedule, ...]:
+    """The schedules of a job within their bounds, settings of the defaults included.
+
+    Notes what only shows when they are seen together: a bound that the zone's clock never shows, an end before its
+    start, and a schedule that never happens in between.
+    """
+    schedules, timezone = settings.get("schedule", ()), settings.get("timezone", "UTC")
+    bounds = [settings.get(key) for key in ("start", "end")]
+    if BAD in (schedules, timezone, *bounds) or BAD in schedules:
+        return ()
+    zone, found = ZoneInfo(timezone), len(at.faults)
+    start, end = (_in_utc(bound, zone, at.key(key)) for bound, key in zip(bounds, ("start", "end"), strict=True))
+    if start and end and end <= start:
+        at.key("end").fault("is not after start", "write a later time, or leave one of the two out")
+    if len(at.faults) > found:
+        return ()
+    made = bounded(schedules, start, end)
+    if start or end or any(each.once for each in made):
+        for n, each in enumerate(made):
+            if not happens(each, timezone):
+                spot = at.key("schedule").item(n) if len(made) > 1 else at.key("schedule")
+                spot.fault(f'"{each.expression}" never happens{_why(each, timezone)}', _INSTEAD[bool(start or end)])
+    return made
+
+
+_INSTEAD = {True: "move start or end, or take this schedule out", False: "write a time that the clock shows"}
+
+
+def _why(schedule: Schedule, timezone: str) -> str:
+    if schedule.once is not None and instant(schedule.once, ZoneInfo(timezone)) is None:
+        return f": the clock of {timezone} skips that time"
+    return (
+        " between start and end"
+        if schedule.start and schedule.end
+        else " from start on"
+        if schedule.start
+        else " up to end"
+    )
+
+
+def _in_utc(bound: datetime | None, zone: ZoneInfo, spot: Spot) -> datetime | None:
+    if bound is None or bound.tzinfo is not None:
+        return bound and bound.astimezone(UTC)
+    time = instant(bound, zone)
+    if time is None:
+        spot.fault(f"{bound.isoformat()} is skipped by the clock of {zone.key}", "write a time that the clock shows")
+    return time
