@@ -26,6 +26,7 @@ from chalicelib.decide.facts import (
     Task,
 )
 from chalicelib.decide.overlap import Start, decide
+from chalicelib.decide.words import Command
 from chalicelib.names import execution_arn
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import Page
@@ -97,7 +98,7 @@ class History:
     created_at: datetime = NOW - timedelta(days=10)
     """Of every slot's machine."""
     tasks: tuple[Task, ...] = ()
-    command: tuple[str, ...] | None = COMMAND
+    command: Command | None = COMMAND
     details: Mapping[str, Details | None] = field(default_factory=dict)
     """What DescribeExecution shows; what is not named here, but on a page, is shown as a run of the job's target."""
     stopped: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)

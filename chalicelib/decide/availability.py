@@ -420,9 +420,8 @@ def _counts(task: Task, member: Member, evidence: Evidence, request: Request) ->
             return True
         case "command":
             asked = request.commands if member.job == request.job else None
-            return same(task.command, evidence.commands.get(member.job)) or (
-                asked is not None and task.command == asked
-            )
+            wanted = evidence.commands.get(member.job)
+            return same(task.command, wanted) or (asked is not None and task.command == asked)
 
 
 def _unseen_end(last: Execution, machine: str, facts: Facts, evidence: Evidence) -> _Blocked | None:

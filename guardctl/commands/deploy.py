@@ -1,12 +1,13 @@
 """``guardctl deploy``."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from guardctl import closing, limits, pool_changes, project
+from guardctl import closing, limits, notes, pool_changes, project
 from guardctl import deploy as deployment
-from guardctl.console import StageOption, command, confirmed, out
+from guardctl.console import StageOption, command, confirmed, err, out
 from guardctl.deploy import Deployment
 from guardctl.errors import Stop, explained
 from guardctl.interrupts import interruptible
@@ -35,7 +36,10 @@ def deploy(
     """
     target = Stage(stage)
     project.require_block(target)
-    limits.require(target)
+    jobs = limits.require(target)
+    if dry_run:
+        for note in notes.notes(jobs, target.place, datetime.now(UTC)):
+            err.print(f"note: {note}", markup=False)
     again = target.command("deploy")
     case = "nothing was changed; a change set may be left, which changes nothing by itself"
     with explained(), interruptible(lambda: case, look=again):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from guardctl import advice, limits, project
+from guardctl import advice, limits, notes, project
 from guardctl.console import StageOption, command, err, out
 from guardctl.errors import Stop
 from guardctl.stage import Stage
@@ -19,12 +19,15 @@ def validate(
     """Check a stage's jobs file and settings. The settings are its block in .chalice/config.json. Asks nothing of AWS.
 
     All the faults at once; what AWS would refuse is one, too. A warning (on standard error) is about what AWS takes and
-    may not be meant.
+    may not be meant, a note (there, too) about what is as it is written and may be read otherwise.
     """
     target = Stage(stage)
     jobs = limits.require(target)
     project.require_block(target)
-    advised = advice.warnings(jobs, target.place, target.other_files(), datetime.now(UTC))
+    now = datetime.now(UTC)
+    advised = advice.warnings(jobs, target.place, target.other_files(), now)
+    for note in notes.notes(jobs, target.place, now):
+        err.print(f"note: {note}", markup=False)
     warnings = [*project.missing(target), *advised]
     for warning in warnings:
         err.print(f"warning: {warning}", markup=False)

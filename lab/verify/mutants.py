@@ -135,7 +135,7 @@ MUTANTS = (
     Mutant(
         "a task started by hand is not minded",
         availability._counts,
-        "return same(task.command, evidence.commands.get(member.job)) or (asked is not None and task.command == asked)",
+        "return same(task.command, wanted) or (asked is not None and task.command == asked)",
         "return False",
         _two(outsider=True),
     ),

@@ -22,6 +22,7 @@ from chalicelib.decide.facts import (
     Task,
 )
 from chalicelib.decide.policy import Outsiders
+from chalicelib.decide.words import command
 from chalicelib.names import run_name
 from tests.world import (
     ASKS,
@@ -273,6 +274,7 @@ BUSY = [
     pytest.param(ASKS, History((run(41),), tasks=(task(command=COMMAND),)), "outsider", "a task that this guard did not start is alive: arn:aws:ecs", id="an outsider with the job's command"),
     pytest.param(replace(ASKS, commands=("bin/report", "--day", "1")), History((run(41),), tasks=(task(command=("bin/report", "--day", "1")),)), "outsider", "a task that this guard did not start", id="an outsider with the command that this start would run"),
     pytest.param(ASKS, History((run(41),), tasks=(task(),), command=None), "outsider", "a task that this guard did not start", id="neither names a command: both run the image's own"),
+    pytest.param(ASKS, History((run(41),), tasks=(task(command=("bin/report", "--day=20261122")),), command=command(("bin/report", "--day={local_date:%Y%m%d}"))), "outsider", "a task that this guard did not start", id="an outsider with the job's command of another day"),
     pytest.param(counting("family"), History((run(41),), tasks=(task(command=("bin/migrate",)),)), "outsider", "a task that this guard did not start", id="outsiders = family: any command counts"),
     pytest.param(lost("run-000042"), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "claim", "run-000042 was started by another start a moment ago", id="the run that won is running"),
     pytest.param(lost("run-000042", taken=False), History((run(41),), details={"run-000042": Details(run(42, "RUNNING"), guard_execution="another")}), "claim", "run-000042 was started by another start", id="no answer, and it was somebody else who got the name: that run is running, though the list is too old to show it"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.config import jobs, task
 from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, JobsFileInvalid, load, load_all, parse
-from chalicelib.decide.schedule import parse_schedule
+from chalicelib.decide.schedule import bounded, parse_schedule
 
 # The same examples each time: a failure is a change of the code, never luck.
 deterministic = settings(derandomize=True, deadline=None, database=None)
@@ -104,6 +105,8 @@ def test_what_is_left_out_has_a_default() -> None:
 def test_every_key_is_read() -> None:
     role = "arn:aws:iam::123456789012:role/path/batch"
     everything: dict[Place, str | None] = {
+        ("jobs", "report", "start"): "2026-12-01T09:00:00",
+        ("jobs", "report", "end"): '"2027-12-01T00:00:00Z"',
         ("jobs", "report", "enabled"): "false",
         ("jobs", "report", "start_deadline"): '"24h"',
         ("jobs", "report", "grace"): '"1s"',
@@ -133,6 +136,8 @@ def test_every_key_is_read() -> None:
     job = file.jobs["report"]
     assert (job.enabled, job.start_deadline, job.grace, job.outsiders) == (False, 86400, 1, "family")
     assert (job.overlap, job.queue_timeout, job.on_skip, job.orphans) == ("queue", 604800, "succeed", "stop")
+    start, end = datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 12, 1, tzinfo=UTC)
+    assert job.schedules == bounded([parse_schedule("cron(0 3 * * ? *)")], start, end)
     assert (job.retries, file.jobs["import"].expect_success_within) == (10, 93784)
     assert job.ecs == Ecs(
         cluster="batch",
@@ -334,6 +339,16 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         ("defaults", "outsiders"),
         '"all"',
         'defaults.outsiders: "all" is not valid; write "command", "family" or "ignore"',
+    ),
+    "an abbreviation, which looks like another one": (
+        ("jobs", "report", "timezone"),
+        '"JST"',
+        'jobs.report.timezone: "JST" is not a time zone; write "Asia/Tokyo"',
+    ),
+    "an offset, which looks like none": (
+        ("jobs", "report", "timezone"),
+        '"UTC+9"',
+        'jobs.report.timezone: "UTC+9" is not a time zone; write "Etc/GMT-9", whose sign is the other way round',
     ),
     "a schedule that is refused": (
         ("jobs", "report", "schedule"),
