@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.decide.nearest import nearest
-
 if TYPE_CHECKING:
     from chalicelib.config.limits import Limit
 
@@ -94,6 +92,8 @@ class Spot:
 
 def near(word: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
     """What would be right instead of `word`: the known word that looks like it, or `otherwise`."""
+    from chalicelib.decide.nearest import nearest  # noqa: PLC0415 only a fault needs it
+
     found = _MEANT.get(word.lower().replace("-", "_"))
     found = found if found in known else nearest(word, known)
     return f'did you mean "{found}"?' if found else otherwise

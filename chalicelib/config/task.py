@@ -67,6 +67,9 @@ _VARIABLE = text(r"[^=\s]+", "write a name without = and spaces")
 
 def _word(value: Any, spot: Spot) -> Any:
     """A word of the command; a template in it stays as it is written, until the scheduled time is known."""
+    if isinstance(value, str) and "${" in value:
+        right = 'ECS runs no shell: write the value itself, or $NAME in a script for a shell, ["sh", "-c", "…"]'
+        return spot.fault('contains "${"', right)
     if _ANY(value, spot) is BAD:
         return BAD
     try:

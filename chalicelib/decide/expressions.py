@@ -187,7 +187,7 @@ def _eventbridge_cron(text: str) -> Schedule:
     days, weekdays = ("*", _weekdays(weekday)) if day == "?" else (_month_days(day), "*")
     years = None if year == "*" else frozenset(_numbers(year, "year", 1970, 2199, {}))
     cron = " ".join((minutes, hours, _may_be(days), months, weekdays))
-    return _happening(Schedule(text, cron, years, days if _NEAREST.search(days) else ""))
+    return _happening(Schedule(text, cron, years, days if re.search(_NEAREST, days) else ""))
 
 
 def reads(expression: str) -> bool:
@@ -264,7 +264,7 @@ def _too_wide(name: str, term: str, step: int) -> ScheduleRefused:
 
 # --- EventBridge's fields, in numbers that cronsim can't misread ----------------------------------------------
 
-_NEAREST = re.compile(r"\b[0-9]+W")
+_NEAREST = r"\b[0-9]+W"
 
 
 def _weekdays(field: str) -> str:
@@ -308,7 +308,7 @@ def _month_days(field: str) -> str:
 
 def _may_be(days: str) -> str:
     """A day-of-month field with, in place of 15W, every day that it may be; of them `_days_of` tells."""
-    return _NEAREST.sub(lambda match: ",".join(map(str, _around(int(match[0][:-1]), 31))), days)
+    return re.sub(_NEAREST, lambda match: ",".join(map(str, _around(int(match[0][:-1]), 31))), days)
 
 
 def _around(day: int, last: int) -> range:

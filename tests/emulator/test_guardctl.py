@@ -151,7 +151,9 @@ def test_a_faultless_jobs_file_is_counted(stage: LocalStage) -> None:
 def test_a_jobs_file_that_aws_takes_may_be_warned_of(stage: LocalStage) -> None:
     file = stage.directory / "chalicelib" / "jobs" / "warned.toml"
     job = '[jobs.job-{0}]\nschedule = "rate(1 minute)"\necs = {{ task_definition = "x", command = ["{0}"] }}\n'
-    shared = '[defaults.ecs]\ncluster = "c"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+    shared = (
+        '[defaults]\ntimezone = "Etc/GMT-9"\n[defaults.ecs]\ncluster = "c"\ncontainer = "app"\nlaunch_type = "EC2"\n'
+    )
     file.write_text(shared + job.format(1) + job.format(2), encoding="utf-8")
     try:
         told = [guardctl(stage, "validate", "--stage", "warned", *strict) for strict in ((), ("--strict",))]
@@ -161,6 +163,7 @@ def test_a_jobs_file_that_aws_takes_may_be_warned_of(stage: LocalStage) -> None:
     assert told[0].stdout == "warned: 2 jobs, no fault, 4 warnings\n", "three are of what guardctl deploy will write"
     assert told[1].stdout == ""
     for done in told:
+        assert 'note: chalicelib/jobs/warned.toml:jobs.job-1.timezone: "Etc/GMT-9" means UTC+9' in done.stderr
         assert "\nwarning: chalicelib/jobs/warned.toml:jobs: the 2 jobs of family x on cluster c" in done.stderr
 
 

@@ -485,6 +485,11 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         f'"1.4.{"0" * 5_000}"',
         'jobs.report.ecs.platform_version: "1.4.000',
     ),
+    "a variable in a command": (
+        ("jobs", "report", "ecs", "command"),
+        '["bin/x", "${HOME}"]',
+        'jobs.report.ecs.command[1]: contains "${"; ECS runs no shell: write the value itself, or $NAME in a script for a ',
+    ),
     "a command with a NUL": (
         ("jobs", "report", "ecs", "command"),
         '["bin/report\\u0000"]',

@@ -208,7 +208,11 @@ def test_the_table_of_keys_has_every_key_and_the_defaults_that_hold() -> None:
     (eight,) = [rows for section in README if (rows := [row for row in section.rows if len(row) == 3])]
     whole = [row for section in read("docs/jobs-file.md") for row in section.rows if len(row) == 3]
     table = {row[0].strip("`"): row[1] for row in whole}
-    of_a_job = {field.name for field in dataclasses.fields(jobs.Job)} - {"name", "schedules"} | {"schedule", "start", "end"}
+    of_a_job = {field.name for field in dataclasses.fields(jobs.Job)} - {"name", "schedules"} | {
+        "schedule",
+        "start",
+        "end",
+    }
     of_others = {f"ecs.{field.name}" for field in dataclasses.fields(jobs.Ecs)}
     of_others |= {f"alerts.{field.name}" for field in dataclasses.fields(jobs.Alerts)} | {"pools.NAME.slots"}
     of_a_file = {field.name for field in dataclasses.fields(jobs.JobsFile)}
