@@ -187,6 +187,8 @@ def test_a_start_in_time_does_not_ask_for_the_record() -> None:
         pytest.param('"rate(1 hour)"', '"rate(2 hours)"', id="another schedule"),
         pytest.param('"Asia/Tokyo"', '"Asia/Seoul"', id="another zone"),
         pytest.param('timezone = "Asia/Tokyo"', 'timezone = "Asia/Tokyo"\nenabled = false', id="enabled or not"),
+        pytest.param('timezone = "Asia/Tokyo"', 'timezone = "Asia/Tokyo"\nstart = 2026-01-01T00:00:00', id="a start"),
+        pytest.param('timezone = "Asia/Tokyo"', 'timezone = "Asia/Tokyo"\nend = 2199-01-01T00:00:00', id="an end"),
     ],
 )
 def test_what_decides_when_a_job_is_due_is_recorded(before: str, after: str) -> None:
