@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.config.tables import BAD, Reader, Spot, array
+from chalicelib.decide.cron_fields import YEARS
 from chalicelib.decide.schedule import (
     Schedule,
     ScheduleRefused,
@@ -59,6 +60,8 @@ def _moment(value: Any, spot: Spot) -> Any:
             return spot.fault(f'"{value}" is not a date and a time: {error}', _WRITE)
     if type(value) is not datetime:
         return spot.fault("is not a date and a time", _WRITE)
+    if value.year not in YEARS:
+        return spot.fault(f"is in the year {value.year}", f"write one from {YEARS[0]} to {YEARS[-1]}")
     if value.second or value.microsecond:
         right = f"write {value.replace(second=0, microsecond=0).isoformat()}"
         return spot.fault("has seconds, and schedules are looked at once a minute", right)

@@ -7,22 +7,33 @@ is known to `spellings.py`. Pure.
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cronsim import CronSim, CronSimError
 
+from chalicelib.decide.cron_fields import (
+    DAYS,
+    MONTHS,
+    NEAREST,
+    SPANS,
+    YEARS,
+    ScheduleRefused,
+    days_of,
+    may_be,
+    month_days,
+    numbers,
+    too_wide,
+    weekdays_of,
+    written,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _MINUTE = timedelta(minutes=1)
 _SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 local times have no zone yet
-_DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
-_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 _UNITS = {"minute": 1, "hour": 60, "day": 24 * 60}
 _FIELDS = {
     "minute": "0-59",
@@ -32,19 +43,9 @@ _FIELDS = {
     "day-of-week": "0-7 or SUN-SAT (0 and 7 are Sunday)",
 }
 """Of five-field cron."""
-_SPANS = {"minute": 60, "hour": 24}
 _IN_VAIN = 50
 """Years without a match after which a schedule is taken never to happen again; cronsim's own bound."""
 EXAMPLES = 'write "cron(0 3 * * ? *)", "rate(15 minutes)" or five-field cron such as "0 3 * * *"'
-
-
-class ScheduleRefused(ValueError):
-    """A schedule that can't be kept exactly as it is written: what is wrong, and what would be right."""
-
-    def __init__(self, wrong: str, right: str) -> None:
-        super().__init__(f"{wrong}; {right}")
-        self.wrong = wrong
-        self.right = right
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def local_times(schedule: Schedule, start: datetime, *, backward: bool) -> Itera
                     return
                 matched = start = datetime(max(years) + 1, 1, 1) if backward else datetime(min(years), 1, 1) - _MINUTE  # noqa: DTZ001 naive, as above
                 break
-            if schedule.days and time.day not in _days_of(schedule.days, time.year, time.month):
+            if schedule.days and time.day not in days_of(schedule.days, time.year, time.month):
                 if abs(time.year - matched.year) > _IN_VAIN:
                     return
                 start = time.replace(hour=0, minute=0) if backward else time.replace(hour=23, minute=59)
@@ -152,16 +153,18 @@ def _once(text: str) -> datetime:
         time = datetime.fromisoformat(f"{day}T{minute}{offset or ''}")
     except ValueError as error:
         raise ScheduleRefused(f"{wrong}: {error}", right) from None
+    if time.year not in YEARS:
+        raise ScheduleRefused(f"{wrong}: the year is out of range", f"it may be {YEARS[0]}-{YEARS[-1]}")
     if difference := time.utcoffset():
         time -= difference
-    written = f"at({time:%Y-%m-%dT%H:%M}:00)"
+    aws = f"at({time:%Y-%m-%dT%H:%M}:00)"
     if offset:
-        right = f'write "{written}" with timezone = "UTC"'
+        right = f'write "{aws}" with timezone = "UTC"'
         raise ScheduleRefused(f'"{text}" has an offset, and at(...) is in the job\'s timezone', right)
     if second not in {"00", None}:
-        raise ScheduleRefused(f'"{text}" has seconds; the schedule is looked at once a minute', f'write "{written}"')
-    if text != written:
-        raise ScheduleRefused(f'"{text}" is not written as EventBridge wants it', f'write "{written}"')
+        raise ScheduleRefused(f'"{text}" has seconds; the schedule is looked at once a minute', f'write "{aws}"')
+    if text != aws:
+        raise ScheduleRefused(f'"{text}" is not written as EventBridge wants it', f'write "{aws}"')
     return time
 
 
@@ -181,13 +184,13 @@ def _eventbridge_cron(text: str) -> Schedule:
             right = f'{right}: write "{mended}"' if reads(mended) else right
         wrong = f'"{text}" has {"?" if day == "?" else "no ?"} in its two day fields'
         raise ScheduleRefused(wrong, right)
-    minutes, hours = _written(minute, "minute", 0, 59), _written(hour, "hour", 0, 23)
-    months = _written(month, "month", 1, 12, _MONTHS)
+    minutes, hours = written(minute, "minute", 0, 59), written(hour, "hour", 0, 23)
+    months = written(month, "month", 1, 12, MONTHS)
     # With a * in one of them, cronsim's rule for two day fields is "both": the other one alone decides.
-    days, weekdays = ("*", _weekdays(weekday)) if day == "?" else (_month_days(day), "*")
-    years = None if year == "*" else frozenset(_numbers(year, "year", 1970, 2199, {}))
-    cron = " ".join((minutes, hours, _may_be(days), months, weekdays))
-    return _happening(Schedule(text, cron, years, days if re.search(_NEAREST, days) else ""))
+    days, weekdays = ("*", weekdays_of(weekday)) if day == "?" else (month_days(day), "*")
+    years = None if year == "*" else frozenset(numbers(year, "year", YEARS[0], YEARS[-1], {}))
+    cron = " ".join((minutes, hours, may_be(days), months, weekdays))
+    return _happening(Schedule(text, cron, years, days if re.search(NEAREST, days) else ""))
 
 
 def reads(expression: str) -> bool:
@@ -218,8 +221,8 @@ def _checked(fields: list[str]) -> str:
             first, _, step = term.partition("/")
             if name == "day-of-month" and ("W" in term or "L" in term) and term not in {"L", "LW"}:
                 raise _uncommon(term, fields)
-            if step.isdecimal() and int(step) >= _SPANS.get(name, 1000):
-                raise _too_wide(name, term, int(step))
+            if step.isdecimal() and int(step) >= SPANS.get(name, 1000):
+                raise too_wide(name, term, int(step))
             low, _, high = first.partition("-")
             if step and low == high:  # cronsim would go on to the end of the range
                 raise ScheduleRefused(f'{name} "{term}" has a step and nowhere to go', f'write "{low}"')
@@ -245,7 +248,7 @@ def _uncommon(term: str, fields: list[str]) -> ScheduleRefused:
 
 def _two_ranges(name: str, low: str, high: str) -> str:
     """For a range of five-field cron that runs backwards the two that are meant; empty for any other."""
-    names = list(_DAYS) if name == "day-of-week" else ["", *_MONTHS] if name == "month" else []
+    names = list(DAYS) if name == "day-of-week" else ["", *MONTHS] if name == "month" else []
     spans = {"minute": (0, 59), "hour": (0, 23), "day-of-month": (1, 31), "month": (1, 12), "day-of-week": (0, 6)}
     ends = [names.index(end) if end in names else int(end) if end.isdecimal() else -1 for end in (low, high)]
     first, last = spans[name]
@@ -253,112 +256,3 @@ def _two_ranges(name: str, low: str, high: str) -> str:
         return ""
     lower, upper = (names[first] or str(first), names[last] or str(last)) if low in names else (str(first), str(last))
     return ",".join(a if a == b else f"{a}-{b}" for a, b in ((low, upper), (lower, high)))
-
-
-def _too_wide(name: str, term: str, step: int) -> ScheduleRefused:
-    return ScheduleRefused(
-        f'{name} "{term}": a step of {step} does not fit in {_SPANS[name]}',
-        f'cron starts anew each time round; write "rate({step} {name}s)" for an interval',
-    )
-
-
-# --- EventBridge's fields, in numbers that cronsim can't misread ----------------------------------------------
-
-_NEAREST = r"\b[0-9]+W"
-
-
-def _weekdays(field: str) -> str:
-    """EventBridge's day-of-week in cronsim's numbers, which are one lower."""
-    terms = []
-    for term in field.split(","):
-        if term == "L":  # the last day of the week
-            terms.append("6")
-        elif match := re.fullmatch(r"(\w+)L", term, re.ASCII):
-            (day,) = _numbers(match[1], "day-of-week", 1, 7, _DAYS)
-            terms.append(f"{day - 1}L")
-        elif match := re.fullmatch(r"(\w+)#([1-5])", term, re.ASCII):
-            (day,) = _numbers(match[1], "day-of-week", 1, 7, _DAYS)
-            terms.append(f"{day - 1}#{match[2]}")
-        else:
-            # Written out: cronsim's week goes on to 7, and 2/2 would reach Sunday.
-            terms += [str(day - 1) for day in _numbers(term, "day-of-week", 1, 7, _DAYS)]
-    return ",".join(terms)
-
-
-def _month_days(field: str) -> str:
-    """EventBridge's day-of-month: numbers, L, LW, and 15W for the weekday that is nearest to the 15th."""
-    if field == "*":
-        return field
-    terms: list[str] = []
-    for term in field.split(","):
-        if term in {"L", "LW"}:
-            terms.append(term)
-        elif match := re.fullmatch(r"([0-9]+)W", term):
-            (day,) = _numbers(match[1], "day-of-month", 1, 31, {})
-            terms.append(f"{day}W")
-        elif re.search("[LW]", term):
-            right = (
-                "it may be 1-31, 15W for the weekday nearest to a day, L for the last day or LW for the last weekday"
-            )
-            raise ScheduleRefused(f'day-of-month "{term}" is not understood', right)
-        else:
-            terms += map(str, _numbers(term, "day-of-month", 1, 31, {}))
-    return ",".join(terms)
-
-
-def _may_be(days: str) -> str:
-    """A day-of-month field with, in place of 15W, every day that it may be; of them `_days_of` tells."""
-    return re.sub(_NEAREST, lambda match: ",".join(map(str, _around(int(match[0][:-1]), 31))), days)
-
-
-def _around(day: int, last: int) -> range:
-    """The days among which the weekday nearest to `day` is: it is of the same month."""
-    return range(max(1, day - 2), min(last, day + 2) + 1)
-
-
-@lru_cache(maxsize=64)
-def _days_of(field: str, year: int, month: int) -> frozenset[int]:
-    """The days of a month that a day-of-month field with a W names. A day that the month lacks has no nearest one."""
-    first, last = monthrange(year, month)
-    days: set[int] = set()
-    for term in field.split(","):
-        day = int(term.rstrip("W")) if term[0].isdecimal() else last
-        if term.endswith("W") and day <= last:
-            weekdays = [each for each in _around(day, last) if (first + each - 1) % 7 < 5]
-            days.add(min(weekdays, key=lambda each: abs(each - day)))
-        else:
-            days.add(day)
-    return frozenset(days)
-
-
-def _written(field: str, name: str, low: int, high: int, names: Mapping[str, int] | None = None) -> str:
-    return "*" if field == "*" else ",".join(map(str, _numbers(field, name, low, high, names or {})))
-
-
-def _numbers(field: str, name: str, low: int, high: int, names: Mapping[str, int]) -> list[int]:
-    """The numbers of an EventBridge field, with its lists, ranges and steps. A range may go on past the end."""
-    found: set[int] = set()
-    right = f"it may be {low}-{high}" + (f" or {'-'.join(list(names)[:: len(names) - 1])}" if names else "")
-    for term in field.split(","):
-        match = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]{1,4}))?", term, re.ASCII)
-        if match is None or int(match[3] or 1) == 0 or (match[1] == "*" and match[2]):
-            raise ScheduleRefused(f'{name} "{term}" is not understood', right)
-        step = int(match[3] or 1)
-        if step >= _SPANS.get(name, 10_000):
-            raise _too_wide(name, term, step)
-        ends = []
-        for end in (match[1], match[2] or match[1]):
-            number = low if end == "*" else names.get(end, int(end) if end.isdecimal() else -1)
-            if not low <= number <= high:
-                raise ScheduleRefused(f'{name} "{end}" is out of range', right)
-            ends.append(number)
-        first, last = ends
-        if match[1] == "*" or (match[3] and not match[2]):
-            last = high
-        size = high - low + 1
-        if last < first:
-            if name == "year":
-                raise ScheduleRefused(f'{name} "{term}" runs backwards', f'write "{last}-{first}"')
-            last += size
-        found.update((number - low) % size + low for number in range(first, last + 1, step))
-    return sorted(found)

@@ -21,7 +21,8 @@ from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from chalicelib.decide.expressions import Schedule, ScheduleRefused, local_times, parse_schedule
+from chalicelib.decide.cron_fields import ScheduleRefused
+from chalicelib.decide.expressions import Schedule, local_times, parse_schedule
 from chalicelib.names import renewal_name, scheduled_name
 
 if TYPE_CHECKING:

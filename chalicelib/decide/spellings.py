@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from chalicelib.decide.expressions import EXAMPLES, ScheduleRefused, parse_schedule, reads
+from chalicelib.decide.cron_fields import ScheduleRefused
+from chalicelib.decide.expressions import EXAMPLES, parse_schedule, reads
 from chalicelib.decide.schedule import is_zone
 from chalicelib.decide.zones import advice
 

@@ -213,6 +213,7 @@ def test_the_defaults_bind_every_schedule_of_a_job_that_does_not_say_otherwise()
         pytest.param('start = "soon"', "UTC", 'start: "soon" is not a date and a time; write', id="a word"),
         pytest.param('start = "2026-02-30T00:00:00"', "UTC", 'start: "2026-02-30T00:00:00" is not a date and a time: day is out', id="no such day"),
         pytest.param("start = 2026-12-01", "UTC", "start: is not a date and a time; write", id="a date alone: which of its ends?"),
+        pytest.param("end = 9999-12-31T23:59:00", "America/New_York", "end: is in the year 9999; write one from 1970 to 2199", id="a year that is too far"),
         pytest.param("end = 1", "UTC", "end: is not a date and a time; write", id="a number"),
         pytest.param("end = 2026-12-01T00:00:30", "UTC", "end: has seconds, and schedules are looked at once a minute; write 2026-12-01T00:00:00", id="seconds"),
         pytest.param("start = 2026-12-01T00:00:00\nend = 2026-12-01T00:00:00", "UTC", "end: is not after start; write a later time", id="an end at the start"),

@@ -13,7 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pyawscron import AWSCron
 
-from chalicelib.decide.expressions import Schedule, ScheduleRefused, parse_schedule
+from chalicelib.decide.cron_fields import ScheduleRefused
+from chalicelib.decide.expressions import Schedule, parse_schedule
 from chalicelib.decide.schedule import between, latest, upcoming
 
 deterministic = settings(derandomize=True, deadline=None, database=None)

@@ -121,6 +121,12 @@ def test_reads(expression: str, next_two: list[str]) -> None:
         pytest.param("rate(90s)", "not a rate", '"rate(15 minutes)"', id="a duration in a rate"),
         pytest.param("rate(366 days)", "longer than a year", "dates", id="a rate longer than a year"),
         pytest.param("@daily", "alias", '"0 0 * * *"', id="a known alias"),
+        pytest.param(
+            "at(2026-02-30T18:00:00)", "day is out of range", '"at(2026-12-24T18:00:00)"', id="a day that no month has"
+        ),
+        pytest.param("at(0001-01-01T00:00:00+09:00)", "year is out of range", "1970-2199", id="a year long ago"),
+        pytest.param("at(9999-12-31T23:59:00)", "year is out of range", "1970-2199", id="a year that is too far"),
+        pytest.param("at(tomorrow)", "not a single time", '"at(2026-12-24T18:00:00)"', id="a word for a time"),
         pytest.param("@reboot", "alias", "five-field", id="an alias without a time"),
         pytest.param("0 0 3 * * *", "seconds", '"0 3 * * *"', id="six fields without cron()"),
         pytest.param("0 3 * *", "not a schedule", "five-field", id="four fields"),
