@@ -247,6 +247,36 @@ def test_a_start_that_says_nothing_more_runs_for_the_time_it_began_and_has_five_
     assert run["task"]["Overrides"]["ContainerOverrides"][0]["Command"] == ["bin/report"]
 
 
+DAILY = FILE.replace('command = ["bin/report"]', 'command = ["bin/report", "--at={scheduled_at}"]')
+
+
+@pytest.mark.parametrize(
+    ("event", "at"),
+    [
+        pytest.param(asks("full", scheduled_at="2026-11-23T18:00:00Z"), "2026-11-23T18:00:00Z", id="of the schedule"),
+        pytest.param(
+            asks("full", began=2), stamp(ago(2)), id="by hand: the time it began, as BATCH_SCHEDULED_AT has it"
+        ),
+    ],
+)
+def test_a_template_in_a_command_is_filled_in(event: Any, at: str) -> None:
+    run = answer(event, ENDED, file=DAILY)["run"]
+    assert run["scheduled_at"] == at
+    assert run["task"]["Overrides"]["ContainerOverrides"][0]["Command"] == ["bin/report", f"--at={at}"]
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [
+        pytest.param(["bin/report", "--at=yesterday"], "skip", id="any time is this job's"),
+        pytest.param(["bin/report", "--to=yesterday"], "start", id="another option is not"),
+    ],
+)
+def test_a_task_by_hand_of_a_command_with_a_template(command: list[str], outcome: str) -> None:
+    by_hand = {**a_task("RUNNING"), "overrides": {"containerOverrides": [{"name": "app", "command": command}]}}
+    assert answer(asks("full"), ENDED, file=DAILY, ecs=lambda: FakeEcs([by_hand]))["outcome"] == outcome
+
+
 def test_a_renewals_run_says_that_it_is_one() -> None:
     assert answer(asks("full", renewal=True), ENDED)["run"]["renewal"] is True
 
