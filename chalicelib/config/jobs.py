@@ -25,7 +25,6 @@ from chalicelib.config.tables import (
     Reader,
     Spot,
     array,
-    boolean,
     duration,
     integer,
     near,
@@ -35,7 +34,7 @@ from chalicelib.config.tables import (
 )
 from chalicelib.config.task import ARN, READERS, Ecs
 from chalicelib.decide.pace import CALLS, Bucket, Call
-from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
+from chalicelib.decide.policy import Enabled, OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
 from chalicelib.names import (
     JOB,
@@ -63,7 +62,10 @@ class Job:
     schedules: tuple[Schedule, ...] = ()
     """None at all: a job that is only started by hand."""
     timezone: str = "UTC"
-    enabled: bool = True
+    enabled: Enabled = True
+    imported_from: str | None = None
+    """The rule or schedule that started it before: ``rule/<bus>/<name>``, with ``#<target id>`` if that has several
+    targets, or ``schedule/<group>/<name>``."""
     timeout: int = 86_400
     start_deadline: int = 7_200
     grace: int = 15
@@ -220,6 +222,19 @@ def _zone(value: Any, spot: Spot) -> Any:
     return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
 
 
+def _enabled(value: Any, spot: Spot) -> Any:
+    right = 'write true, false or "shadow"'
+    if type(value) is str:
+        return value if value == "shadow" else spot.fault(f'"{value}" is not valid', right)
+    return BAD if spot.lacks(bool, value, right) else value
+
+
+_ORIGIN_NAME = r"[A-Za-z0-9._-]{1,64}"
+"""A rule's name, a target's ID, a schedule's name, a group's (PutRule, PutTargets, CreateSchedule, API references)."""
+_BUS = r"[A-Za-z0-9._/-]{1,256}"
+"""Of a partner's events, with slashes (CreateEventBus)."""
+
+
 def _bucket(value: Any, spot: Spot) -> Any:
     right = "write what it holds and what comes in each second, [100, 2]"
     if spot.lacks(list, value, right):
@@ -240,7 +255,11 @@ _JOB: dict[str, Reader] = {
     "schedule": _schedules,
     "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
     "timezone": _zone,
-    "enabled": boolean,
+    "enabled": _enabled,
+    "imported_from": text(
+        rf"rule/{_BUS}/{_ORIGIN_NAME}(#{_ORIGIN_NAME})?|schedule/{_ORIGIN_NAME}/{_ORIGIN_NAME}",
+        'write "rule/BUS/NAME", "rule/BUS/NAME#TARGET_ID" or "schedule/GROUP/NAME"',
+    ),
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
     "grace": duration("1s", "5m"),  # a renewal is over in less
@@ -276,7 +295,7 @@ _ALERTS: dict[str, Reader] = {
 
 def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"stage": _stage, "pools": _pools, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    top = {"stage": _stage, "pools": _pools, "defaults": _defaults, "jobs": lambda value, at: value, "alerts": _alerts}
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
@@ -308,6 +327,13 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
         slots=MappingProxyType(slots),
         **about,
     )
+
+
+def _defaults(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
+    settings, ecs = _settings(value, at)
+    if settings.pop("imported_from", BAD) is not BAD:
+        at.key("imported_from").fault("is every job's own", "write it in the table of its job")
+    return settings, ecs
 
 
 def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
