@@ -314,6 +314,8 @@ def test_status_says_that_a_job_is_in_shadow_and_what_the_last_night_would_have_
     (judged,) = triage([line], play.now)
     assert (judged.level, judged.reason) == ("ok", f"in shadow: {said}"), "the rule's task in the way is no trouble"
     assert line.next_time == BEGIN + timedelta(days=1)
+    (why,) = Reader(stage).entry(stage.job("nightly"), BEGIN, play.now)
+    assert why == line.would_have
 
 
 def test_a_start_by_hand_of_a_job_in_shadow_runs_and_the_next_night_sees_its_task() -> None:
