@@ -289,10 +289,10 @@ def test_seven_nights_in_shadow_are_told_as_the_guard_would_have_had_them(overla
 def test_history_shows_the_nights_in_shadow() -> None:
     _, entries = nights("skip", shadow=True)
     told = [*lines(entries, ZoneInfo("UTC"), None)][1:]
-    assert told[0].startswith("2026-11-23 18:00 UTC  · would have started ")
+    assert told[0].startswith("2026-11-23 18:00  □ would have started ")
     assert "in its place events-rule/nightly has started arn:" in told[0], "it fired before the tick"
     assert told[1].endswith("the job has never run, no task is alive"), "it fired after the tick"
-    assert told[2].startswith("2026-11-25 18:00 UTC  ✗ would have stepped back ")
+    assert told[2].startswith("2026-11-25 18:00  o would have stepped back ")
     assert sentence(entries[2], ZoneInfo("UTC")).startswith(
         "nightly for 2026-11-25 18:00 UTC would have stepped back: a task that this guard did not start is alive: arn:"
     )
