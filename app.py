@@ -52,6 +52,8 @@ def check(event: Any, context: Any) -> dict[str, Any]:
     if "outcome" in answer:
         told = ("outcome", "reason", "holder", "next_run", "error", "skips_in_a_row")
         shown: Any = {key: answer.get(key) for key in told}
+        if "would_have" in answer:
+            shown["would_have"] = answer["would_have"]
         lines.log("INFO", "check", "decision", job=asked, guard_execution=_guard_execution(event), **shown)
         _count_decision(event, answer)
     return answer

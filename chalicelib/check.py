@@ -28,7 +28,7 @@ from chalicelib.contract import (
     wire,
 )
 from chalicelib.decide.availability import Holder, older_is_running
-from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait
+from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait, WouldHave
 from chalicelib.decide.facts import (
     CantTell,
     Execution,
@@ -43,12 +43,14 @@ from chalicelib.decide.facts import (
     NeedWaiting,
     Refused,
     Request,
+    Shadow,
     Target,
     stamp,
 )
 from chalicelib.decide.overlap import Start, decide
 from chalicelib.decide.policy import Policy
-from chalicelib.decide.schedule import latest
+from chalicelib.decide.schedule import latest, upcoming
+from chalicelib.decide.shadow import refused, started_by
 from chalicelib.decide.skips import skips_in_a_row
 from chalicelib.names import (
     batch_machine,
@@ -56,6 +58,7 @@ from chalicelib.names import (
     execution_name,
     guard_machine,
     machine_arn,
+    parse_guard_name,
     run_name,
     scheduled_name,
     waiting_machine,
@@ -127,7 +130,13 @@ class Checker:
             # In the minutes after a deployment neither is final: IAM is eventually consistent (AWS, IAM).
             if question.guard and now - start.began_at < BY_HAND:
                 raise CantTell(f"{type(refusal).__name__}: {refusal}") from refusal
-            raise
+            if start.request.shadow is None:
+                raise
+            answer, facts = refused(refusal), Facts(now=now)
+        except Refused as refusal:
+            if start.request.shadow is None:
+                raise
+            answer, facts = refused(refusal), Facts(now=now)
         return {
             "running_flg": not isinstance(answer, Run),
             "outcome": answer.outcome,
@@ -198,6 +207,7 @@ class Checker:
         began_at = guard.started if guard else now
         deadline = asked.deadline or began_at + BY_HAND
         file = self.load_jobs()
+        shadow = self._shadow(question, job, began_at)
         request = Request(
             slots=slots,
             members=tuple(
@@ -209,13 +219,14 @@ class Checker:
             stage_runs=execution_arn(machine_arn(self.function_arn, batch_machine(file.stage, "")), "")[:-1],
             guard_execution=guard.execution if guard else None,
             commands=asked.commands,
-            may_wait=guard is not None and not guard.waited and job.grace > 0,
+            may_wait=guard is not None and not guard.waited and job.grace > 0 and shadow is None,
             first=asked.first,
             first_after=asked.first_after or 0,
             claim=guard.claim if guard else None,
             losses=guard.losses if guard else 0,
             history=timedelta(days=file.history_days),
             beyond=self._beyond(question, job),
+            shadow=shadow,
         )
         # A renewal runs no task: it never replaces, waits for or stops one, and a paused job needs it too.
         policy = Policy(job.name, grace=job.grace)
@@ -236,6 +247,23 @@ class Checker:
             guard_machine=self._machine(guard_machine(file.stage)),
             waiting_machine=self._machine(waiting_machine(file.stage)),
         )
+
+    def _shadow(self, question: StartQuestion, job: Job, began_at: datetime) -> Shadow | None:
+        """None for what starts: by hand, a renewal, and who has waited since before the job was in shadow.
+
+        A start that the trigger sent in shadow stays so, whatever the jobs file says by now: the old rule has had that
+        time. One that it sent before the job was in shadow is in shadow, too, unless it has changed something already.
+        """
+        asked, guard = question.start, question.guard
+        shadow = asked.shadow
+        if guard and job.enabled == "shadow" and not (guard.claim or guard.place_taken or guard.stopped_at):
+            named = parse_guard_name(execution_name(guard.execution))
+            shadow = shadow or (named is not None and named.kind == "scheduled")
+        if not shadow:
+            return None
+        at = asked.scheduled_at or began_at
+        after = upcoming(job.schedules, job.timezone, at, limit=1)
+        return Shadow(started_by(job.imported_from), at, after[0] if after else None)
 
     def _decide(self, job: Job, start: Start, now: datetime) -> tuple[Decision, Facts]:
         facts = Facts(now=now)
@@ -313,6 +341,8 @@ class Checker:
                 return {"waiter": answer.waiter, "waiter_machine": answer.machine}
             case Skip():
                 return {"on_skip": "succeed" if question.start.renewal else job.on_skip}
+            case WouldHave():
+                return {"would_have": answer.would_have}
             case Started():
                 return {}
             case _:

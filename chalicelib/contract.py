@@ -93,6 +93,8 @@ class StartInput:
     """When such a pause ends by itself; after a year if it does not say."""
     slot: int | None = None
     """Of a renewal: which slot's names it renews; the first if it does not say."""
+    shadow: bool = False
+    """Start nothing, and say what this start would have done: the trigger's, of a job that is in shadow."""
     verdict: Verdict | None = None
     """Of a time that is passed over: the trigger writes it, and the checker never sees it."""
 
@@ -183,7 +185,7 @@ class TaskState:
 
 # --- what is answered -------------------------------------------------------------------------------------
 
-Outcome = Literal["start", "started", "wait", "queue", "queued", "stop_run", "stop_task", "skip", "refuse"]
+Outcome = Literal["start", "started", "wait", "queue", "queued", "stop_run", "stop_task", "skip", "shadow", "refuse"]
 
 ANSWERED = ("running_flg", "outcome", "error", "reason")
 """Every answer to a start has these; `reason` is for people, and no state machine branches on it."""
@@ -200,6 +202,7 @@ OBEYED: Mapping[Outcome, tuple[str, ...]] = {
     "stop_run": ("wait_seconds", "yields"),
     "stop_task": ("wait_seconds", "yields", "cluster"),
     "skip": ("on_skip",),
+    "shadow": ("would_have",),
     "refuse": (),
 }
 """What else the guard machine needs to do as it is told; ``run`` is a `RunInput`, and only a guard gets it."""
@@ -210,6 +213,7 @@ GUARD_OUTPUT: Mapping[Outcome, tuple[str, ...]] = {
     "started": ("outcome", "run", "state_machine_arn"),
     "queued": ("outcome", "waiter", "state_machine_arn", "reason"),
     "skip": ("outcome", "error", "reason", "holder"),
+    "shadow": ("outcome", "would_have", "reason"),
 }
 """The output of a guard execution that succeeded, by its outcome."""
 
@@ -285,7 +289,7 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
     ):
         faults.append(f'commands must be a list of strings like ["bin/report", "--day", "1"], not {shown(commands)}')
         commands = None
-    for key in ("renewal", "first", "anyway", "paused"):
+    for key in ("renewal", "first", "anyway", "paused", "shadow"):
         if not isinstance(event.get(key, False), bool):
             faults.append(f"{key} must be true or false, not {shown(event[key])}")
     after = event.get("first_after")
@@ -314,6 +318,7 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
         first_after=after,
         anyway=event.get("anyway", False) is True,
         paused=event.get("paused", False) is True,
+        shadow=event.get("shadow", False) is True,
         until=_time(event, "until", _DEADLINE, faults),
         by=event.get("by"),
         reason=event.get("reason"),

@@ -51,6 +51,7 @@ OUTCOMES: Mapping[str, Metric] = {
     "stop_run": Metric("StopRun"),
     "stop_task": Metric("StopTask"),
     "skip": SKIP,
+    "shadow": Metric("Shadow"),
     "refuse": REFUSE,
 }
 """The outcome of a decision → what counts it; a skip because of a pause is counted by `PAUSED` instead."""

@@ -224,6 +224,7 @@ def guard_input(each: Planned) -> str:
         deadline=start.deadline,
         renewal=start.renewal,
         slot=start.slot if start.slot > 1 else None,
+        shadow=start.shadow,
     )
     if each.held_back:
         asked = replace(asked, verdict=Verdict("HeldBack", each.held_back))

@@ -23,6 +23,11 @@ GLYPHS: dict[Outcome, str] = {
     "due": "…",
     "deciding": "…",
     "waiting": "…",
+    "would have started": "□",
+    "would have waited": "w",
+    "would have replaced": "r",
+    "would have stepped back": "o",
+    "would have been refused": "x",
     "paused": "P",
     "disabled": "-",
     "not looked up": "░",
@@ -47,6 +52,11 @@ STYLES: dict[Outcome, str] = {
     "skipped": "yellow",
     "gave up": "yellow",
     "paused": "magenta",
+    "would have started": "cyan",
+    "would have waited": "cyan",
+    "would have replaced": "cyan",
+    "would have stepped back": "yellow",
+    "would have been refused": "yellow",
 }
 BY_HAND = "▒"
 _BY_HAND_LABEL = "  by hand"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Job
@@ -25,7 +25,7 @@ from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions, all_running, execution_of
 from guardctl import drift, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
-from guardctl.ledger import Entry, Record, not_started, of_run
+from guardctl.ledger import Entry, Record, in_shadow, not_started, of_run
 from guardctl.listed import run_of
 from guardctl.pauses import Pause
 from guardctl.records import Progress, Reader
@@ -38,12 +38,14 @@ _SIDE_BY_SIDE = 8
 _NEWEST = 1000
 _LOOK_BACK = 10
 """So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
+_UNDECIDED = 3
+"""So many scheduled times are looked up for the last verdict of a job in shadow."""
 _RENEWAL = timedelta(seconds=5)
 _TICKS = timedelta(minutes=3)
 """A scheduled time so long ago that a tick should have sent it."""
 _STRIP = 10
 
-State = Literal["running", "busy", "in the way", "free", "paused", "disabled", "not deployed", "unknown"]
+State = Literal["running", "busy", "in the way", "free", "paused", "disabled", "shadow", "not deployed", "unknown"]
 """Busy: no run of it is in progress, and yet a start would step back: its neighbours' runs hold the pool. In the way: a
 task does, one that was left behind or started by hand. Unknown: it could not be read; `start_now` says why."""
 
@@ -111,6 +113,10 @@ class JobStatus:
     """Its last runs, and its guard executions that failed, oldest first."""
     start_now: str = ""
     """What would become of a start now, and why."""
+    in_shadow: bool = False
+    """Its schedule starts nothing, and says what it would have done."""
+    would_have: Entry | None = None
+    """Of a job in shadow: what the last of its scheduled times would have been."""
     drift: tuple[str, ...] = ()
     """What is deployed otherwise than the jobs file says."""
 
@@ -289,7 +295,7 @@ class _Look:
         past = absent is not None and absent + timedelta(seconds=job.start_deadline) < now
         return JobStatus(
             **about,
-            state="running" if running else "paused" if pause else busy if deployed.enabled else "disabled",
+            state="running" if running else "paused" if pause else _at_rest(deployed, busy),
             run=running,
             task=state.task,
             concern=state.concern,
@@ -303,6 +309,8 @@ class _Look:
             waits=self._waits(job, waiting),
             strip=self._strip(job, runs),
             start_now=would,
+            in_shadow=deployed.enabled == "shadow",
+            would_have=_would_have(reader, deployed, now) if deployed.enabled == "shadow" else None,
             drift=drift.job(stage, job, self.functions, reader.recorded(job), closely=self.closely),
         )
 
@@ -340,6 +348,19 @@ class _Look:
         return ("task" if kind == "task" else outcome), f"{_WOULD.get(outcome, outcome)}: {answer['reason']}"
 
 
+def _at_rest(deployed: Job, busy: State) -> State:
+    """How a job stands that has no run in progress, and is not paused."""
+    match deployed.enabled:
+        case "shadow":
+            return "shadow"
+        case True:
+            return busy
+        case False:
+            return "disabled"
+        case _:
+            assert_never(deployed.enabled)
+
+
 def _last(reader: Reader, job: Job, page: Iterable[Execution], *, closely: bool) -> Entry | None:
     """The last run that ended and was no renewal. `closely`: also who asked for one that succeeded."""
     for execution in sorted((e for e in page if e.closed), key=lambda e: run_number(e.name) or 0, reverse=True)[:3]:
@@ -370,6 +391,20 @@ def _failed(stage: Stage) -> list[Execution]:
             stateMachineArn=stage.guard, statusFilter="FAILED", maxResults=_NEWEST
         )
         return [execution_of(item) for item in answer["executions"]]
+
+
+def _would_have(reader: Reader, deployed: Job, now: datetime) -> Entry | None:
+    """What the last scheduled time in shadow would have been; of those just passed, one may not be decided yet."""
+    time = now
+    for _ in range(_UNDECIDED):
+        before = schedule.latest(deployed.schedules, deployed.timezone, time, within=timedelta(days=90))
+        if before is None:
+            return None
+        guard = reader.guard(scheduled_name(deployed.name, before))
+        if guard and (entry := in_shadow(deployed, before, guard)):
+            return entry
+        time = before - timedelta(minutes=1)
+    return None
 
 
 def _not_started(

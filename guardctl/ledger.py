@@ -47,13 +47,29 @@ Outcome = Literal[
     "no schedule",
     "forgotten",
     "not looked up",
+    "would have started",
+    "would have waited",
+    "would have replaced",
+    "would have stepped back",
+    "would have been refused",
 ]
 
 NOT_LOOKED_UP = "NOT_LOOKED_UP"
 """The status of a `Record` that nobody has read: how it ended is not said."""
 
-GOOD: frozenset[Outcome] = frozenset({"ran", "running", "waiting", "deciding", "due"})
-"""Nothing to look into: it ran, or it still may."""
+GOOD: frozenset[Outcome] = frozenset(
+    {"ran", "running", "waiting", "deciding", "due", "would have started", "would have waited", "would have replaced"}
+)
+"""Nothing to look into: it ran, or it still may; or it would have, of a job in shadow."""
+
+_IN_SHADOW: Mapping[object, Outcome] = {
+    "started": "would have started",
+    "waited": "would have waited",
+    "replaced": "would have replaced",
+    "stepped back": "would have stepped back",
+    "been refused": "would have been refused",
+}
+"""What a guard execution of a job in shadow says (`chalicelib.decide.decisions.Would`)."""
 
 NEEDS_A_PERSON: frozenset[Outcome] = frozenset(
     {"failed", "timed out", "stopped", "gave up", "not started", "missed", "skipped"}
@@ -200,11 +216,19 @@ def of_run(job: Job, run: Record) -> Entry:
 
 
 def not_started(job: Job, guard: Record) -> Entry | None:
-    """The entry of a guard execution that has ended; None if it started a run, or left a waiter."""
-    if guard.status == "RUNNING" or guard.output.get("outcome") in {"started", "queued"}:
+    """The entry of a guard execution that has ended; None if it started a run, left a waiter, or was in shadow."""
+    if guard.status == "RUNNING" or guard.output.get("outcome") in {"started", "queued", "shadow"}:
         return None
     outcome, reason = _verdict(guard)
     time = guard.scheduled_at or guard.started_at
+    return Entry(job=job.name, scheduled=time, outcome=outcome, reason=reason, guard_execution=guard.name)
+
+
+def in_shadow(job: Job, time: datetime, guard: Record) -> Entry | None:
+    """What would have become of this scheduled time; None if its guard execution does not say so."""
+    if guard.output.get("outcome") != "shadow":
+        return None
+    outcome, reason = _verdict(guard)
     return Entry(job=job.name, scheduled=time, outcome=outcome, reason=reason, guard_execution=guard.name)
 
 
@@ -243,6 +267,9 @@ def _verdict(guard: Record) -> tuple[Outcome, str]:
     if guard.status == "RUNNING":
         waits = _waits(guard.name)
         return ("waiting" if waits else "deciding"), f"{guard.name} has been open since {stamp(guard.started_at)}"
+    if guard.output.get("outcome") == "shadow":
+        said = str(guard.output.get("reason", ""))
+        return _IN_SHADOW.get(guard.output.get("would_have"), "would have been refused"), said
     if guard.output.get("outcome") == "skip":
         error = guard.output.get("error") or "BatchGuard.AlreadyRunning"
         return _SAID.get(error, "skipped"), str(guard.output.get("reason", ""))

@@ -91,7 +91,7 @@ def questions(row: Row, known: Known) -> list[str]:
         row.arns[(one + other) // 2]
         for one, other in pairwise(told)
         if other - one > 1
-        if other - one > FAR or _said(known[row.arns[one]]) != _said(known[row.arns[other]])
+        if other - one > FAR or _may_differ(known[row.arns[one]], known[row.arns[other]])
     ]
 
 
@@ -120,6 +120,11 @@ def _plain(execution: Execution, **said: Any) -> Record:
         stopped_at=execution.stopped_at,
         **said,
     )
+
+
+def _may_differ(one: Record | None, other: Record | None) -> bool:
+    """Whether those between two of a row may be otherwise: in shadow no list tells one verdict from another."""
+    return _said(one) != _said(other) or (one is not None and one.output.get("outcome") == "shadow")
 
 
 def _said(record: Record | None) -> Any:

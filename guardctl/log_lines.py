@@ -244,6 +244,8 @@ def _decision(message: str) -> str | None:
     line = parse_object(message)
     if "outcome" not in line:
         return None
+    if line.get("would_have"):
+        return f"in shadow: would have {line['would_have']}: {line.get('reason')}"
     return ": ".join(str(line[key]) for key in ("outcome", "reason") if line.get(key))
 
 

@@ -104,7 +104,8 @@ def _link(to: str, classes: str, style: str, place: float, glyph: str, told: str
 def _notes(timeline: Timeline) -> Iterator[str]:
     yield (
         f'<p class="faint">Times are {escape(str(timeline.zone))}. ECS shows tasks by hand for about an hour after '
-        "they stopped. ✗ T R S stand at the end of a bar: failed, timed out, replaced, stopped.</p>"
+        "they stopped. ✗ T R S stand at the end of a bar: failed, timed out, replaced, stopped. What would have become "
+        "of a time of a job in shadow is a hollow mark: nothing was started.</p>"
     )
     for row in timeline.rows:
         if row.left_out:

@@ -76,7 +76,17 @@ def _level(line: JobStatus, now: datetime) -> tuple[Level, str]:
     if line.pause:
         until = f" until {stamp(line.pause.until)}" if line.pause.until else ""
         return "paused", f"since {stamp(line.pause.since)}{until}: {line.pause.reason}"
+    if line.in_shadow:
+        return "ok", f"in shadow: {in_shadow(line)}"
     return "ok", "enabled = false" if line.state == "disabled" else line.start_now if line.state == "busy" else ""
+
+
+def in_shadow(line: JobStatus) -> str:
+    """Of a job in shadow: what the last of its scheduled times would have been."""
+    told, last = "its schedule starts nothing", line.would_have
+    if last is None:
+        return f"{told}; none of its times has a verdict yet"
+    return f"{told}; {stamp(last.scheduled)} {last.outcome}: {last.reason}"
 
 
 def _of_run(line: JobStatus, now: datetime) -> tuple[Level, str]:

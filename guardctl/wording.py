@@ -55,6 +55,11 @@ _PHRASES: dict[Outcome, str] = {
     "no schedule": "was not started, because the job did not have this schedule then",
     "forgotten": "is forgotten",
     "not looked up": "was not looked up",
+    "would have started": "would have started",
+    "would have waited": "would have waited for its turn",
+    "would have replaced": "would have stopped what is in the way, and then started",
+    "would have stepped back": "would have stepped back",
+    "would have been refused": "would have been refused",
 }
 
 

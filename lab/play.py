@@ -138,6 +138,7 @@ class RunningTask:
     created_at: datetime
     stopped_at: datetime | None = None
     told_at: datetime | None = None
+    started_by: str | None = None
     exit_code: int | None = None
     stop_code: str = ""
     stopped_reason: str = ""
@@ -296,10 +297,14 @@ class Play:
         execution.status, execution.stopped_at, execution.error, execution.cause = "RUNNING", None, None, None
         self._go_on(execution, self._interpret(execution, execution.at[0]))
 
-    def task_by_hand(self, cluster: str, family: str, program: Program, **environment: str) -> RunningTask:
+    def task_by_hand(
+        self, cluster: str, family: str, program: Program, started_by: str | None = None, **environment: str
+    ) -> RunningTask:
         """Start a task past the guard."""
         override = {"name": "app", "environment": [{"name": k, "value": v} for k, v in environment.items()]}
-        return self._new_task(cluster, family, {"containerOverrides": [override]}, program)
+        task = self._new_task(cluster, family, {"containerOverrides": [override]}, program)
+        task.started_by = started_by
+        return task
 
     # --- Step Functions ---
 
@@ -586,6 +591,7 @@ class Play:
             "taskDefinitionArn": f"arn:aws:ecs:us-east-1:123456789012:task-definition/{task.family}:1",
             "lastStatus": status,
             "createdAt": task.created_at,
+            **({"startedBy": task.started_by} if task.started_by else {}),
             "overrides": task.overrides,
             "containers": [container],
             **(stopped if status == "STOPPED" else {}),

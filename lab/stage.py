@@ -177,9 +177,13 @@ class LocalStage:
         return self.ecs.describe_tasks(cluster=self._job(job).ecs.cluster_name, tasks=[task])["tasks"][0]
 
     def run_task_by_hand(
-        self, job: str, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+        self,
+        job: str,
+        command: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        started_by: str = "",
     ) -> str:
-        """Start a task of the job past the guard, as a person would in the ECS console."""
+        """Start a task of the job past the guard, as a person would in the ECS console, or a rule."""
         ecs = self._job(job).ecs
         variables = [{"name": name, "value": value} for name, value in (environment or {}).items()]
         override: Any = {"name": ecs.container, "environment": variables}
@@ -189,6 +193,7 @@ class LocalStage:
             cluster=ecs.cluster_name,
             taskDefinition=ecs.task_definition,
             overrides={"containerOverrides": [override]} if command or environment else {},
+            startedBy=started_by,
         )
         return answer["tasks"][0]["taskArn"]
 

@@ -24,7 +24,6 @@ from chalicelib.config.tables import (
     Fault,
     Reader,
     Spot,
-    boolean,
     duration,
     integer,
     one_of,
@@ -33,7 +32,7 @@ from chalicelib.config.tables import (
 )
 from chalicelib.config.task import ARN, READERS, Ecs
 from chalicelib.decide.pace import CALLS, Bucket, Call
-from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
+from chalicelib.decide.policy import Enabled, OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule
 from chalicelib.names import (
     JOB,
@@ -61,7 +60,10 @@ class Job:
     schedules: tuple[Schedule, ...] = ()
     """None at all: a job that is only started by hand."""
     timezone: str = "UTC"
-    enabled: bool = True
+    enabled: Enabled = True
+    imported_from: str | None = None
+    """The rule or schedule that started it before: ``rule/<bus>/<name>``, with ``#<target id>`` if that has several
+    targets, or ``schedule/<group>/<name>``."""
     timeout: int = 86_400
     start_deadline: int = 7_200
     grace: int = 15
@@ -189,6 +191,19 @@ def parse(text: str, *, stage: str, place: str) -> JobsFile:
 # --- what each key takes ----------------------------------------------------------------------------------
 
 
+def _enabled(value: Any, spot: Spot) -> Any:
+    right = 'write true, false or "shadow"'
+    if type(value) is str:
+        return value if value == "shadow" else spot.fault(f'"{value}" is not valid', right)
+    return BAD if spot.lacks(bool, value, right) else value
+
+
+_ORIGIN_NAME = r"[A-Za-z0-9._-]{1,64}"
+"""A rule's name, a target's ID, a schedule's name, a group's (PutRule, PutTargets, CreateSchedule, API references)."""
+_BUS = r"[A-Za-z0-9._/-]{1,256}"
+"""Of a partner's events, with slashes (CreateEventBus)."""
+
+
 def _bucket(value: Any, spot: Spot) -> Any:
     right = "write what it holds and what comes in each second, [100, 2]"
     if spot.lacks(list, value, right):
@@ -208,7 +223,11 @@ def _quotas(value: Any, spot: Spot) -> Any:
 _JOB: dict[str, Reader] = {
     **times.READERS,
     "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
-    "enabled": boolean,
+    "enabled": _enabled,
+    "imported_from": text(
+        rf"rule/{_BUS}/{_ORIGIN_NAME}(#{_ORIGIN_NAME})?|schedule/{_ORIGIN_NAME}/{_ORIGIN_NAME}",
+        'write "rule/BUS/NAME", "rule/BUS/NAME#TARGET_ID" or "schedule/GROUP/NAME"',
+    ),
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
     "grace": duration("1s", "5m"),  # a renewal is over in less
@@ -247,7 +266,7 @@ _ALERTS: dict[str, Reader] = {
 
 def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"stage": _stage, "pools": _pools, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    top = {"stage": _stage, "pools": _pools, "defaults": _defaults, "jobs": lambda value, at: value, "alerts": _alerts}
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
@@ -280,6 +299,13 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
         slots=MappingProxyType(slots),
         **about,
     )
+
+
+def _defaults(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
+    settings, ecs = _settings(value, at)
+    if settings.pop("imported_from", BAD) is not BAD:
+        at.key("imported_from").fault("is every job's own", "write it in the table of its job")
+    return settings, ecs
 
 
 def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:

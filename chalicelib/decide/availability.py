@@ -403,12 +403,22 @@ def _foreign_task(task: Task, evidence: Evidence, request: Request) -> _Blocked 
         run = task.execution.rpartition(":execution:")[2]
         reason = f"a task of {run}, from before {task.job} moved here, is alive: {task.arn}"
         return _on_task("outsider", task, reason)
-    if task.service:
+    if task.service or stands_for_the_run(task, evidence, request):
         return None
     for member in request.members:
         if task.target and task.target.place == member.target.place and _counts(task, member, evidence, request):
             return _on_task("outsider", task, f"a task that this guard did not start is alive: {task.arn}")
     return None
+
+
+def stands_for_the_run(task: Task, evidence: Evidence, request: Request) -> bool:
+    """Of a start in shadow: the old rule has started this task for this very time, where the guard would have."""
+    shadow, job = request.shadow, request.members[0]
+    if shadow is None or task.started_by not in shadow.started_by or task.created_at is None:
+        return False
+    in_time = shadow.since <= task.created_at and (shadow.until is None or task.created_at < shadow.until)
+    here = task.target is not None and task.target.place == job.target.place
+    return in_time and here and same(task.command, evidence.commands.get(job.job))
 
 
 def _counts(task: Task, member: Member, evidence: Evidence, request: Request) -> bool:

@@ -97,4 +97,18 @@ class Skip:
     """The run in the way has no task any more, and does not know it: somebody has to end it."""
 
 
-Decision = Run | Started | Wait | Queue | Queued | StopRun | StopTask | Skip
+Would = Literal["started", "waited", "replaced", "stepped back", "been refused"]
+"""What a start in shadow would have done, or what would have become of it: "would have started"."""
+
+
+@dataclass(frozen=True, slots=True)
+class WouldHave:
+    """Say what would have become of this start, and do nothing."""
+
+    outcome: ClassVar[Literal["shadow"]] = "shadow"
+    reason: str
+    holder: Holder | None
+    would_have: Would
+
+
+Decision = Run | Started | Wait | Queue | Queued | StopRun | StopTask | Skip | WouldHave

@@ -104,6 +104,8 @@ class Task:
     """Where it was found; None for a task that was described by its ARN alone."""
     cluster: str = ""
     """The cluster in which it was found, as it was asked for."""
+    started_by: str | None = None
+    """RunTask's ``startedBy``."""
 
     @property
     def alive(self) -> bool:
@@ -156,6 +158,19 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """Of a start that only says what it would have done: how the task that the job's old rule has started for this very
+    time is known. That one stands for the run that the start would have made, so it is not in the way."""
+
+    started_by: frozenset[str]
+    """The old rule's ``startedBy``; none if nobody knows of a rule."""
+    since: datetime
+    """The scheduled time: what was created before is of an earlier one."""
+    until: datetime | None
+    """The next scheduled time, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Who asks, and what counts as the pool's being in use."""
 
@@ -185,6 +200,8 @@ class Request:
     """The job names its pool: then it is treated as one of several jobs, also while it is alone in it."""
     only: str | None = None
     """Of a renewal: the one slot (the ARN of its machine) whose names it renews."""
+    shadow: Shadow | None = None
+    """Of a start in shadow, which starts nothing."""
 
     @property
     def job(self) -> str:

@@ -6,6 +6,7 @@
     busy, overlap = queue      let one start of the job wait, and the others skip
     busy, overlap = replace    stop the job's own run, wait until its task is seen STOPPED, and then it is free
     a renewal is in the way    it is over in a moment: look again
+    the job is in shadow       say which of these it would have been, and do nothing
 
 *One waits* in a pool of one job and one slot by the same means by which one runs: the one that waits to be run 42 is a
 guard execution by the name of ``<job>-after-run-000041-1``, and Step Functions hands out a name once. ``-2`` is asked
@@ -45,6 +46,7 @@ from chalicelib.decide.facts import (
     stamp,
 )
 from chalicelib.decide.policy import Policy
+from chalicelib.decide.shadow import would_have
 from chalicelib.names import (
     LAST_WAITER,
     execution_arn,
@@ -113,6 +115,13 @@ class Start:
 
 def decide(start: Start, facts: Facts) -> Decision | Missing:
     """Decide, or say which fact is missing. Raises `facts.CantTell` and `availability.RestedTooLong`."""
+    answer = _decide(start, facts)
+    if start.request.shadow is not None:
+        return would_have(answer, start.request, start.policy, facts)
+    return answer
+
+
+def _decide(start: Start, facts: Facts) -> Decision | Missing:
     verdict = judge(start.request, facts)
     if isinstance(verdict, Mine):
         return Started(f"{verdict.holder.name} is this guard execution's own", verdict.holder)

@@ -239,7 +239,8 @@ def _due(arrival: _Arrival) -> Due:
     slot = arrival.renewal
     name = renewal_name(job.name, at, slot) if slot else scheduled_name(job.name, at)
     deadline = at + timedelta(microseconds=_patience(arrival))
-    return Due(job.name, at, name, deadline, timedelta(0), renewal=slot > 0, slot=max(1, slot))
+    shadow = job.enabled == "shadow" and not slot
+    return Due(job.name, at, name, deadline, timedelta(0), renewal=slot > 0, slot=max(1, slot), shadow=shadow)
 
 
 def _patience(arrival: _Arrival) -> int:

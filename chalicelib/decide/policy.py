@@ -18,6 +18,9 @@ Outsiders = Literal["command", "family", "ignore"]
 OnSkip = Literal["fail", "succeed"]
 """How a start that stepped back ends."""
 
+Enabled = bool | Literal["shadow"]
+"""Whether a schedule starts anything: in shadow it only says what it would have done."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

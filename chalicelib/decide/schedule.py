@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.decide.cron_fields import ScheduleRefused
 from chalicelib.decide.expressions import Schedule, local_times, parse_schedule
+from chalicelib.decide.policy import Enabled
 from chalicelib.names import renewal_name, scheduled_name
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Scheduled(Protocol):
         """Of the schedules: a name of the IANA database."""
 
     @property
-    def enabled(self) -> bool:
-        """Whether the schedules are followed."""
+    def enabled(self) -> Enabled:
+        """Whether the schedules are followed; in shadow their times are due, too, and start nothing."""
 
     @property
     def start_deadline(self) -> int:
@@ -89,6 +90,8 @@ class Due:
     """Not a start: a run without a task, so that the newest run number of a slot is not forgotten."""
     slot: int = 1
     """Of a renewal."""
+    shadow: bool = False
+    """It starts nothing, and says what it would have done."""
 
 
 def latest(schedules: Sequence[Schedule], timezone: str, now: datetime, *, within: timedelta) -> datetime | None:
@@ -123,7 +126,8 @@ def due(jobs: Iterable[Scheduled], now: datetime) -> tuple[Due, ...]:
         deadline = timedelta(seconds=job.start_deadline)
         time = latest(job.schedules, job.timezone, now, within=deadline)
         if time is not None:
-            found.append(Due(job.name, time, scheduled_name(job.name, time), time + deadline, now - time))
+            name, shadow = scheduled_name(job.name, time), job.enabled == "shadow"
+            found.append(Due(job.name, time, name, time + deadline, now - time, shadow=shadow))
     return tuple(found)
 
 

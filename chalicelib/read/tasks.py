@@ -183,6 +183,7 @@ def _task(item: Mapping[str, Any], target: Target, definitions: _Definitions, st
         job=environment.get("BATCH_JOB"),
         target=target if target.family else None,
         cluster=target.cluster,
+        started_by=item.get("startedBy"),
     )
 
 

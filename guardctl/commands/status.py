@@ -144,6 +144,8 @@ def _card(line: JobStatus, now: datetime, zone: ZoneInfo) -> Iterator[tuple[str,
     if usual:
         yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
     yield "next time", stamp(line.next_time) if line.next_time else "none: it is started by hand only"
+    if line.in_shadow:
+        yield "in shadow", triage.in_shadow(line)
     yield "last skip", _step_back(line) or "none lately"
     yield "paused", _paused(line, zone) or "no"
     yield "deployed", "\n".join(line.drift) or "as the jobs file says"
@@ -216,6 +218,8 @@ def _status_json(judged: Judged) -> dict[str, Any]:
         else None,
         "next_time": stamp(line.next_time) if line.next_time else None,
         "last_skip": {"at": stamp(when), "outcome": step.outcome, "reason": step.reason} if when and step else None,
+        "in_shadow": line.in_shadow,
+        "would_have": entry_json(line.would_have) if line.would_have else None,
         "paused": {
             "since": stamp(line.pause.since),
             "until": stamp(line.pause.until) if line.pause.until else None,

@@ -32,7 +32,8 @@ from guardctl.wording import clock, entry_json, local, localised, sentence
 
 @command(
     example='guardctl why nightly-report "yesterday 03:00"',
-    exit_codes="Exit codes: 0 it ran, or still may · 1 it did not run, or its run failed · 2, 3 as for every command.",
+    exit_codes="Exit codes: 0 it ran, still may, or in shadow would have · 1 it did not run, or its run failed · "
+    "2, 3 as for every command.",
 )
 def why(
     job: JobArgument,

@@ -21,12 +21,13 @@ from lab.verify.checker import (
     SeenTask,
 )
 from lab.verify.protocol import NOT_YET, Step
-from lab.verify.world import ENDLESS, HERE, JUST_NOW, MANY, WRONG, Features, World
+from lab.verify.world import ACTED, ENDLESS, HERE, JUST_NOW, MANY, WRONG, Features, World
 
 CHECK, WAIT, AGAIN = "Check running executions", "Wait for the holder", "Ask again later"
 ENDED = "ended"
 SCHEDULE, RENEWAL, UNLUCKY = "the schedule", "a renewal", "the schedule, on a bad day"
 RENEWAL_OF_2, OTHER = "a renewal of slot 2", "the schedule of the other job"
+SHADOW = "the schedule, in shadow"
 ME = "me"
 
 
@@ -122,6 +123,8 @@ class Machine:
         if target in self.ends:
             said = f"{said}. It ends: {target}"
             return self.end(guard, world, said, fault or self._verdict(guard, target), good, more)
+        if guard.kind == SHADOW and target not in {CHECK, AGAIN}:
+            fault = fault or ACTED
         carried = data.get("guard", {})
         waited = target == WAIT and carried.get("waited") and (guard.late or not self.may_wait_again)
         if target == WAIT and data["decision"].get("yields"):
@@ -161,9 +164,10 @@ class Machine:
         good: str | None = None,
         more: tuple[Guard, ...] = (),
     ) -> Step[Guard]:
-        """What is left of a guard execution: whether it ran the job, or need not have. A renewal does neither."""
+        """What is left of a guard execution: whether it ran the job, or need not have. A renewal does neither,
+        nor does a start in shadow."""
         renewal = guard.renews
-        ran, excused = bool(guard.owns) and not renewal, guard.excused or renewal
+        ran, excused = bool(guard.owns) and not renewal, guard.excused or renewal or guard.kind == SHADOW
         left = Guard(ENDED, ran=self.track and ran, excused=self.track and excused)
         after = world.with_waiter(guard.name, closed=True) if guard.waits else world
         return Step(left, after, said, fault, good, more)
@@ -182,6 +186,7 @@ class Machine:
         """`$states`."""
         own: dict[str, Any] = {"renewal": True} if guard.renews else {}
         own |= {"slot": 2} if guard.kind == RENEWAL_OF_2 else {}
+        own |= {"shadow": True} if guard.kind == SHADOW else {}
         began = stamp(BEGAN + timedelta(seconds=guard.age))
         machine = WAITING_MACHINE if guard.age else GUARD_MACHINE
         execution = {

@@ -16,7 +16,7 @@ from chalicelib.decide import availability, facts, overlap
 from lab.verify.asl import GUARD_FILE, Asl
 from lab.verify.checker import Decide, RealChecker
 from lab.verify.explore import Scenario
-from lab.verify.machine import OTHER, RENEWAL, SCHEDULE, UNLUCKY
+from lab.verify.machine import OTHER, RENEWAL, SCHEDULE, SHADOW, UNLUCKY
 from lab.verify.ours import Ours
 from lab.verify.scenarios import HISTORIES, JUST_ENDED, NOBODY, NOTHING, ORPHAN, RUN, of_pool
 
@@ -260,7 +260,7 @@ MUTANTS = (
     ),
     Mutant(
         "it can't tell, whatever it is shown",
-        overlap.decide,
+        overlap._decide,
         "return _yield(start, facts, latest) or Run(reason, latest + 1, machine)",
         "raise CantTell(reason)",
         _two(),
@@ -334,5 +334,12 @@ MUTANTS = (
         "if start.renewal or (since is not None and facts.now - since >= YIELDS_FOR):",
         "if start.renewal:",
         _two(first=OTHER, starts=3, stale=False, overlap="queue", neighbour="skip"),
+    ),
+    Mutant(
+        "a start in shadow starts",
+        overlap.decide,
+        "if start.request.shadow is not None:",
+        "if start.request.shadow is not None and not isinstance(answer, Run):",
+        _two(first=SHADOW),
     ),
 )

@@ -11,6 +11,7 @@ from lab.verify.protocol import SAME_EVENT
 from lab.verify.run import POOLS_SIDE_BY_SIDE, PROTOCOLS, PROTOCOLS_OF_POOLS, SIDE_BY_SIDE, Exploration
 from lab.verify.scenarios import SCENARIOS
 from lab.verify.world import (
+    ACTED,
     CHASED,
     ENDLESS,
     FAULTS,
@@ -76,6 +77,7 @@ MEANING = {
     UNPAUSED: " by anything but a renewal.",
     NEIGHBOURS: ": only its own job's.",
     OVERTAKEN: ", and has not yet yielded for two minutes.",
+    ACTED: " but say what it would have done: it starts, queues, stops or waits for anything.",
 }
 _INTRO = """\
 # Every interleaving

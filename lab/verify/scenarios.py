@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lab.verify.explore import Scenario
-from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2, SCHEDULE, UNLUCKY
+from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2, SCHEDULE, SHADOW, UNLUCKY
 from lab.verify.protocol import SAME_EVENT
 from lab.verify.world import (
     ABORTED,
@@ -131,6 +131,16 @@ SCENARIOS: tuple[Scenario, ...] = (
     *_family("orphans = stop, fresh lists", replace(NOTHING, orphans="stop"), {ORPHAN: "4"}),
     *_family("a policy, and a task by hand", replace(REPLACE, orphans="stop", outsider=True), {NOBODY: "2"}),
     *_family("a pause", replace(MEET, pauses=True), {NOBODY: "23", RUN: "2"}),
+    *_family("one in shadow", MEET, {NOBODY: "3", RUN: "2"}, kinds=(SHADOW,)),
+    *_family(
+        "one in shadow, overlap = replace, fresh lists",
+        replace(NOTHING, overlap="replace", orphans="stop"),
+        {NOBODY: "3"},
+        kinds=(SHADOW,),
+    ),
+    *_family(
+        "one in shadow, overlap = queue, fresh lists", replace(NOTHING, overlap="queue"), {NOBODY: "3"}, kinds=(SHADOW,)
+    ),
     *_family("everything at once", EVERYTHING, {NOBODY: "2"}, aborts=1, mishaps=1),
     *_family("two jobs", POOL, {NOBODY: "23", RUN: "2"}, kinds=(OTHER,)),
     *_family("two jobs, queue and skip", replace(POOL, overlap="queue"), {NOBODY: "2"}, kinds=(OTHER,)),

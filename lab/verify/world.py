@@ -403,7 +403,8 @@ STOPPED_WRONGLY = "a task is stopped that is not the job's, or whose run is open
 UNPAUSED = "a job seen paused is started"
 NEIGHBOURS = "a replacement stops a neighbour's run or task"
 OVERTAKEN = "a start goes ahead of one that it saw waiting longer"
+ACTED = "a start in shadow does something"
 FAULTS = (OVERLAP, TWO_TASKS, JOINED, TWICE, WRONG, LOST, ENDLESS)
 """What any guard can do wrong."""
-FAULTS_OF_POLICIES = (TWO_WAIT, CHASED, STOPPED_WRONGLY, UNPAUSED, NEIGHBOURS, OVERTAKEN)
-"""What only one can that queues, replaces, stops or pauses."""
+FAULTS_OF_POLICIES = (TWO_WAIT, CHASED, STOPPED_WRONGLY, UNPAUSED, NEIGHBOURS, OVERTAKEN, ACTED)
+"""What only one can that queues, replaces, stops, pauses or is in shadow."""

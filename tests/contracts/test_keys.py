@@ -27,7 +27,7 @@ def renamed(machine: dict[str, Any], key: str) -> dict[str, Any]:
     return parsed
 
 
-GUARD_KEYS = ["version", "execution", "started", "waited", "losses", "claim", "taken", "place_taken", "stopping", "cluster", "stopped_at", "forged", "deadline", "outcome", "error", "holder", "next_run", "state_machine_arn", "run", "wait_seconds", "waiter", "waiter_input", "on_skip", "guard_execution"]  # fmt: skip
+GUARD_KEYS = ["version", "execution", "started", "waited", "losses", "claim", "taken", "place_taken", "stopping", "cluster", "stopped_at", "forged", "deadline", "outcome", "error", "holder", "next_run", "state_machine_arn", "run", "wait_seconds", "waiter", "waiter_input", "on_skip", "would_have", "guard_execution"]  # fmt: skip
 BATCH_KEYS = ["run", "renewal", "task", "target", "timeout", "retries", "deadline", "paused", "container", "cluster", "task_of", "since", "error", "cause", "arn", "last_status", "exit_code", "stop_code", "stopped_reason", "tasks"]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_a_key_of_the_batch_machine_that_is_renamed_on_one_side_is_found(key: st
 
 
 def test_the_outcomes_of_the_contract_are_those_that_are_decided() -> None:
-    kinds = (decisions.Run, decisions.Started, decisions.Wait, decisions.Queue, decisions.Queued, decisions.StopRun, decisions.StopTask, decisions.Skip)  # fmt: skip
+    kinds = (decisions.Run, decisions.Started, decisions.Wait, decisions.Queue, decisions.Queued, decisions.StopRun, decisions.StopTask, decisions.Skip, decisions.WouldHave)  # fmt: skip
     assert {kind.outcome for kind in kinds} | {"refuse"} == set(contract.OBEYED)
 
 

@@ -507,6 +507,7 @@ WHOLE: dict[str, Any] = {
     "waiter_input": {"job": "report"},
     "cluster": "batch",
     "on_skip": "succeed",
+    "would_have": "started",
 }
 """Every part that an answer of the checker may have."""
 
@@ -519,6 +520,7 @@ LACKING = {
     "stop_run": ("wait_seconds", "holder", "reason"),
     "stop_task": ("wait_seconds", "holder", "cluster", "reason"),
     "skip": ("on_skip", "holder", "reason"),
+    "shadow": ("would_have", "reason"),
     "refuse": ("reason", "error"),
 }
 

@@ -57,6 +57,7 @@ NIGHTLY = (parse_schedule("cron(0 3 * * ? *)"),)
         pytest.param({"schedules": NIGHTLY, "expect_success_within": DAY}, {"Failed", "Skips", "Late"}, id="and be late, if it says when"),
         pytest.param({"expect_success_within": DAY}, {"Failed", "Late"}, id="somebody may have to start it in time"),
         pytest.param({"schedules": NIGHTLY, "expect_success_within": DAY, "enabled": False}, {"Failed"}, id="nobody waits for a job whose schedule rests"),
+        pytest.param({"schedules": NIGHTLY, "expect_success_within": DAY, "enabled": "shadow"}, {"Failed"}, id="nor for one in shadow, whose verdicts are no skips"),
     ],
 )  # fmt: skip
 def test_a_job_has_the_alarms_that_can_ring_for_it(settings: dict[str, Any], expected: set[str]) -> None:

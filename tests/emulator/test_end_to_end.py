@@ -98,6 +98,22 @@ def test_a_task_by_hand_is_in_the_way(stage: LocalStage) -> None:
     stage.finish("outsider")
 
 
+def test_a_start_in_shadow_says_what_it_would_have_done_and_starts_nothing(stage: LocalStage) -> None:
+    began = datetime.now(UTC).replace(microsecond=0)
+    told = [stage.start("in-shadow", shadow=True)]
+    stage.ended(told[0])
+    task = stage.run_task_by_hand("in-shadow", started_by="events-rule/in-shadow")
+    told.append(stage.start("in-shadow", shadow=True, scheduled_at=stamp(began - timedelta(seconds=1))))
+    told.append(stage.start("in-shadow", shadow=True, scheduled_at=stamp(began + timedelta(hours=1))))
+    said = [json.loads(verdict["output"]) for verdict in stage.verdicts(told)]
+    assert [each["would_have"] for each in said] == ["started", "started", "stepped back"]
+    assert said[1]["reason"] == f"in its place events-rule/in-shadow has started {task}"
+    assert said[2]["reason"] == f"a task that this guard did not start is alive: {task}"
+    assert [stage.states_entered(arn)[-1] for arn in told] == ["In shadow"] * 3
+    assert stage.runs("in-shadow") == []
+    stage.stop_task("in-shadow", task)
+
+
 def test_an_orphan_is_named_and_waited_for(stage: LocalStage) -> None:
     stage.ended(stage.start("orphan"))
     orphan = stage.a_task("orphan")

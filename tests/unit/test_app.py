@@ -134,6 +134,7 @@ BUSY = {"outcome": "skip", "error": "AlreadyRunning", "skips_in_a_row": 3}
         pytest.param(FROM_A_GUARD | {"paused": True}, {"outcome": "wait", "error": None}, {}, id="an execution that pauses a job is no start either"),
         pytest.param(FROM_A_GUARD | {"paused": True}, {"outcome": "skip", "error": "PauseEnded"}, {}, id="nor is its end a skip"),
         pytest.param(FROM_A_GUARD | {"renewal": True}, {"outcome": "refuse", "error": "RestedTooLong"}, {"Refuse": (1.0, {"stage": "dev"})}, id="but a refused one is told"),
+        pytest.param(FROM_A_GUARD | {"shadow": True}, {"outcome": "shadow", "error": None, "would_have": "stepped back"}, {"Shadow": (1.0, OF_A_JOB)}, id="a verdict in shadow is no skip, whatever it is"),
         pytest.param({"job": "nightly-report"}, BUSY, {}, id="a person may ask without being counted"),
     ],
 )  # fmt: skip

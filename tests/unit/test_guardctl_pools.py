@@ -169,9 +169,9 @@ class PlayedStage(Stage):
         return vars(self)["stepfunctions"]
 
 
-def staged() -> tuple[Play, Aws, Stage]:
+def staged(jobs: str = JOBS) -> tuple[Play, Aws, Stage]:
     """A stage in motion, the clients over it, and `guardctl`'s sight of it."""
-    play = played(JOBS)
+    play = played(jobs)
     aws, stage = Aws(play), PlayedStage("dev")
     identity = {"Arn": "arn:aws:iam::123456789012:user/ada", "Account": "123456789012"}
     vars(stage).update(

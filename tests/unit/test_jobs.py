@@ -108,6 +108,9 @@ def test_every_key_is_read() -> None:
         ("jobs", "report", "start"): "2026-12-01T09:00:00",
         ("jobs", "report", "end"): '"2027-12-01T00:00:00Z"',
         ("jobs", "report", "enabled"): "false",
+        ("jobs", "report", "imported_from"): '"rule/aws.partner/example.com/a/nightly#1"',
+        ("jobs", "import", "enabled"): '"shadow"',
+        ("jobs", "import", "imported_from"): '"schedule/default/import"',
         ("jobs", "report", "start_deadline"): '"24h"',
         ("jobs", "report", "grace"): '"1s"',
         ("jobs", "report", "outsiders"): '"family"',
@@ -139,6 +142,8 @@ def test_every_key_is_read() -> None:
     start, end = datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 12, 1, tzinfo=UTC)
     assert job.schedules == bounded([parse_schedule("cron(0 3 * * ? *)")], start, end)
     assert (job.retries, file.jobs["import"].expect_success_within) == (10, 93784)
+    assert job.imported_from == "rule/aws.partner/example.com/a/nightly#1"
+    assert (file.jobs["import"].enabled, file.jobs["import"].imported_from) == ("shadow", "schedule/default/import")
     assert job.ecs == Ecs(
         cluster="batch",
         task_definition="report:7",
@@ -328,7 +333,22 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
     "a number for a boolean": (
         ("jobs", "report", "enabled"),
         "1",
-        "jobs.report.enabled: is an integer, not a boolean; write true or false",
+        'jobs.report.enabled: is an integer, not a boolean; write true, false or "shadow"',
+    ),
+    "a word for a boolean": (
+        ("jobs", "report", "enabled"),
+        '"shadows"',
+        'jobs.report.enabled: "shadows" is not valid; write true, false or "shadow"',
+    ),
+    "an origin without a bus": (
+        ("jobs", "report", "imported_from"),
+        '"rule/nightly"',
+        'jobs.report.imported_from: "rule/nightly" is not valid; write "rule/BUS/NAME", ',
+    ),
+    "an origin of every job": (
+        ("defaults", "imported_from"),
+        '"rule/default/nightly"',
+        "defaults.imported_from: is every job's own; write it in the table of its job",
     ),
     "a date for a word": (
         ("jobs", "report", "overlap"),

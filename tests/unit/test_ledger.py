@@ -52,6 +52,11 @@ def started(run: str = "run-000042", **more: Any) -> Record:
     return guard(output={"outcome": "started", "run": run, "state_machine_arn": MACHINE}, **more)
 
 
+def shadow(would_have: str, reason: str) -> Record:
+    """A guard execution of a job in shadow."""
+    return guard(output={"outcome": "shadow", "would_have": would_have, "reason": reason})
+
+
 def refused(error: str, cause: str, **more: Any) -> Record:
     """A guard execution that failed with a named error."""
     return guard("FAILED", error=f"BatchGuard.{error}", cause=cause, **more)
@@ -109,6 +114,12 @@ CASES = [
     pytest.param(Case("was not started: BatchGuard.UnknownJob: no job 'report' in stage dev", "not started", (refused("UnknownJob", "no job 'report' in stage dev"),)), id="the functions did not know the job"),
     pytest.param(Case("was not started: its guard execution was stopped: by mistake", "not started", (guard("ABORTED", cause="by mistake"),)), id="somebody stopped the decision"),
     pytest.param(Case("was not started: its guard execution ended as TIMED_OUT, without a reason", "not started", (guard("TIMED_OUT"),)), id="the decision took too long"),
+    pytest.param(Case("would have started: the job has never run", "would have started", (shadow("started", "the job has never run"),)), id="in shadow: it would have started"),
+    pytest.param(Case(f"would have waited for its turn: {BUSY}", "would have waited", (shadow("waited", BUSY),)), id="in shadow: it would have waited"),
+    pytest.param(Case(f"would have stopped what is in the way, and then started: {BUSY}", "would have replaced", (shadow("replaced", BUSY),)), id="in shadow: it would have replaced the run"),
+    pytest.param(Case(f"would have stepped back: {BUSY}", "would have stepped back", (shadow("stepped back", BUSY),)), id="in shadow: something was in the way"),
+    pytest.param(Case("would have been refused: RestedTooLong: run-000041", "would have been refused", (shadow("been refused", "RestedTooLong: run-000041"),)), id="in shadow: it would have been refused"),
+    pytest.param(Case("was missed: no tick started it: neither it nor a run for it was ever recorded", "missed", job=replace(JOB, enabled="shadow")), id="in shadow: no tick came"),
     pytest.param(Case("is being decided: report-20261123T1800Z has been open since 2026-11-23T18:00:00Z", "deciding", (guard("RUNNING"),)), id="the decision is being made"),
     pytest.param(Case("is running as run-000042: Step Functions does not show it (yet, or any more)", "running", (started(),)), id="it started a moment ago, and its run is not visible yet"),
     pytest.param(Case("ran as run-000042 and succeeded after 12 min", "ran", (), (run(),)), id="its guard execution is forgotten, its run is not"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from random import Random
 
@@ -120,6 +121,22 @@ def test_whatever_a_day_brings_what_is_told_is_true(kinds: list[str], limit: int
     (row,) = surveyed(stage, limit, back).values()
     assert aws.calls["DescribeExecution"] <= limit
     compare(stage, row, back)
+
+
+def test_every_night_of_a_week_in_shadow_is_told_and_a_run_by_hand_beside_one_is_not_taken_for_its() -> None:
+    nightly = '[jobs.{0}]\nschedule = "0 3 * * *"\nenabled = {1}\necs = {{ task_definition = "{0}" }}\n'
+    aws, stage = staged(nightly.format("a", '"shadow"') + nightly.format("b", '"shadow"') + nightly.format("c", "true"))
+    said = ["started", "started", "stepped back", "started", "waited", "started", "been refused"]
+    nights = [NOW.replace(hour=3, minute=0, second=0) - timedelta(days=7 - n) for n in range(7)]
+    for job in ("a", "b"):
+        for at, would_have in zip(nights, said, strict=True):
+            Times(aws, stage, job).in_shadow(at, would_have)
+    by_hand = aws.add(GUARD, "a-by-hand-0123456789ab", "SUCCEEDED", nights[3], 2, output=json.dumps({"outcome": "started", "run": "run-000001", "state_machine_arn": stage.machine("a")}))  # fmt: skip
+    aws.add(stage.machine("a"), "run-000001", "SUCCEEDED", nights[3] + timedelta(seconds=1), 600, input=json.dumps({"job": "a", "guard_execution": by_hand}))  # fmt: skip
+    rows = surveyed(stage, back=timedelta(days=8))
+    told = [[e.outcome for e in rows[job].entries if not e.by_hand and e.scheduled in nights] for job in ("a", "b")]
+    assert told == [[f"would have {would_have}" for would_have in said]] * 2
+    compare(stage, rows["a"], timedelta(days=8))
 
 
 # --- which few are described ------------------------------------------------------------------------------

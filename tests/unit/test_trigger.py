@@ -117,6 +117,21 @@ def test_what_is_due_is_started_under_its_scheduled_time() -> None:
     }
 
 
+def test_a_time_of_a_job_in_shadow_is_sent_as_such_and_its_names_are_renewed() -> None:
+    client = FakeStepFunctions()
+    shadowed = FILE.replace('schedule = "rate(1 hour)"', 'schedule = "rate(1 hour)"\nenabled = "shadow"')
+    tick(trigger(client, file=shadowed), JUST_AFTER)
+    assert {name: given.get("shadow") for name, given in client.taken.items()} == {
+        "nightly-report-20261123T1800Z": None,
+        "hourly-import-20261123T1800Z": True,
+    }
+    made_up = FakeStepFunctions()
+    tick(replace(trigger(made_up, file=shadowed), handled=set()), JUST_AFTER + timedelta(minutes=40))
+    assert made_up.taken["hourly-import-20261123T1800Z"]["shadow"] is True, "also what an earlier tick missed"
+    tick(trigger(client, file=shadowed), datetime(2026, 12, 13, 0, 7, 1, tzinfo=UTC))
+    assert "shadow" not in client.taken["hourly-import-renewal-20261213"]
+
+
 def test_a_tick_that_comes_again_finds_the_names_taken() -> None:
     client = FakeStepFunctions()
     tick(trigger(client), JUST_AFTER)

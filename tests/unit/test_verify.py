@@ -9,7 +9,7 @@ import pytest
 from lab.verify.__main__ import main
 from lab.verify.asl import Asl
 from lab.verify.explore import UNREACHABLE, Explorer, Scenario
-from lab.verify.machine import CHECK, OTHER, RENEWAL, SCHEDULE, UNLUCKY, Guard, Machine
+from lab.verify.machine import CHECK, OTHER, RENEWAL, SCHEDULE, SHADOW, UNLUCKY, Guard, Machine
 from lab.verify.mutants import MUTANTS, Mutant
 from lab.verify.ours import Ours
 from lab.verify.report import page, uncaught, violations
@@ -41,6 +41,7 @@ TOUR = (
     scenario(replace(NOTHING, lost_replies=True, overlap="queue"), SCHEDULE, SCHEDULE, mishaps=1),
     scenario(replace(NOTHING, lost_replies=True, overlap="replace"), SCHEDULE, SCHEDULE, mishaps=1),
     scenario(replace(MEET, pauses=True), RENEWAL, SCHEDULE),
+    scenario(MEET, SHADOW, SCHEDULE),
 )
 
 
