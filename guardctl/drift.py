@@ -60,7 +60,8 @@ def functions(stage: Stage) -> Functions:
     if code := [path for path in changed if path != jobs_file]:
         differences.append(f"the functions' code is not this checkout's: {', '.join(code)}")
     try:
-        jobs = parse(deployed.get(jobs_file, b"").decode(), stage=stage.name, place="the deployed jobs file")
+        text = deployed.get(jobs_file, b"").decode()
+        jobs = parse(text, stage=stage.name, place="the deployed jobs file", by_model=False)
     except (JobsFileInvalid, UnicodeDecodeError):
         return Functions((*differences, "the functions' jobs file can't be read by this checkout"))
     gone = sorted(jobs.jobs.keys() - stage.file.jobs.keys())
@@ -138,7 +139,7 @@ def _settings(here: Job, deployed: Job) -> Iterator[str]:
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return json.dumps([getattr(each, "expression", each) for each in value])
-    return json.dumps(dict(value) if isinstance(value, Mapping) else value)
+    return json.dumps(value, default=dict)
 
 
 def _unzipped(location: str) -> Mapping[str, bytes]:

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any
 
 from chalicelib.config.jobs import Job, JobsFile
+from chalicelib.config.members import passed_roles
 from chalicelib.config.pools import pool_rows
 from chalicelib.names import (
     FUNCTIONS,
@@ -189,7 +190,7 @@ def _roles(jobs: JobsFile) -> dict[str, list[BatchMachine]]:
     """
     groups: dict[tuple[str, ...], list[BatchMachine]] = {}
     for each in batch_machines(jobs):
-        groups.setdefault((*_clusters(each.jobs), "", *_passed(each.jobs)), []).append(each)
+        groups.setdefault((*_clusters(each.jobs), "", *_passed(each.jobs), "", *_passed_on(each.jobs)), []).append(each)
     found = {}
     for key, sharing in groups.items():
         digest = hashlib.sha256("\n".join(part for part in key if part).encode()).hexdigest()[:8]
@@ -273,6 +274,11 @@ def _passed(jobs: Iterable[Job]) -> list[str]:
     return sorted({role for role in roles if role})
 
 
+def _passed_on(jobs: Iterable[Job]) -> list[str]:
+    """The roles that ECS takes for itself, to make a task's volumes."""
+    return sorted({role for job in jobs for role in passed_roles(job.ecs.run_task)})
+
+
 def _batch_statements(stage: str, jobs: list[Job]) -> list[Json]:
     """What a batch machine of these jobs may do: run their families, each on its cluster, and pass their roles."""
     clusters = _clusters(jobs)
@@ -298,6 +304,13 @@ def _batch_statements(stage: str, jobs: list[Job]) -> list[Json]:
     if passed := _passed(jobs):
         only_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         statements.append(_allow(["iam:PassRole"], passed, Condition=only_ecs))
+    if passed := _passed_on(jobs):
+        only_ecs = {"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com"}}
+        statements.append(_allow(["iam:PassRole"], passed, Condition=only_ecs))
+    if tagged := _clusters(job for job in jobs if job.ecs.tagged):
+        only_new = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+        on = [arn("ecs", f"task/{cluster}/*") for cluster in tagged]
+        statements.append(_allow(["ecs:TagResource"], on, Condition=only_new))
     return statements
 
 

@@ -12,11 +12,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
+from chalicelib.config import members
 from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places, check_pools
 from chalicelib.config.limits import TOPIC_NAME
 from chalicelib.config.tables import (
@@ -136,7 +138,7 @@ def place_of(stage: str, directory: Path | None = None) -> str:
     return f"{directory or 'chalicelib/jobs'}/{stage}.toml"
 
 
-def load(stage: str, directory: Path | None = None) -> JobsFile:
+def load(stage: str, directory: Path | None = None, *, by_model: bool = True) -> JobsFile:
     """Read `chalicelib/jobs/<stage>.toml`. Raises JobsFileInvalid, also when there is no such file."""
     place = place_of(stage, directory)
     directory = directory or DIRECTORY
@@ -150,7 +152,7 @@ def load(stage: str, directory: Path | None = None) -> JobsFile:
     except UnicodeDecodeError as error:
         wrong = f"byte {error.start} is not UTF-8"
         raise JobsFileInvalid((Fault(place, "file", wrong, "save the file as UTF-8"),)) from None
-    return parse(toml, stage=stage, place=place)
+    return parse(toml, stage=stage, place=place, by_model=by_model)
 
 
 def load_all(directory: Path | None = None) -> list[JobsFile]:
@@ -172,8 +174,11 @@ def invalid(stage: str, wrong: str, right: str) -> JobsFileInvalid:
     return JobsFileInvalid((Fault(f"chalicelib/jobs/{stage}.toml", "stage", wrong, right),))
 
 
-def parse(text: str, *, stage: str, place: str) -> JobsFile:
-    """The jobs file in `text`; `place` is what its faults call it. Raises JobsFileInvalid with all of them."""
+def parse(text: str, *, stage: str, place: str, by_model: bool = True) -> JobsFile:
+    """The jobs file in `text`; `place` is what its faults call it. Raises JobsFileInvalid with all of them.
+
+    Without `by_model` a `run_task` table is believed (`members`): where the file was read before it was deployed.
+    """
     _require_stage(stage, place)
     try:
         document = tomllib.loads(text)
@@ -182,7 +187,8 @@ def parse(text: str, *, stage: str, place: str) -> JobsFile:
         fault = Fault(place, where if what else "file", f"is not TOML: {what or where}", "https://toml.io shows how")
         raise JobsFileInvalid((fault,)) from None
     faults: list[Fault] = []
-    jobs_file = _jobs_file(document, Spot(place, "", faults), stage)
+    readers = READERS | {"run_task": members.reader(by_model=by_model)}
+    jobs_file = _jobs_file(document, Spot(place, "", faults), stage, readers)
     if faults:
         raise JobsFileInvalid(tuple(faults))
     return jobs_file
@@ -274,9 +280,16 @@ _ALERTS: dict[str, Reader] = {
 # --- putting it together ----------------------------------------------------------------------------------
 
 
-def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
+def _jobs_file(document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping[str, Reader]) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"stage": _stage, "pools": _pools, "defaults": _settings, "jobs": lambda value, at: value, "alerts": _alerts}
+    settings_of = partial(_settings, of_ecs)
+    top: dict[str, Reader] = {
+        "stage": _stage,
+        "pools": _pools,
+        "defaults": settings_of,
+        "jobs": lambda value, at: value,
+        "alerts": _alerts,
+    }
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
@@ -287,7 +300,7 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
         for name, value in raw_jobs.items():
             at = spot.key(name)
             _check_name(name, stage, at)
-            own, ecs_own = _settings(value, at)
+            own, ecs_own = settings_of(value, at)
             settings = defaults | own
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             if not at.faults:
@@ -310,11 +323,11 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     )
 
 
-def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings(of_ecs: Mapping[str, Reader], value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a job's table says of the job and of its task; that of [defaults] likewise."""
 
     def ecs(inner: Any, spot: Spot) -> dict[str, Any]:
-        return table(READERS, inner, spot, strayed=dict.fromkeys(_JOB, at.place))
+        return table(of_ecs, inner, spot, strayed=dict.fromkeys(_JOB, at.place))
 
     strayed = dict.fromkeys(READERS, at.key("ecs").place)
     settings = table({**_JOB, "ecs": ecs}, value, at, strayed=strayed)
@@ -324,22 +337,41 @@ def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
     """The task of one job, if the file has no fault so far; a `BAD` value is passed over, it has been noted."""
-    choice = {"launch_type", "capacity_provider"}
-    if choice & own.keys():
-        # One choice in two keys: a job that makes it replaces the default's.
-        defaults = {key: value for key, value in defaults.items() if key not in choice}
+    if _chosen(own, spot):
+        # One choice in three keys: a job that makes it replaces the default's.
+        defaults = {key: value for key, value in defaults.items() if key not in ("launch_type", "capacity_provider")}
+        if members.STRATEGY in _members(defaults):
+            rest = {key: value for key, value in defaults["run_task"].items() if key != members.STRATEGY}
+            defaults["run_task"] = MappingProxyType(rest)
     task: dict[str, Any] = defaults | own
+    if BAD not in (defaults.get("run_task"), own.get("run_task")):  # a member that a job writes replaces the default's
+        task["run_task"] = MappingProxyType({**_members(defaults), **_members(own)})
     for key in ("cluster", "task_definition", "container"):
         if key not in task:
             spot.key(key).fault("is missing", "write it here or in [defaults.ecs]")
-    if BAD not in [task.get(key) for key in choice]:
-        check_placement(task, choice <= task.keys(), spot)
+    if BAD not in [task.get(key) for key in ("launch_type", "capacity_provider", "run_task")]:
+        check_placement(task, _chosen(task, spot), spot)
+    members.check_own_container(task.get("run_task"), task.get("container", ""), spot)
     environments = [each.get("environment", {}) for each in (defaults, own)]
     environment = {name: value for each in environments if each is not BAD for name, value in each.items()}
     check_overrides(task, environment, spot)
     if spot.faults:
         return BAD
     return Ecs(**task | {"environment": MappingProxyType(environment)})
+
+
+def _members(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Its table of RunTask's own members; an empty one for a table with a fault."""
+    given = task.get("run_task", {})
+    return {} if given is BAD else given
+
+
+def _chosen(task: Mapping[str, Any], spot: Spot) -> dict[str, Spot]:
+    """The keys of a table that say on what a task runs, and their places."""
+    found = {key: spot.key(key) for key in ("launch_type", "capacity_provider") if key in task}
+    if members.STRATEGY in _members(task):
+        found[members.STRATEGY] = spot.key("run_task").key(members.STRATEGY)
+    return found
 
 
 def _pools(value: Any, spot: Spot) -> Any:

@@ -25,6 +25,13 @@ class Limit(NamedTuple):
 SUBNETS = Limit(16, "subnets", "RunTask, AwsVpcConfiguration: subnets")
 SECURITY_GROUPS = Limit(5, "security groups", "RunTask, AwsVpcConfiguration: securityGroups")
 OVERRIDES = Limit(8_192, "characters", "RunTask: overrides, the JSON's own characters included")
+OF_MEMBERS: Mapping[str, Limit] = {
+    "capacityProviderStrategy": Limit(20, "capacity providers", "RunTask: capacityProviderStrategy"),
+    "placementConstraints": Limit(10, "constraints", "RunTask: placementConstraints"),
+    "placementStrategy": Limit(5, "strategy rules", "RunTask: placementStrategy"),
+}
+"""Of the members of RunTask that a jobs file may write, those whose bound only their description has."""
+
 ECS_NAME = Limit(
     255, "characters", "CreateCluster: clusterName; RegisterTaskDefinition: family; ContainerDefinition: name"
 )
