@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.decide.facts import CantTell
-from chalicelib.names import FUNCTIONS, function_name, machines_stack, package_stack
+from chalicelib.names import FUNCTIONS, function_name, function_role, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import recorded_as
 from guardctl import stacks, template
@@ -47,7 +47,9 @@ def functions(stage: Stage) -> Functions:
         except NotDeployed:
             return Functions((f"the function {name} is not deployed", *_ways(stage, taken_over)))
         # The role that Chalice makes itself has the function's name; CloudFormation gives a pipeline's another.
-        taken_over = taken_over or answer["Configuration"].get("Role", "").endswith(f"role/{name}")
+        # The stage's own, for which `guardctl deploy` has a stack, has a name of its own, too.
+        by_name = (f"role/{name}", f"role/{function_role(stage.name, function)}")
+        taken_over = taken_over or answer["Configuration"].get("Role", "").endswith(by_name)
         digests.add(answer["Configuration"]["CodeSha256"])
         location = answer["Code"]["Location"]
     differences = [*_ways(stage, taken_over)]

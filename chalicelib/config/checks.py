@@ -142,9 +142,17 @@ def _arns(document: Mapping[str, Any], spot: Spot) -> Iterator[tuple[Spot, str]]
     jobs = _table(document, "jobs")
     tables = [(spot.key("defaults").key("ecs"), _table(_table(document, "defaults"), "ecs"))]
     tables += [(spot.key("jobs").key(name).key("ecs"), _table(_table(jobs, name), "ecs")) for name in jobs]
-    tables.append((spot.key("alerts"), _table(document, "alerts")))
+    tables += [(spot.key(key), _table(document, key)) for key in ("stage", "alerts")]
     for at, table in tables:
-        for key in ("cluster", "task_definition", "task_role", "execution_role", "pass_roles", "topic"):
+        for key in (
+            "cluster",
+            "task_definition",
+            "task_role",
+            "execution_role",
+            "pass_roles",
+            "permissions_boundary",
+            "topic",
+        ):
             value = table.get(key)
             if isinstance(value, str):
                 yield at.key(key), value

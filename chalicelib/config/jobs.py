@@ -19,8 +19,9 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from chalicelib.config import members
+from chalicelib.config import stage as stage_keys
 from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places, check_pools
-from chalicelib.config.limits import TOPIC_NAME
+from chalicelib.config.limits import ROLE_NAME, TOPIC_NAME
 from chalicelib.config.tables import (
     BAD,
     Fault,
@@ -36,7 +37,7 @@ from chalicelib.config.tables import (
     text,
 )
 from chalicelib.config.task import ARN, READERS, Ecs
-from chalicelib.decide.pace import CALLS, Bucket, Call
+from chalicelib.decide.pace import Bucket, Call
 from chalicelib.decide.policy import OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, parse_schedule
 from chalicelib.names import (
@@ -47,6 +48,7 @@ from chalicelib.names import (
     STAGE,
     batch_machine,
     function_name,
+    function_role,
     repetition_name,
 )
 
@@ -103,8 +105,21 @@ class JobsFile:
     """How long the account keeps closed executions."""
     quotas: Mapping[Call, Bucket] = field(default_factory=dict)
     """Where the account has others than its Region's own, or where stages share them."""
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Of everything that is made for the stage."""
+    permissions_boundary: str | None = None
+    """The ARN of the policy that bounds every role of the stage."""
+    log_retention_days: int | None = None
+    """How long the functions' logs are kept; for ever if it does not say. Their log groups go with the stage then."""
+    machine_logging: stage_keys.Logging | None = None
+    machine_tracing: bool = False
     slots: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """By pool, where [pools] says so: how many runs of it there may be at once; 1 elsewhere."""
+
+    @property
+    def own_roles(self) -> bool:
+        """Whether the functions have roles of the stage's own: Chalice's have neither tags nor a boundary."""
+        return bool(self.tags or self.permissions_boundary)
 
     def slots_of(self, pool: str) -> int:
         """How many runs of a pool there may be at once."""
@@ -226,22 +241,6 @@ def _zone(value: Any, spot: Spot) -> Any:
     return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
 
 
-def _bucket(value: Any, spot: Spot) -> Any:
-    right = "write what it holds and what comes in each second, [100, 2]"
-    if spot.lacks(list, value, right):
-        return BAD
-    if len(value) != 2 or any(type(number) not in (int, float) for number in value):
-        return spot.fault("is not two numbers", right)
-    if not (1 <= value[0] <= 100_000 and 0.01 <= value[1] <= 100_000):
-        return spot.fault(f"{value} is out of range", f"{right}: from 1 and from 0.01 to 100000")
-    return Bucket(*value)
-
-
-def _quotas(value: Any, spot: Spot) -> Any:
-    read = table(dict.fromkeys(CALLS, _bucket), value, spot)
-    return BAD if spot.faults else MappingProxyType(read)
-
-
 _JOB: dict[str, Reader] = {
     "schedule": _schedules,
     "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
@@ -260,10 +259,7 @@ _JOB: dict[str, Reader] = {
         "15m", "7d", ": a CloudWatch alarm looks back no further"
     ),  # its metrics come minutes late
 }
-_STAGE: dict[str, Reader] = {
-    "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
-    "quotas": _quotas,
-}
+_STAGE = stage_keys.READERS
 _POOL: dict[str, Reader] = {
     "slots": integer(1, MOST_SLOTS),
 }
@@ -313,7 +309,7 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping
     check_places(document, whole)
     about = read.get("stage", {})
     about = {} if about is BAD else dict(about)
-    return JobsFile(
+    found = JobsFile(
         stage=stage,
         jobs=MappingProxyType(jobs),
         alerts=read.get("alerts"),
@@ -321,6 +317,11 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping
         slots=MappingProxyType(slots),
         **about,
     )
+    longest = function_role(stage, "trigger")
+    if found.own_roles and (said := ROLE_NAME.exceeded(len(longest))):
+        wrong = f"with tags or a permissions boundary, the function's role would have a name of {said}"
+        whole.key("stage").fault(wrong, f"make the stage's name at least {len(longest) - ROLE_NAME.most} shorter")
+    return found
 
 
 def _settings(of_ecs: Mapping[str, Reader], value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
