@@ -58,7 +58,7 @@ def in_package(jobs: JobsFile, policies: Policies) -> Json:
         properties: Json = {"FunctionName": function_name(jobs.stage, function)}
         found[logical] = {"Properties": properties}
         if jobs.tags:
-            properties |= {"Tags": dict(jobs.tags), "PropagateTags": True}
+            properties["Tags"] = dict(jobs.tags)
         if jobs.own_roles:
             made = _function_role(jobs, policies[function])
             if jobs.tags:

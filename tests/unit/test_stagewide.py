@@ -104,7 +104,6 @@ def test_the_functions_roles_do_what_chalices_would() -> None:
 def test_a_package_tags_the_functions_their_roles_and_what_it_nests() -> None:
     found = template.sam_extension(file('tags = { team = "data" }'))["Resources"]
     assert found["Check"]["Properties"]["Tags"] == {"team": "data"}
-    assert found["Check"]["Properties"]["PropagateTags"] is True, "the rule that calls the trigger"
     as_list = [{"Key": "team", "Value": "data"}]
     assert [found[each]["Properties"]["Tags"] for each in ("CheckRole", "Machines", "Records")] == [as_list] * 3
     assert "Functions" not in found
