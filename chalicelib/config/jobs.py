@@ -352,7 +352,8 @@ def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
             spot.key(key).fault("is missing", "write it here or in [defaults.ecs]")
     if BAD not in [task.get(key) for key in ("launch_type", "capacity_provider", "run_task")]:
         check_placement(task, _chosen(task, spot), spot)
-    members.check_own_container(task.get("run_task"), task.get("container", ""), spot)
+    where = spot if "overrides" in _members(own) else Spot(spot.file, "defaults.ecs", spot.faults)
+    members.check_own_container(task.get("run_task"), task.get("container", ""), where)
     environments = [each.get("environment", {}) for each in (defaults, own)]
     environment = {name: value for each in environments if each is not BAD for name, value in each.items()}
     check_overrides(task, environment, spot)

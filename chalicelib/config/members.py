@@ -84,12 +84,16 @@ def reader(*, by_model: bool) -> Reader:
 
 
 def check_own_container(given: Any, container: str, spot: Spot) -> None:
-    """What a job says of its own container in two places is refused; `spot` is that of the job's ecs table."""
+    """Refuse what a job says of its own container in two places; `spot` is that of the ecs table with the overrides.
+
+    Of `[defaults.ecs]` each job finds the same fault; it is noted once.
+    """
     overrides = given.get("overrides", {}) if isinstance(given, Mapping) else {}
     for n, override in enumerate(overrides.get("containerOverrides", ())):
         at = spot.key("run_task").key("overrides").key("containerOverrides").item(n)
         for member in OWN_OF_CONTAINER.keys() & override.keys() if override["name"] == container else ():
-            at.key(member).fault("has a key of its own", f"write {OWN_OF_CONTAINER[member]} in the ecs table")
+            if at.key(member).place not in [fault.place for fault in spot.faults]:
+                at.key(member).fault("has a key of its own", f"write {OWN_OF_CONTAINER[member]} in the ecs table")
 
 
 def providers(given: Mapping[str, Any]) -> list[Any]:

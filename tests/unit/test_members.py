@@ -134,6 +134,14 @@ def test_a_job_that_names_a_launch_type_drops_the_strategy_of_the_defaults() -> 
     assert "CapacityProviderStrategy" not in found
 
 
+def test_a_fault_of_the_defaults_is_told_once_and_where_it_is_written() -> None:
+    override = 'run_task = { overrides = { containerOverrides = [{ name = "app", command = ["x"] }] } }'
+    with pytest.raises(JobsFileInvalid) as invalid:
+        parse(f"{HEAD}launch_type = 'EC2'\n{override}\n[jobs.a]\n[jobs.b]\n", stage="dev", place="x")
+    (line,) = str(invalid.value).splitlines()
+    assert line.startswith("x:defaults.ecs.run_task.overrides.containerOverrides[0].command: has a key of its own")
+
+
 def test_the_roles_of_volumes_are_of_the_stages_account() -> None:
     task = 'launch_type = "EC2"\ntask_role = "arn:aws:iam::123456789012:role/task"'
     volume = (
@@ -264,7 +272,7 @@ def stripped(value: Any) -> Any:
     return [stripped(inner) for inner in value] if isinstance(value, list) else value
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=60)
+@settings(derandomize=True, deadline=None, database=None, max_examples=30)
 @given(written=values(members.shape()))
 def test_whatever_the_model_takes_reaches_run_task_under_its_own_name(written: dict[str, Any]) -> None:
     containers = written.get("overrides", {}).get("containerOverrides", [])
