@@ -88,7 +88,13 @@ def test_the_jobs_file_of_this_test_uses_every_key() -> None:
     used_of_jobs = {key for job in raw["jobs"].values() for key in job}
     assert used_of_ecs == {f.name for f in dataclasses.fields(Ecs)}
     assert used_of_jobs == {f.name for f in dataclasses.fields(Job)} - {"name", "schedules"} | {"schedule"}
-    assert set(raw["stage"]) == {f.name for f in dataclasses.fields(JobsFile)} - {"stage", "jobs", "alerts", "slots"}
+    assert set(raw["stage"]) == {f.name for f in dataclasses.fields(JobsFile)} - {
+        "stage",
+        "jobs",
+        "alerts",
+        "slots",
+        "timezone",
+    }
     assert {key for pool in raw["pools"].values() for key in pool} == {"slots"}
     assert set(raw["alerts"]) == {f.name for f in dataclasses.fields(Alerts)}
 
