@@ -115,7 +115,7 @@ def _stage() -> str:
 
 @cache
 def _jobs() -> jobs.JobsFile:
-    return jobs.load(_stage())
+    return jobs.load(_stage(), by_model=False)  # whoever deployed it has asked botocore's model
 
 
 @cache

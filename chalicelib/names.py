@@ -185,6 +185,11 @@ def function_name(stage: str, function: Function) -> str:
     return f"batch-guard-{stage}-{function}"
 
 
+def function_role(stage: str, function: Function) -> str:
+    """The role that `guardctl` makes for a function, in place of Chalice's, which has the function's name."""
+    return f"{function_name(stage, function)}-role"
+
+
 def stage_of_function(name: str) -> str | None:
     """The stage of a function by its name; None for a name that is not ours."""
     match = re.fullmatch(rf"batch-guard-({STAGE})-(?:{'|'.join(FUNCTIONS)})", name)
@@ -194,6 +199,15 @@ def stage_of_function(name: str) -> str | None:
 def log_group(stage: str, function: Function) -> str:
     """The CloudWatch log group of a function."""
     return f"/aws/lambda/{function_name(stage, function)}"
+
+
+def machines_log_group(stage: str) -> str:
+    """The CloudWatch log group of a stage's machines, if they log.
+
+    With another beginning of its name, a resource policy of the account grows with each machine until it is full (Step
+    Functions guide, "CloudWatch Logs").
+    """
+    return f"/aws/vendedlogs/states/{guard_machine(stage)}"
 
 
 def stack_name(stage: str, part: str) -> str:

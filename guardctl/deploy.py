@@ -9,13 +9,13 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.names import machines_stack, stack_name
-from guardctl import buckets, closing, pool_changes, project, stacks, template
+from chalicelib.names import Function, machines_stack, stack_name
+from guardctl import buckets, closing, pool_changes, project, stacks, stagewide, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Plan, Say
 from guardctl.stage import PROJECT, Stage
@@ -30,7 +30,7 @@ Offer = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Deployment:
-    """What would be done to a stage's stacks, in this order, and then which of them would be removed."""
+    """What would be done to a stage's stacks, and then which of them would be removed."""
 
     plans: tuple[Plan, ...]
     removed: tuple[str, ...]
@@ -40,13 +40,18 @@ class Deployment:
 
     @property
     def machines(self) -> tuple[Plan, ...]:
-        """The plan of the machines' stack, which is always the first one; none if nothing changes there."""
+        """The plan of the machines' stack; none if nothing changes there."""
         return tuple(plan for plan in self.plans if plan.stack.endswith("-machines"))
+
+    @property
+    def first(self) -> tuple[Plan, ...]:
+        """The plan of what the functions need."""
+        return tuple(plan for plan in self.plans if plan.stack.endswith(f"-{template.FUNCTIONS_PART}"))
 
     @property
     def others(self) -> tuple[Plan, ...]:
         """The plans of the other stacks."""
-        return tuple(plan for plan in self.plans if plan not in self.machines)
+        return tuple(plan for plan in self.plans if plan not in (*self.first, *self.machines))
 
     @property
     def is_new(self) -> bool:
@@ -78,15 +83,15 @@ def bucket(stage: Stage, named: str | None, offer: Offer) -> str | None:
 
 def plan(stage: Stage, bucket: str | None) -> Deployment:
     """Ask CloudFormation what would change in each stack. Raises `Stop`, and leaves no change set, if it refuses."""
-    wanted = bodies(stage)
+    wanted, tags = bodies(stage), stagewide.tag_list(stage.file)
     plans: list[Plan] = []
     try:
         for name, text in wanted.items():
             sent = {"TemplateURL": buckets.put(stage, bucket, name, text)} if bucket else {"TemplateBody": text}
-            if found := stacks.plan(stage, name, sent):
+            if found := stacks.plan(stage, name, sent, tags):
                 plans.append(found)
                 if name == machines_stack(stage.name) and any(change.kind in _MOVED for change in found.changes):
-                    return Deployment((found,), (), bucket, moves=True)
+                    return Deployment(tuple(plans), (), bucket, moves=True)
     except BaseException:
         for made in plans:
             stacks.discard(stage, made)
@@ -134,6 +139,7 @@ def look_again(stage: Stage, deployment: Deployment) -> closing.Look:
 
 def carry_out(stage: Stage, deployment: Deployment, say: Say) -> None:
     """The functions and the stacks, in the order that is safe. Raises `Stop` if one fails."""
+    _stacks(stage, deployment.first, say)
     if deployment.is_new:
         _stacks(stage, deployment.machines, say)
     say("functions:")
@@ -168,7 +174,7 @@ def package(stage: Stage, directory: str, say: Say) -> list[str]:
         _chalice(["package", "--stage", stage.name, "--merge-template", str(extension), str(target)], say)
     finally:
         extension.unlink()
-    nested = {template.file_name(part): document for part, document in template.stacks(stage.file).items()}
+    nested = {template.file_name(part): document for part, document in template.nested(stage.file).items()}
     for part in template.PARTS:  # what an earlier package has left there
         if template.file_name(part) not in nested:
             (target / template.file_name(part)).unlink(missing_ok=True)
@@ -177,9 +183,9 @@ def package(stage: Stage, directory: str, say: Say) -> list[str]:
     return ["sam.json", *nested, "deployment.zip"]
 
 
-def write_project(stage: Stage, say: Say) -> None:
-    """Write the stage's block and policies into .chalice, saying what to commit."""
-    for name in project.write(stage):
+def write_project(stage: Stage, say: Say, roles: Mapping[Function, str] | None = None) -> None:
+    """Write the stage's block and policies into .chalice, saying what to commit; the block names the `roles`."""
+    for name in project.write(stage, roles):
         say(f"wrote .chalice/{name}: commit it")
 
 

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.decide.facts import CantTell
-from chalicelib.names import FUNCTIONS, function_name, machines_stack, package_stack
+from chalicelib.names import FUNCTIONS, function_name, function_role, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import recorded_as
 from guardctl import stacks, template
@@ -47,7 +47,9 @@ def functions(stage: Stage) -> Functions:
         except NotDeployed:
             return Functions((f"the function {name} is not deployed", *_ways(stage, taken_over)))
         # The role that Chalice makes itself has the function's name; CloudFormation gives a pipeline's another.
-        taken_over = taken_over or answer["Configuration"].get("Role", "").endswith(f"role/{name}")
+        # The stage's own, for which `guardctl deploy` has a stack, has a name of its own, too.
+        by_name = (f"role/{name}", f"role/{function_role(stage.name, function)}")
+        taken_over = taken_over or answer["Configuration"].get("Role", "").endswith(by_name)
         digests.add(answer["Configuration"]["CodeSha256"])
         location = answer["Code"]["Location"]
     differences = [*_ways(stage, taken_over)]
@@ -60,7 +62,8 @@ def functions(stage: Stage) -> Functions:
     if code := [path for path in changed if path != jobs_file]:
         differences.append(f"the functions' code is not this checkout's: {', '.join(code)}")
     try:
-        jobs = parse(deployed.get(jobs_file, b"").decode(), stage=stage.name, place="the deployed jobs file")
+        text = deployed.get(jobs_file, b"").decode()
+        jobs = parse(text, stage=stage.name, place="the deployed jobs file", by_model=False)
     except (JobsFileInvalid, UnicodeDecodeError):
         return Functions((*differences, "the functions' jobs file can't be read by this checkout"))
     gone = sorted(jobs.jobs.keys() - stage.file.jobs.keys())
@@ -138,7 +141,7 @@ def _settings(here: Job, deployed: Job) -> Iterator[str]:
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return json.dumps([getattr(each, "expression", each) for each in value])
-    return json.dumps(dict(value) if isinstance(value, Mapping) else value)
+    return json.dumps(value, default=dict)
 
 
 def _unzipped(location: str) -> Mapping[str, bytes]:

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from chalicelib.config.jobs import JobsFile
-from chalicelib.names import FUNCTIONS, batch_machine, function_name, guard_machine, log_group, stack_name
+from chalicelib.names import (
+    FUNCTIONS,
+    batch_machine,
+    function_name,
+    guard_machine,
+    log_group,
+    machines_log_group,
+    stack_name,
+)
 from guardctl.cloudformation import Json
 
 Role = Literal["viewer", "operator", "deployer"]
@@ -22,7 +30,7 @@ def policy(jobs: JobsFile, role: Role) -> Json:
     if role != "viewer":
         statements += _operator(jobs)
     if role == "deployer":
-        statements += _deployer(jobs.stage)
+        statements += [*_deployer(jobs.stage), *_stagewide(jobs)]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -149,6 +157,31 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         alarms,
     )
+
+
+def _stagewide(jobs: JobsFile) -> Iterator[Json]:
+    """What a deployer needs besides for what [stage] puts on everything."""
+    stage = jobs.stage
+    roles = [f"arn:*:iam::*:role/batch-guard-{stage}-*"]
+    if jobs.permissions_boundary:
+        yield _allow(["iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"], roles)
+    if jobs.tags:
+        yield _allow(["iam:UntagRole"], roles)
+        yield _allow(["states:UntagResource"], _machines(stage))
+        yield _allow(["ssm:RemoveTagsFromResource"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
+        alarms = [f"arn:*:cloudwatch:*:*:alarm:batch-guard-{stage}-*"]
+        yield _allow(
+            ["cloudwatch:TagResource", "cloudwatch:UntagResource", "cloudwatch:ListTagsForResource"],
+            alarms,
+        )
+    groups = [f"arn:*:logs:*:*:log-group:{log_group(stage, function)}" for function in FUNCTIONS]
+    if jobs.machine_logging:
+        groups.append(f"arn:*:logs:*:*:log-group:{machines_log_group(stage)}")
+    if jobs.log_retention_days or jobs.machine_logging:
+        manage = ["logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy", "logs:DeleteLogGroup"]
+        tag = ["logs:TagResource", "logs:UntagResource", "logs:ListTagsForResource"] if jobs.tags else []
+        yield _allow([*manage, *tag], [each for group in groups for each in (group, f"{group}:*")])
+        yield _allow(["logs:DescribeLogGroups"], ["*"], "FindsALogGroupByTheBeginningOfItsName")
 
 
 def _machines(stage: str) -> list[str]:

@@ -1,12 +1,12 @@
 """The project on this disk: what `guardctl` writes into .chalice, and whether it is what the jobs file asks for."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chalicelib.config import blocks
 from chalicelib.config.jobs import Fault
-from chalicelib.names import FUNCTIONS
+from chalicelib.names import FUNCTIONS, Function
 from guardctl import template
 from guardctl.errors import Stop
 from guardctl.stage import PROJECT, Stage
@@ -36,20 +36,29 @@ def missing(stage: Stage) -> list[Fault]:
     """What `write` would write: a plain `chalice deploy` does without it, or with what is out of date."""
     right = "guardctl deploy and guardctl package write it"
     found = []
-    if stage.name not in config()["stages"]:
+    block = config()["stages"].get(stage.name)
+    if block is None:
         found.append(Fault(blocks.PLACE, "stages", f"stage {stage.name} has no block yet", right))
+    elif blocks.with_settings(block, stage.file) != block:
+        wrong = "its tags, log retention or roles are not what the jobs file asks for"
+        found.append(Fault(blocks.PLACE, f"stages.{stage.name}", wrong, right))
     for name, wrong in _policies_to_write(stage):
         found.append(Fault(f".chalice/{name}", "file", wrong, right))
     return found
 
 
-def write(stage: Stage) -> list[str]:
-    """Write the stage's block, if there is none, and its policies; returns the files that changed, for a commit."""
+def write(stage: Stage, roles: Mapping[Function, str] | None = None) -> list[str]:
+    """Write the stage's block, as far as it is ours, and its policies; returns the files that changed, for a commit.
+
+    `roles` has the ARNs of the functions' roles, if they are the stage's own and the caller knows the account.
+    """
     require_block(stage)
     changed = []
     found = config()
-    if stage.name not in found["stages"]:
-        _write_config({**found, "stages": {**found["stages"], stage.name: blocks.block(stage.name)}})
+    here = found["stages"].get(stage.name)
+    block = blocks.with_settings(here or blocks.block(stage.name), stage.file, roles)
+    if block != here:
+        _write_config({**found, "stages": {**found["stages"], stage.name: block}})
         changed.append("config.json")
     for name, _ in [*_policies_to_write(stage)]:
         (_CHALICE / name).write_text(_text(policies(stage)[name]), encoding="utf-8")
@@ -59,8 +68,8 @@ def write(stage: Stage) -> list[str]:
 
 def policies(stage: Stage) -> dict[str, dict[str, Any]]:
     """File name in ``.chalice`` → policy."""
-    of = {"check": template.check_policy, "trigger": template.trigger_policy}
-    return {blocks.policy_file(stage.name, function): of[function](stage.file) for function in FUNCTIONS}
+    found = template.function_policies(stage.file)
+    return {blocks.policy_file(stage.name, function): found[function] for function in FUNCTIONS}
 
 
 def bucket(stage: Stage) -> str | None:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from chalicelib.names import FUNCTIONS, function_name, package_stack, run_number, stack_name
+from chalicelib.names import FUNCTIONS, function_name, log_group, package_stack, run_number, stack_name
 from guardctl import closing, deploy, pool_changes, stacks, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Say
@@ -66,6 +66,17 @@ def require_ours(stage: Stage) -> None:
         )
 
 
+def log_groups(stage: Stage) -> list[str]:
+    """The functions' log groups that go with the stage: those whose time the jobs file has set."""
+    try:
+        kept = stage.file.log_retention_days
+    except Stop:  # a stage can be removed without its jobs file
+        return []
+    names = [log_group(stage.name, function) for function in FUNCTIONS] if kept else []
+    pages = [stage.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] for name in names]
+    return [group["logGroupName"] for page in pages for group in page if group["logGroupName"] in names]
+
+
 def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
     """Remove the stage. What was done when it is interrupted stays done, and a second call goes on from there."""
     if functions(stage) and (PROJECT / ".chalice" / "deployed" / f"{stage.name}.json").exists():
@@ -78,6 +89,9 @@ def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
             f"Destroy the stage where it was deployed",
             AWS,
         )
+    for name in log_groups(stage):
+        stage.logs.delete_log_group(logGroupName=name)
+        say(f"removed the log group {name}")
     closing.close(stage, look(stage), lambda: look(stage), cause, say, progress)
     for name in stacks_of(stage):
         progress(f"removing the stack {name}…")

@@ -1,7 +1,7 @@
 """CloudFormation: a template → a change set that is shown → done. Each of a stage's stacks goes through here."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -62,8 +62,10 @@ def exists(stage: Stage, name: str) -> bool:
     return status(stage, name) not in _ABSENT
 
 
-def plan(stage: Stage, name: str, sent: Mapping[str, str]) -> Plan | None:
+def plan(stage: Stage, name: str, sent: Mapping[str, str], tags: Sequence[Any] = ()) -> Plan | None:
     """Ask CloudFormation what would change; None when nothing would. `sent` has the template, or its URL.
+
+    `tags` are the stack's, and so those of all that it makes; none leaves them as they are.
 
     Raises `Stop` for a template that CloudFormation refuses, and for a stack in a dead end.
     """
@@ -76,7 +78,8 @@ def plan(stage: Stage, name: str, sent: Mapping[str, str]) -> Plan | None:
         StackName=name,
         ChangeSetName=f"guardctl-{int(time.time() * 1000)}",
         ChangeSetType="CREATE" if creates else "UPDATE",
-        Capabilities=["CAPABILITY_IAM"],
+        Capabilities=["CAPABILITY_NAMED_IAM"],  # what the functions' roles are called is known to Chalice
+        **({"Tags": [*tags]} if tags else {}),
         **sent,
     )["Id"]
     while True:

@@ -12,7 +12,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from chalicelib.config.jobs import DIRECTORY, Job, JobsFile, JobsFileInvalid, load, place_of
 from chalicelib.decide.pace import Bucket, Call
-from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine, waiting_machine
+from chalicelib.names import (
+    FUNCTIONS,
+    Function,
+    batch_machine,
+    execution_arn,
+    function_name,
+    function_role,
+    guard_machine,
+    waiting_machine,
+)
 from chalicelib.read import tasks
 from guardctl.errors import AWS, Stop
 from guardctl.throttle import Throttle, people
@@ -199,6 +208,14 @@ class Stage:
         """The ARN of a function of the stage, ``check`` or ``trigger``."""
         partition, region, account = self._place
         return f"arn:{partition}:lambda:{region}:{account}:function:{function_name(self.name, name)}"
+
+    @property
+    def function_roles(self) -> "Mapping[Function, str] | None":
+        """The ARNs of the roles that the stage has for its functions; None if Chalice makes them."""
+        if not self.file.own_roles:
+            return None
+        partition, _, account = self._place
+        return {each: f"arn:{partition}:iam::{account}:role/{function_role(self.name, each)}" for each in FUNCTIONS}
 
     @property
     def guard(self) -> str:

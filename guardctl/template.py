@@ -16,9 +16,11 @@ from importlib import resources
 from typing import Any
 
 from chalicelib.config.jobs import Job, JobsFile
+from chalicelib.config.members import passed_roles
 from chalicelib.config.pools import pool_rows
 from chalicelib.names import (
     FUNCTIONS,
+    Function,
     batch_machine,
     function_name,
     guard_machine,
@@ -27,8 +29,8 @@ from chalicelib.names import (
     waiting_machine,
 )
 from chalicelib.read.record import recorded_as
-from guardctl import alarms
-from guardctl.cloudformation import Json, arn, logical_id
+from guardctl import alarms, stagewide
+from guardctl.cloudformation import Json, allow, arn, logical_id, policy
 
 INLINE_LIMIT = 51_200
 """Bytes that CloudFormation takes as TemplateBody (AWS, CloudFormation quotas)."""
@@ -39,9 +41,13 @@ S3_LIMIT = 1_000_000
 POLICIES_OF_A_ROLE = 10_240
 """Characters of a role's inline policies together, white space not counted (AWS, IAM quotas)."""
 
+FUNCTIONS_PART = "functions"
+"""The part that is there before the functions are; in a package their roles stand in the parent."""
+
 _BATCH_DEFINITION = {"Fn::FindInMap": ["Definitions", "Batch", "Text"]}
 
 _WHAT = {
+    FUNCTIONS_PART: "the roles of the functions, where Chalice's would not do",
     "machines": "the guard machine and the batch machines",
     "records": "the record of each job's schedule",
     "alarms": "what rings for the stage and for a failed run, and the dashboard",
@@ -77,8 +83,14 @@ def batch_machines(jobs: JobsFile) -> list[BatchMachine]:
 
 def stacks(jobs: JobsFile) -> dict[str, Json]:
     """The stage's stacks, in the order of their deployment: part (``machines``, ``records`` …) → template."""
-    parts = {"machines": machines(jobs), "records": records(jobs), **alarms.parts(jobs)}
+    roles = stagewide.function_roles(jobs, function_policies(jobs))
+    parts = {FUNCTIONS_PART: roles, "machines": machines(jobs), "records": records(jobs), **alarms.parts(jobs)}
     return {part: _stack(jobs.stage, part, found) for part, found in parts.items() if found}
+
+
+def nested(jobs: JobsFile) -> dict[str, Json]:
+    """The stacks that a package nests."""
+    return {part: document for part, document in stacks(jobs).items() if part != FUNCTIONS_PART}
 
 
 def file_name(part: str) -> str:
@@ -92,17 +104,15 @@ def sam_extension(jobs: JobsFile) -> Json:
     Chalice sets no FunctionName there, and the machines know the checker by its name. The functions come first: they
     still serve the definitions of the last release.
     """
-    found: Json = {
-        function.title(): {"Properties": {"FunctionName": function_name(jobs.stage, function)}}
-        for function in FUNCTIONS
-    }
-    before = [*found]
-    for part in stacks(jobs):
+    found = stagewide.in_package(jobs, function_policies(jobs))
+    before = [function.title() for function in FUNCTIONS]
+    tagged = {"Tags": stagewide.tag_list(jobs)} if jobs.tags else {}
+    for part in nested(jobs):
         logical = part.title().replace("-", "")
         found[logical] = {
             "Type": "AWS::CloudFormation::Stack",
             "DependsOn": before,
-            "Properties": {"TemplateURL": file_name(part)},
+            "Properties": {"TemplateURL": file_name(part), **tagged},
         }
         before = ["Machines"]
     return {"Resources": found}
@@ -112,16 +122,21 @@ def machines(jobs: JobsFile) -> Json:
     """Logical ID → resource. The guard comes after the batch machines: it starts only what they understand."""
     batches: Json = {}
     for logical_role, sharing in _roles(jobs).items():
-        batches[logical_role] = _role(_batch_statements(jobs.stage, [job for each in sharing for job in each.jobs]))
+        batches[logical_role] = _role(jobs, _batch_statements(jobs, [job for each in sharing for job in each.jobs]))
         for each in sharing:
-            batches[each.logical_id] = _machine(each.name, logical_role, _BATCH_DEFINITION, jobs.stage)
+            batches[each.logical_id] = _machine(each.name, logical_role, _BATCH_DEFINITION, jobs)
     asl = render(guard_definition(jobs), indent=None)
-    guard = _machine(guard_machine(jobs.stage), "GuardMachineRole", asl, jobs.stage)
+    guard = _machine(guard_machine(jobs.stage), "GuardMachineRole", asl, jobs)
     guard["DependsOn"] = [each.logical_id for each in batch_machines(jobs)]
     if any(jobs.shared(pool) for pool in jobs.pools):
-        batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", asl, jobs.stage)
+        batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", asl, jobs)
         guard["DependsOn"].append("WaitingMachine")
-    return {"GuardMachine": guard, "GuardMachineRole": _role(_guard_statements(jobs)), **batches}
+    return {
+        "GuardMachine": guard,
+        "GuardMachineRole": _role(jobs, _guard_statements(jobs)),
+        **batches,
+        **stagewide.machine_logs(jobs),
+    }
 
 
 def records(jobs: JobsFile) -> Json:
@@ -156,7 +171,7 @@ def guard_definition(jobs: JobsFile) -> Json:
 
 def policy_size(statements: Iterable[Json]) -> int:
     """Characters of a policy with these statements, as IAM counts them, its ARNs at their longest."""
-    return len(re.sub(r"\s", "", json.dumps(_resolved(_policy(*statements)), separators=(",", ":"))))
+    return len(re.sub(r"\s", "", json.dumps(_resolved(policy(*statements)), separators=(",", ":"))))
 
 
 def _resolved(value: Any) -> Any:
@@ -189,20 +204,20 @@ def _roles(jobs: JobsFile) -> dict[str, list[BatchMachine]]:
     """
     groups: dict[tuple[str, ...], list[BatchMachine]] = {}
     for each in batch_machines(jobs):
-        groups.setdefault((*_clusters(each.jobs), "", *_passed(each.jobs)), []).append(each)
+        groups.setdefault((*_clusters(each.jobs), "", *_passed(each.jobs), "", *_passed_on(each.jobs)), []).append(each)
     found = {}
     for key, sharing in groups.items():
         digest = hashlib.sha256("\n".join(part for part in key if part).encode()).hexdigest()[:8]
-        for number, part in enumerate(_with_room(jobs.stage, sharing), start=1):
+        for number, part in enumerate(_with_room(jobs, sharing), start=1):
             found[f"BatchRole{digest}{f'Part{number}' if number > 1 else ''}"] = part
     return found
 
 
-def _with_room(stage: str, sharing: list[BatchMachine]) -> Iterator[list[BatchMachine]]:
+def _with_room(jobs: JobsFile, sharing: list[BatchMachine]) -> Iterator[list[BatchMachine]]:
     part: list[BatchMachine] = []
     for each in sharing:
         together = [job for machine in (*part, each) for job in machine.jobs]
-        if part and policy_size(_batch_statements(stage, together)) > POLICIES_OF_A_ROLE:
+        if part and policy_size(_batch_statements(jobs, together)) > POLICIES_OF_A_ROLE:
             yield part
             part = []
         part.append(each)
@@ -215,28 +230,33 @@ def check_policy(jobs: JobsFile) -> Json:
     described_of = [machine]
     if any(job.overlap == "queue" for job in jobs.jobs.values()):
         described_of.append(guard_machine(jobs.stage))
-    return _policy(
-        _allow(
+    return policy(
+        allow(
             ["states:ListExecutions", "states:DescribeStateMachine"],
             [f"arn:*:states:*:*:stateMachine:{machine}"],
         ),
-        _allow(["states:DescribeExecution"], [f"arn:*:states:*:*:execution:{name}:*" for name in described_of]),
-        _allow(
+        allow(["states:DescribeExecution"], [f"arn:*:states:*:*:execution:{name}:*" for name in described_of]),
+        allow(
             ["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"],
             ["*"],
             Sid="ReadsTasksWhereverARunMayHaveLeftOne",
         ),
-        *_logs(log_group(jobs.stage, "check")),
+        *_logs(jobs, "check"),
     )
 
 
 def trigger_policy(jobs: JobsFile) -> Json:
     """The trigger's policy: it starts the guard machine, and asks since when a job has had its schedule."""
-    return _policy(
-        _allow(["states:StartExecution"], [f"arn:*:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
-        _allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
-        *_logs(log_group(jobs.stage, "trigger")),
+    return policy(
+        allow(["states:StartExecution"], [f"arn:*:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
+        allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
+        *_logs(jobs, "trigger"),
     )
+
+
+def function_policies(jobs: JobsFile) -> dict[Function, Json]:
+    """Function → the policy of its role."""
+    return {"check": check_policy(jobs), "trigger": trigger_policy(jobs)}
 
 
 def render(document: Mapping[str, Any], *, indent: int | None = 2) -> str:
@@ -253,15 +273,15 @@ def _guard_statements(jobs: JobsFile) -> list[Json]:
     if any(job.overlap == "queue" for job in everything):
         started.append(arn("states", f"stateMachine:{guard_machine(jobs.stage)}"))
     statements = [
-        _allow(["lambda:InvokeFunction"], [_check_arn(jobs.stage)]),
-        _allow(["states:StartExecution"], started),
+        allow(["lambda:InvokeFunction"], [_check_arn(jobs.stage)]),
+        allow(["states:StartExecution"], started),
     ]
     if any(job.overlap == "replace" for job in everything):
-        statements.append(_allow(["states:StopExecution"], [arn("states", f"execution:{batches}:*")]))
+        statements.append(allow(["states:StopExecution"], [arn("states", f"execution:{batches}:*")]))
     clusters = sorted({j.ecs.cluster_name for j in everything if j.overlap == "replace" or j.orphans == "stop"})
     if clusters:
-        statements.append(_allow(["ecs:StopTask"], [arn("ecs", f"task/{cluster}/*") for cluster in clusters]))
-    return statements
+        statements.append(allow(["ecs:StopTask"], [arn("ecs", f"task/{cluster}/*") for cluster in clusters]))
+    return [*statements, *stagewide.observing(jobs)]
 
 
 def _clusters(jobs: Iterable[Job]) -> list[str]:
@@ -273,11 +293,16 @@ def _passed(jobs: Iterable[Job]) -> list[str]:
     return sorted({role for role in roles if role})
 
 
-def _batch_statements(stage: str, jobs: list[Job]) -> list[Json]:
+def _passed_on(jobs: Iterable[Job]) -> list[str]:
+    """The roles that ECS takes for itself, to make a task's volumes."""
+    return sorted({role for job in jobs for role in passed_roles(job.ecs.run_task)})
+
+
+def _batch_statements(file: JobsFile, jobs: list[Job]) -> list[Json]:
     """What a batch machine of these jobs may do: run their families, each on its cluster, and pass their roles."""
     clusters = _clusters(jobs)
     statements = [
-        _allow(
+        allow(
             ["ecs:RunTask"],
             [
                 arn("ecs", f"task-definition/{family}:*")
@@ -288,20 +313,33 @@ def _batch_statements(stage: str, jobs: list[Job]) -> list[Json]:
         for cluster in clusters
     ]
     statements += [
-        _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{cluster}/*") for cluster in clusters]),
-        _allow(
+        allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{cluster}/*") for cluster in clusters]),
+        allow(
             ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
             [arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
         ),
-        _allow(["lambda:InvokeFunction"], [_check_arn(stage)]),
+        allow(["lambda:InvokeFunction"], [_check_arn(file.stage)]),
+        *stagewide.observing(file),
     ]
     if passed := _passed(jobs):
         only_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-        statements.append(_allow(["iam:PassRole"], passed, Condition=only_ecs))
+        statements.append(allow(["iam:PassRole"], passed, Condition=only_ecs))
+    if passed := _passed_on(jobs):
+        only_ecs = {"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com"}}
+        statements.append(allow(["iam:PassRole"], passed, Condition=only_ecs))
+    if tagged := _clusters(job for job in jobs if job.ecs.tagged):
+        only_new = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+        on = [arn("ecs", f"task/{cluster}/*") for cluster in tagged]
+        statements.append(allow(["ecs:TagResource"], on, Condition=only_new))
     return statements
 
 
-def _machine(name: str, role: str, asl: str | Json, stage: str) -> Json:
+def _role(jobs: JobsFile, statements: Iterable[Json]) -> Json:
+    here = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    return stagewide.role(jobs, statements, "states.amazonaws.com", Condition=here)
+
+
+def _machine(name: str, role: str, asl: str | Json, jobs: JobsFile) -> Json:
     return {
         "Type": "AWS::StepFunctions::StateMachine",
         "Properties": {
@@ -309,37 +347,21 @@ def _machine(name: str, role: str, asl: str | Json, stage: str) -> Json:
             "StateMachineType": "STANDARD",
             "RoleArn": {"Fn::GetAtt": [role, "Arn"]},
             "DefinitionString": asl,
-            "DefinitionSubstitutions": {"CheckFunctionArn": _check_arn(stage), "Partition": {"Ref": "AWS::Partition"}},
+            "DefinitionSubstitutions": {
+                "CheckFunctionArn": _check_arn(jobs.stage),
+                "Partition": {"Ref": "AWS::Partition"},
+            },
+            **stagewide.observed(jobs),
         },
     }
 
 
-def _role(statements: Iterable[Json]) -> Json:
-    trust = _allow(["sts:AssumeRole"], None, Principal={"Service": "states.amazonaws.com"})
-    trust["Condition"] = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {
-            "AssumeRolePolicyDocument": _policy(trust),
-            "Policies": [{"PolicyName": "batch-guard", "PolicyDocument": _policy(*statements)}],
-        },
-    }
-
-
-def _policy(*statements: Json) -> Json:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def _allow(actions: list[str], on: list[Any] | None, **more: Any) -> Json:
-    statement = {"Effect": "Allow", "Action": actions, **more}
-    return statement if on is None else {**statement, "Resource": on}
-
-
-def _logs(name: str) -> list[Json]:
-    group = f"arn:*:logs:*:*:log-group:{name}"
+def _logs(jobs: JobsFile, function: Function) -> list[Json]:
+    """A function that outlives its group by a second must not make it again: then the group goes with the stage."""
+    group = f"arn:*:logs:*:*:log-group:{log_group(jobs.stage, function)}"
     return [
-        _allow(["logs:CreateLogGroup"], [group]),
-        _allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),
+        *([] if jobs.log_retention_days else [allow(["logs:CreateLogGroup"], [group])]),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),
     ]
 
 

@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.config.jobs import JobsFileInvalid
+from chalicelib.config.jobs import JobsFile, JobsFileInvalid
 from chalicelib.config.tables import Fault
-from chalicelib.names import FUNCTIONS, Function
+from chalicelib.names import FUNCTIONS, Function, function_role
 
 FILE = Path(__file__).parent.parent.parent / ".chalice" / "config.json"
 PLACE = ".chalice/config.json"
 VARIABLE = "BATCH_GUARD_STAGE"
+
+WRITTEN = "from_jobs_file"
+"""The key of a block that says which of the others `guardctl` has written into it. Chalice has no use for it."""
 
 Config = Mapping[str, Any]
 
@@ -66,6 +69,33 @@ def block(stage: str) -> dict[str, Any]:
     functions: dict[str, dict[str, Any]] = {f: {"iam_policy_file": policy_file(stage, f)} for f in FUNCTIONS}
     functions["trigger"]["lambda_timeout"] = 120
     return {"environment_variables": {VARIABLE: stage}, "lambda_functions": functions}
+
+
+def with_settings(block: Config, jobs: JobsFile, roles: Mapping[Function, str] | None = None) -> dict[str, Any]:
+    """The block with what the jobs file says of the functions, in Chalice's own keys; and without what it said before.
+
+    `roles` has the ARNs of the functions' roles: without them those that are there stay, unless Chalice makes them
+    again. A role that somebody else has named is left alone.
+    """
+    asked: dict[str, Any] = {}
+    if jobs.tags:
+        asked["tags"] = dict(jobs.tags)
+    if jobs.log_retention_days:
+        asked["log_retention_in_days"] = jobs.log_retention_days
+    gone = {WRITTEN, *block.get(WRITTEN, ())}
+    found = {key: value for key, value in block.items() if key not in gone} | asked
+    if asked:
+        found[WRITTEN] = sorted(asked)
+    functions = {name: dict(of) for name, of in _table(block.get("lambda_functions")).items() if isinstance(of, dict)}
+    for function in FUNCTIONS:
+        own = functions.get(function, {})
+        named = str(own.get("iam_role_arn", ""))
+        ours = named.endswith(f":role/{function_role(jobs.stage, function)}")
+        if roles and jobs.own_roles and (ours or not named):
+            functions[function] = {**own, "manage_iam_role": False, "iam_role_arn": roles[function]}
+        elif ours and not jobs.own_roles:
+            functions[function] = {k: v for k, v in own.items() if k not in ("manage_iam_role", "iam_role_arn")}
+    return {**found, "lambda_functions": functions} if functions else found
 
 
 def policy_file(stage: str, function: Function) -> str:

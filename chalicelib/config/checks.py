@@ -9,9 +9,10 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import limits
+from chalicelib.config.members import passed_roles, providers
 from chalicelib.config.run_task import length_of_overrides, overrides
 from chalicelib.config.tables import BAD, Spot
-from chalicelib.config.task import Ecs
+from chalicelib.config.task import CLUSTER, Ecs
 from chalicelib.decide import words
 from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
 
@@ -24,14 +25,17 @@ _FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
 # --- one task ---------------------------------------------------------------------------------------------
 
 
-def check_placement(task: dict[str, Any], both: bool, spot: Spot) -> None:
-    """Settle the launch type, and check what depends on it."""
-    if both:
-        spot.key("capacity_provider").fault("is given together with launch_type", "keep one of the two")
+def check_placement(task: dict[str, Any], chosen: Mapping[str, Spot], spot: Spot) -> None:
+    """Settle the launch type, and check what depends on it. `chosen` has where it is written, at most once."""
+    if len(chosen) > 1:
+        first, second = list(chosen)[:2]
+        chosen[second].fault(f"is given together with {first}", "keep one of the two")
         return
     provider = task.get("capacity_provider")
-    launch_type = task.setdefault("launch_type", None if provider else "FARGATE")
-    fargate = (launch_type or provider) in _FARGATE
+    launch_type = task.setdefault("launch_type", None if chosen else "FARGATE")
+    if launch_type == CLUSTER:
+        launch_type = task["launch_type"] = None
+    fargate = not _FARGATE.isdisjoint([launch_type or provider, *providers(task.get("run_task", {}))])
     if not task.get("subnets"):
         if fargate:
             spot.key("subnets").fault("is missing", 'Fargate needs at least one, ["subnet-0123abcd"]')
@@ -108,7 +112,8 @@ def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spo
     count = length_of_overrides({"Overrides": overrides(ecs, variables, command)}, limits.LONGEST_EXECUTION)
     if said := limits.OVERRIDES.exceeded(count):
         over = count - limits.OVERRIDES.most
-        right = f"make command and environment at least {over:,} shorter, or leave them to the task definition"
+        what = "command, environment and overrides" if read.get("run_task") else "command and environment"
+        right = f"make {what} at least {over:,} shorter, or leave them to the task definition"
         spot.fault(f"the task's overrides would have up to {said}, BATCH_... variables included", right)
 
 
@@ -144,14 +149,23 @@ def _arns(document: Mapping[str, Any], spot: Spot) -> Iterator[tuple[Spot, str]]
     jobs = _table(document, "jobs")
     tables = [(spot.key("defaults").key("ecs"), _table(_table(document, "defaults"), "ecs"))]
     tables += [(spot.key("jobs").key(name).key("ecs"), _table(_table(jobs, name), "ecs")) for name in jobs]
-    tables.append((spot.key("alerts"), _table(document, "alerts")))
+    tables += [(spot.key(key), _table(document, key)) for key in ("stage", "alerts")]
     for at, table in tables:
-        for key in ("cluster", "task_definition", "task_role", "execution_role", "pass_roles", "topic"):
+        for key in (
+            "cluster",
+            "task_definition",
+            "task_role",
+            "execution_role",
+            "pass_roles",
+            "permissions_boundary",
+            "topic",
+        ):
             value = table.get(key)
             if isinstance(value, str):
                 yield at.key(key), value
             elif isinstance(value, list):
                 yield from ((at.key(key).item(n), each) for n, each in enumerate(value) if isinstance(each, str))
+        yield from ((at.key("run_task"), role) for role in passed_roles(table.get("run_task")))
 
 
 def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -12,13 +12,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
-from chalicelib.config import times
+from chalicelib.config import members, times
+from chalicelib.config import stage as stage_keys
 from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places, check_pools
-from chalicelib.config.limits import TOPIC_NAME
+from chalicelib.config.limits import ROLE_NAME, TOPIC_NAME
 from chalicelib.config.tables import (
     BAD,
     Fault,
@@ -31,7 +33,7 @@ from chalicelib.config.tables import (
     text,
 )
 from chalicelib.config.task import ARN, READERS, Ecs
-from chalicelib.decide.pace import CALLS, Bucket, Call
+from chalicelib.decide.pace import Bucket, Call
 from chalicelib.decide.policy import Enabled, OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule
 from chalicelib.names import (
@@ -42,6 +44,7 @@ from chalicelib.names import (
     STAGE,
     batch_machine,
     function_name,
+    function_role,
     repetition_name,
 )
 
@@ -101,8 +104,21 @@ class JobsFile:
     """How long the account keeps closed executions."""
     quotas: Mapping[Call, Bucket] = field(default_factory=dict)
     """Where the account has others than its Region's own, or where stages share them."""
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Of everything that is made for the stage."""
+    permissions_boundary: str | None = None
+    """The ARN of the policy that bounds every role of the stage."""
+    log_retention_days: int | None = None
+    """How long the functions' logs are kept; for ever if it does not say. Their log groups go with the stage then."""
+    machine_logging: stage_keys.Logging | None = None
+    machine_tracing: bool = False
     slots: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """By pool, where [pools] says so: how many runs of it there may be at once; 1 elsewhere."""
+
+    @property
+    def own_roles(self) -> bool:
+        """Whether the functions have roles of the stage's own: Chalice's have neither tags nor a boundary."""
+        return bool(self.tags or self.permissions_boundary)
 
     def slots_of(self, pool: str) -> int:
         """How many runs of a pool there may be at once."""
@@ -136,7 +152,7 @@ def place_of(stage: str, directory: Path | None = None) -> str:
     return f"{directory or 'chalicelib/jobs'}/{stage}.toml"
 
 
-def load(stage: str, directory: Path | None = None) -> JobsFile:
+def load(stage: str, directory: Path | None = None, *, by_model: bool = True) -> JobsFile:
     """Read `chalicelib/jobs/<stage>.toml`. Raises JobsFileInvalid, also when there is no such file."""
     place = place_of(stage, directory)
     directory = directory or DIRECTORY
@@ -150,7 +166,7 @@ def load(stage: str, directory: Path | None = None) -> JobsFile:
     except UnicodeDecodeError as error:
         wrong = f"byte {error.start} is not UTF-8"
         raise JobsFileInvalid((Fault(place, "file", wrong, "save the file as UTF-8"),)) from None
-    return parse(toml, stage=stage, place=place)
+    return parse(toml, stage=stage, place=place, by_model=by_model)
 
 
 def load_all(directory: Path | None = None) -> list[JobsFile]:
@@ -172,8 +188,11 @@ def invalid(stage: str, wrong: str, right: str) -> JobsFileInvalid:
     return JobsFileInvalid((Fault(f"chalicelib/jobs/{stage}.toml", "stage", wrong, right),))
 
 
-def parse(text: str, *, stage: str, place: str) -> JobsFile:
-    """The jobs file in `text`; `place` is what its faults call it. Raises JobsFileInvalid with all of them."""
+def parse(text: str, *, stage: str, place: str, by_model: bool = True) -> JobsFile:
+    """The jobs file in `text`; `place` is what its faults call it. Raises JobsFileInvalid with all of them.
+
+    Without `by_model` a `run_task` table is believed (`members`): where the file was read before it was deployed.
+    """
     _require_stage(stage, place)
     try:
         document = tomllib.loads(text)
@@ -182,7 +201,8 @@ def parse(text: str, *, stage: str, place: str) -> JobsFile:
         fault = Fault(place, where if what else "file", f"is not TOML: {what or where}", "https://toml.io shows how")
         raise JobsFileInvalid((fault,)) from None
     faults: list[Fault] = []
-    jobs_file = _jobs_file(document, Spot(place, "", faults), stage)
+    readers = READERS | {"run_task": members.reader(by_model=by_model)}
+    jobs_file = _jobs_file(document, Spot(place, "", faults), stage, readers)
     if faults:
         raise JobsFileInvalid(tuple(faults))
     return jobs_file
@@ -202,22 +222,6 @@ _ORIGIN_NAME = r"[A-Za-z0-9._-]{1,64}"
 """A rule's name, a target's ID, a schedule's name, a group's (PutRule, PutTargets, CreateSchedule, API references)."""
 _BUS = r"[A-Za-z0-9._/-]{1,256}"
 """Of a partner's events, with slashes (CreateEventBus)."""
-
-
-def _bucket(value: Any, spot: Spot) -> Any:
-    right = "write what it holds and what comes in each second, [100, 2]"
-    if spot.lacks(list, value, right):
-        return BAD
-    if len(value) != 2 or any(type(number) not in (int, float) for number in value):
-        return spot.fault("is not two numbers", right)
-    if not (1 <= value[0] <= 100_000 and 0.01 <= value[1] <= 100_000):
-        return spot.fault(f"{value} is out of range", f"{right}: from 1 and from 0.01 to 100000")
-    return Bucket(*value)
-
-
-def _quotas(value: Any, spot: Spot) -> Any:
-    read = table(dict.fromkeys(CALLS, _bucket), value, spot)
-    return BAD if spot.faults else MappingProxyType(read)
 
 
 _JOB: dict[str, Reader] = {
@@ -244,10 +248,7 @@ _JOB: dict[str, Reader] = {
 _OF_SCHEDULES = frozenset({"schedule", "start", "end"})
 """Read into the schedules themselves."""
 
-_STAGE: dict[str, Reader] = {
-    "history_days": integer(30, 90),  # Step Functions, quotas: 90 days, or 30 if the account asks for it
-    "quotas": _quotas,
-}
+_STAGE = stage_keys.READERS
 _POOL: dict[str, Reader] = {
     "slots": integer(1, MOST_SLOTS),
 }
@@ -264,9 +265,16 @@ _ALERTS: dict[str, Reader] = {
 # --- putting it together ----------------------------------------------------------------------------------
 
 
-def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
+def _jobs_file(document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping[str, Reader]) -> JobsFile:
     raw_jobs = document.get("jobs", {})
-    top = {"stage": _stage, "pools": _pools, "defaults": _defaults, "jobs": lambda value, at: value, "alerts": _alerts}
+    settings_of = partial(_settings, of_ecs)
+    top: dict[str, Reader] = {
+        "stage": _stage,
+        "pools": _pools,
+        "defaults": partial(_defaults, of_ecs),
+        "jobs": lambda value, at: value,
+        "alerts": _alerts,
+    }
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     jobs = {}
@@ -277,7 +285,7 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
         for name, value in raw_jobs.items():
             at = spot.key(name)
             _check_name(name, stage, at)
-            own, ecs_own = _settings(value, at)
+            own, ecs_own = settings_of(value, at)
             settings = defaults | own
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             schedules = times.schedules_of(settings, at)
@@ -291,7 +299,7 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
     check_places(document, whole)
     about = read.get("stage", {})
     about = {} if about is BAD else dict(about)
-    return JobsFile(
+    found = JobsFile(
         stage=stage,
         jobs=MappingProxyType(jobs),
         alerts=read.get("alerts"),
@@ -299,20 +307,25 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str) -> JobsFile:
         slots=MappingProxyType(slots),
         **about,
     )
+    longest = function_role(stage, "trigger")
+    if found.own_roles and (said := ROLE_NAME.exceeded(len(longest))):
+        wrong = f"with tags or a permissions boundary, the function's role would have a name of {said}"
+        whole.key("stage").fault(wrong, f"make the stage's name at least {len(longest) - ROLE_NAME.most} shorter")
+    return found
 
 
-def _defaults(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
-    settings, ecs = _settings(value, at)
+def _defaults(of_ecs: Mapping[str, Reader], value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
+    settings, ecs = _settings(of_ecs, value, at)
     if settings.pop("imported_from", BAD) is not BAD:
         at.key("imported_from").fault("is every job's own", "write it in the table of its job")
     return settings, ecs
 
 
-def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings(of_ecs: Mapping[str, Reader], value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a job's table says of the job and of its task; that of [defaults] likewise."""
 
     def ecs(inner: Any, spot: Spot) -> dict[str, Any]:
-        return table(READERS, inner, spot, strayed=dict.fromkeys(_JOB, at.place))
+        return table(of_ecs, inner, spot, strayed=dict.fromkeys(_JOB, at.place))
 
     strayed = dict.fromkeys(READERS, at.key("ecs").place)
     settings = table({**_JOB, "ecs": ecs}, value, at, strayed=strayed)
@@ -322,22 +335,42 @@ def _settings(value: Any, at: Spot) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
     """The task of one job, if the file has no fault so far; a `BAD` value is passed over, it has been noted."""
-    choice = {"launch_type", "capacity_provider"}
-    if choice & own.keys():
-        # One choice in two keys: a job that makes it replaces the default's.
-        defaults = {key: value for key, value in defaults.items() if key not in choice}
+    if _chosen(own, spot):
+        # One choice in three keys: a job that makes it replaces the default's.
+        defaults = {key: value for key, value in defaults.items() if key not in ("launch_type", "capacity_provider")}
+        if members.STRATEGY in _members(defaults):
+            rest = {key: value for key, value in defaults["run_task"].items() if key != members.STRATEGY}
+            defaults["run_task"] = MappingProxyType(rest)
     task: dict[str, Any] = defaults | own
+    if BAD not in (defaults.get("run_task"), own.get("run_task")):  # a member that a job writes replaces the default's
+        task["run_task"] = MappingProxyType({**_members(defaults), **_members(own)})
     for key in ("cluster", "task_definition", "container"):
         if key not in task:
             spot.key(key).fault("is missing", "write it here or in [defaults.ecs]")
-    if BAD not in [task.get(key) for key in choice]:
-        check_placement(task, choice <= task.keys(), spot)
+    if BAD not in [task.get(key) for key in ("launch_type", "capacity_provider", "run_task")]:
+        check_placement(task, _chosen(task, spot), spot)
+    where = spot if "overrides" in _members(own) else Spot(spot.file, "defaults.ecs", spot.faults)
+    members.check_own_container(task.get("run_task"), task.get("container", ""), where)
     environments = [each.get("environment", {}) for each in (defaults, own)]
     environment = {name: value for each in environments if each is not BAD for name, value in each.items()}
     check_overrides(task, environment, spot)
     if spot.faults:
         return BAD
     return Ecs(**task | {"environment": MappingProxyType(environment)})
+
+
+def _members(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Its table of RunTask's own members; an empty one for a table with a fault."""
+    given = task.get("run_task", {})
+    return {} if given is BAD else given
+
+
+def _chosen(task: Mapping[str, Any], spot: Spot) -> dict[str, Spot]:
+    """The keys of a table that say on what a task runs, and their places."""
+    found = {key: spot.key(key) for key in ("launch_type", "capacity_provider") if key in task}
+    if members.STRATEGY in _members(task):
+        found[members.STRATEGY] = spot.key("run_task").key(members.STRATEGY)
+    return found
 
 
 def _pools(value: Any, spot: Spot) -> Any:

@@ -25,11 +25,26 @@ class Limit(NamedTuple):
 SUBNETS = Limit(16, "subnets", "RunTask, AwsVpcConfiguration: subnets")
 SECURITY_GROUPS = Limit(5, "security groups", "RunTask, AwsVpcConfiguration: securityGroups")
 OVERRIDES = Limit(8_192, "characters", "RunTask: overrides, the JSON's own characters included")
+OF_MEMBERS: Mapping[str, Limit] = {
+    "capacityProviderStrategy": Limit(20, "capacity providers", "RunTask: capacityProviderStrategy"),
+    "placementConstraints": Limit(10, "constraints", "RunTask: placementConstraints"),
+    "placementStrategy": Limit(5, "strategy rules", "RunTask: placementStrategy"),
+}
+"""Of the members of RunTask that a jobs file may write, those whose bound only their description has."""
+
 ECS_NAME = Limit(
     255, "characters", "CreateCluster: clusterName; RegisterTaskDefinition: family; ContainerDefinition: name"
 )
 ROLE_NAME = Limit(64, "characters", "CreateRole: RoleName")
+POLICY_NAME = Limit(128, "characters", "CreatePolicy: PolicyName")
+TAGS = Limit(49, "tags", "Lambda guide, tags: 50 a function, and Chalice adds one")
 TOPIC_NAME = Limit(256, "characters", "CreateTopic: Name")
+
+LOG_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653),
+)
+"""The days for which CloudWatch Logs keeps a group's events (PutRetentionPolicy: retentionInDays)."""
 
 CPU_UNITS = range(128, 196_608 + 1)
 """The CPU units of a task that runs elsewhere than on Fargate (RegisterTaskDefinition: cpu)."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.config.members import pascal
 from chalicelib.decide import words
 from chalicelib.decide.facts import stamp
 
@@ -33,6 +34,10 @@ def run_task(
         arguments["PlatformVersion"] = ecs.platform_version
     if ecs.subnets:
         arguments["NetworkConfiguration"] = {"AwsvpcConfiguration": _network(ecs)}
+    if ecs.propagate_tags:
+        arguments["PropagateTags"] = "TASK_DEFINITION"
+    if ecs.managed_tags:
+        arguments["EnableECSManagedTags"] = True
     batch = {
         "BATCH_JOB": job.name,
         "BATCH_RUN_NUMBER": str(number),
@@ -40,7 +45,7 @@ def run_task(
         **({"BATCH_SLOT": str(slot)} if slot is not None else {}),
     }
     arguments["Overrides"] = overrides(ecs, {**ecs.environment, **batch}, commands or _command(job, scheduled_at))
-    return arguments
+    return _merged(pascal(ecs.run_task), arguments)
 
 
 def _command(job: Job, scheduled_at: datetime) -> tuple[str, ...] | None:
@@ -55,8 +60,11 @@ def length_of_overrides(arguments: Mapping[str, Any], execution: str) -> int:
 
 
 def overrides(ecs: Ecs, environment: Mapping[str, str], command: Sequence[str] | None) -> Json:
-    """The overrides of a task, with this environment and command."""
+    """The overrides of a task, with this environment and command; its own container's stands first."""
+    given = pascal(ecs.run_task.get("overrides", {}))
+    containers = given.pop("ContainerOverrides", [])
     container: Json = {
+        **next((each for each in containers if each["Name"] == ecs.container), {}),
         "Name": ecs.container,
         "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],
     }
@@ -68,7 +76,19 @@ def overrides(ecs: Ecs, environment: Mapping[str, str], command: Sequence[str] |
         "TaskRoleArn": ecs.task_role,
         "ExecutionRoleArn": ecs.execution_role,
     }
-    return {"ContainerOverrides": [container], **{key: value for key, value in whole.items() if value}}
+    others = [each for each in containers if each["Name"] != ecs.container]
+    return {
+        **given,
+        "ContainerOverrides": [container, *others],
+        **{key: value for key, value in whole.items() if value},
+    }
+
+
+def _merged(given: Json, ours: Json) -> Json:
+    """Both, level by level; where they meet, ours stands."""
+    both = given.keys() & ours.keys()
+    inner = {key: _merged(given[key], ours[key]) for key in both if isinstance(given[key], dict)}
+    return {**given, **ours, **inner}
 
 
 def _network(ecs: Ecs) -> Json:

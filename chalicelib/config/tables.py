@@ -117,6 +117,18 @@ def table(
     return read
 
 
+def plain(value: str, spot: Spot) -> Any:
+    """The text, if AWS takes it as it is written."""
+    # Both would reach the state machine's definition, where neither is taken literally.
+    if value.startswith("{%"):
+        return spot.fault('starts with "{%"', "start it otherwise; Step Functions would evaluate it as JSONata")
+    if "${" in value:
+        return spot.fault('contains "${"', "write the value itself; CloudFormation would substitute it")
+    if "\0" in value:  # execve(2): arguments and variables end there
+        return spot.fault("contains the character NUL", "leave it out; no program can be given one")
+    return value
+
+
 def text(pattern: str, right: str, *, most: Limit | None = None) -> Reader:
     """Text that matches `pattern` from end to end, and that AWS takes as it is written.
 
@@ -124,15 +136,8 @@ def text(pattern: str, right: str, *, most: Limit | None = None) -> Reader:
     """
 
     def read(value: Any, spot: Spot) -> Any:
-        if spot.lacks(str, value, right):
+        if spot.lacks(str, value, right) or plain(value, spot) is BAD:
             return BAD
-        # Both would reach the state machine's definition, where neither is taken literally.
-        if value.startswith("{%"):
-            return spot.fault('starts with "{%"', "start it otherwise; Step Functions would evaluate it as JSONata")
-        if "${" in value:
-            return spot.fault('contains "${"', "write the value itself; CloudFormation would substitute it")
-        if "\0" in value:  # execve(2): arguments and variables end there
-            return spot.fault("contains the character NUL", "leave it out; no program can be given one")
         # Compiled at the first use and not at import: a file uses few of the patterns.
         if not re.fullmatch(pattern, value, re.DOTALL):
             return spot.fault(f'"{value}" is not valid', right)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from chalicelib.config import members
 from chalicelib.config.limits import ECS_NAME, ROLE_NAME, SECURITY_GROUPS, SUBNETS
 from chalicelib.config.tables import BAD, Reader, Spot, array, boolean, one_of, size, text
 from chalicelib.decide import words
 from chalicelib.decide.facts import Target
 
-LaunchType = Literal["FARGATE", "EC2", "EXTERNAL"]
+LaunchType = Literal["FARGATE", "EC2", "EXTERNAL", "MANAGED_INSTANCES"]
+
+CLUSTER = "CLUSTER"
+"""As a launch type: none at all, so that the cluster's default capacity provider strategy decides (RunTask)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,12 @@ class Ecs:
     execution_role: str | None = None
     pass_roles: tuple[str, ...] = ()
     """Roles of the task definition itself, which Step Functions must be allowed to pass."""
+    propagate_tags: bool = True
+    """Whether a task gets the tags of its task definition."""
+    managed_tags: bool = True
+    """Whether ECS tags a task with its cluster, which bills can be split by."""
+    run_task: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Further members of RunTask, under its own names."""
 
     @property
     def family(self) -> str:
@@ -54,6 +64,11 @@ class Ecs:
     def target(self) -> Target:
         """Where its task is to be found."""
         return Target(self.cluster, self.family, self.container)
+
+    @property
+    def tagged(self) -> bool:
+        """Whether its tasks get tags when they are made."""
+        return self.propagate_tags or self.managed_tags or bool(self.run_task.get("tags"))
 
     @property
     def program(self) -> tuple[str, words.Command] | None:
@@ -117,7 +132,7 @@ READERS: dict[str, Reader] = {
         'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s',
         least=1,
     ),
-    "launch_type": one_of("FARGATE", "EC2", "EXTERNAL"),
+    "launch_type": one_of(*get_args(LaunchType), CLUSTER),
     "capacity_provider": text(  # CreateCapacityProvider refuses these beginnings
         f"(?!aws|ecs|fargate){_NAME}",
         'write its name, such as "FARGATE_SPOT"; none begins with aws, ecs or fargate',
@@ -137,4 +152,7 @@ READERS: dict[str, Reader] = {
     "task_role": _ROLE,
     "execution_role": _ROLE,
     "pass_roles": array(_ROLE, 'write ["arn:aws:iam::123456789012:role/NAME"]'),
+    "propagate_tags": boolean,
+    "managed_tags": boolean,
+    "run_task": members.reader(by_model=False),
 }

@@ -76,7 +76,7 @@ def deploy(
             "the deployment is done in part, and CloudFormation goes on with what it has begun; "
             f"when that is over, deploy again: {again}"
         )
-        deployment.write_project(target, out.print)
+        deployment.write_project(target, out.print, target.function_roles)
         if chosen and project.remember_bucket(target, chosen):
             out.print(f"wrote the bucket {chosen} into .chalice/config.json: commit it")
         with out.status("deploying…") as status:

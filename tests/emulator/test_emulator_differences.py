@@ -438,6 +438,16 @@ def test_a_stack_needs_no_capabilities_and_takes_over_what_exists(emulator: Emul
         eventually(complete, within=5, what=f"the {name} stack is complete")
 
 
+def test_a_role_of_a_template_has_no_boundary(emulator: Emulator) -> None:
+    trust = {
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    }
+    bounded = {"AssumeRolePolicyDocument": trust, "PermissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}
+    template = {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {**bounded, "RoleName": "bounded"}}}}
+    emulator.client("cloudformation").create_stack(StackName="bounded", TemplateBody=json.dumps(template))
+    assert "PermissionsBoundary" not in emulator.client("iam").get_role(RoleName="bounded")["Role"]
+
+
 def test_a_template_url_must_have_its_bucket_in_the_path(emulator: Emulator) -> None:
     """AWS: takes https://BUCKET.s3.REGION.amazonaws.com/KEY too."""
     bucket, body = emulator.client("s3"), template(Role=role("from-s3"))

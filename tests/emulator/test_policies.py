@@ -69,6 +69,9 @@ INTEGRATIONS: dict[str, Callable[[Parameters], Call]] = {
 }
 """What a state may do → what IAM is asked. RunTask is authorized for the revision, whether or not it is named."""
 
+TAGGING = {"PropagateTags", "EnableECSManagedTags", "Tags"}
+"""With one of these RunTask tags the task that it makes, and IAM is asked for that, too (aws-cdk#28854)."""
+
 NAMED = ("FunctionName", "StateMachineArn", "ExecutionArn", "Task")
 """The arguments that say what a call is about."""
 
@@ -233,7 +236,11 @@ def machine_calls(stage: LocalStage, execution: str, states: Mapping[str, Any]) 
         state = states[entered["name"]]
         resource = state["Resource"]
         assert resource in INTEGRATIONS, f"{entered['name']} calls {resource}: give it a line in INTEGRATIONS"
-        yield INTEGRATIONS[resource](worked_out(state["Arguments"], variables, event["timestamp"]))
+        arguments = worked_out(state["Arguments"], variables, event["timestamp"])
+        yield INTEGRATIONS[resource](arguments)
+        if TAGGING & arguments.keys():
+            task = f"arn:aws:ecs:{ACCOUNT}:task/{arguments['Cluster']}/new"
+            yield Call("ecs:TagResource", task, (("ecs:CreateAction", "RunTask"),))
 
 
 def assigned(state: Mapping[str, Any], variables: Mapping[str, Any], now: datetime) -> Any:

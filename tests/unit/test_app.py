@@ -209,18 +209,7 @@ PROJECT = Path(__file__).parent.parent.parent
 
 @pytest.mark.parametrize("cli", [True, False], ids=["by Chalice's command line", "in Lambda"])
 def test_a_faulty_jobs_file_ends_a_command_and_is_an_answer_in_lambda(tmp_path: Path, cli: bool) -> None:
-    shutil.copy(PROJECT / "app.py", tmp_path)
-    shutil.copytree(PROJECT / "chalicelib", tmp_path / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "chalicelib/jobs/prod.toml").write_text('[jobs.report]\noverlap = "wait"\n', encoding="utf-8")
-    environment = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1", "BATCH_GUARD_STAGE": "prod"}
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", ASK],
-        cwd=tmp_path,
-        env={**environment, **({"AWS_CHALICE_CLI_MODE": "true"} if cli else {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = imported(tmp_path, '[jobs.report]\noverlap = "wait"\n', ASK, cli=cli)
     fault = "chalicelib/jobs/prod.toml:jobs.report.overlap"
     if cli:
         assert (done.returncode, done.stdout) == (1, "")
@@ -230,6 +219,46 @@ def test_a_faulty_jobs_file_ends_a_command_and_is_an_answer_in_lambda(tmp_path: 
         answer = json.loads(done.stdout.splitlines()[-1])
         assert (answer["outcome"], answer["error"]) == ("refuse", "JobsFileInvalid")
         assert fault in answer["reason"]
+
+
+NEWER = """[jobs.report.ecs]
+cluster = "c"
+container = "app"
+task_definition = "report"
+launch_type = "EC2"
+run_task = { ofNextYear = true }
+"""
+
+
+def test_a_member_of_run_task_is_looked_up_before_the_deployment_and_handed_on_in_lambda(tmp_path: Path) -> None:
+    refused = imported(tmp_path / "cli", NEWER, SHOW, cli=True)
+    assert refused.returncode == 1
+    assert "jobs.report.ecs.run_task.ofNextYear: is not a member that RunTask has here" in refused.stderr
+    assert imported(tmp_path / "lambda", NEWER, SHOW, cli=False).stdout == "{'ofNextYear': True} False\n"
+
+
+SHOW = """
+import sys
+import app
+print(dict(app._jobs().jobs["report"].ecs.run_task), "botocore.model" in sys.modules)
+"""
+
+
+def imported(directory: Path, jobs: str, script: str, *, cli: bool) -> "subprocess.CompletedProcess[str]":
+    """A script in a copy of the project whose stage prod has these jobs, as Chalice's command line or Lambda has it."""
+    directory.mkdir(exist_ok=True)
+    shutil.copy(PROJECT / "app.py", directory)
+    shutil.copytree(PROJECT / "chalicelib", directory / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    (directory / "chalicelib/jobs/prod.toml").write_text(jobs, encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1", "BATCH_GUARD_STAGE": "prod"}
+    return subprocess.run(
+        [sys.executable, "-B", "-c", script],
+        cwd=directory,
+        env={**environment, **({"AWS_CHALICE_CLI_MODE": "true"} if cli else {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 ASK = f"""

@@ -217,6 +217,8 @@ def test_a_guard_is_told_the_whole_run() -> None:
             "Cluster": "batch",
             "TaskDefinition": "x:7",
             "LaunchType": "EC2",
+            "PropagateTags": "TASK_DEFINITION",
+            "EnableECSManagedTags": True,
             "Overrides": {
                 "ContainerOverrides": [
                     {

@@ -721,7 +721,7 @@ def test_anything_is_read_or_refused_a_line_each(changes: dict[Place, str]) -> N
             {("defaults", "ecs", "subnets"): '["x"]', ("defaults", "ecs", "launch_type"): '"fargate"'},
             [
                 'defaults.ecs.subnets[0]: "x" is not valid; write "subnet-0123abcd"',
-                'defaults.ecs.launch_type: "fargate" is not valid; write "FARGATE", "EC2" or "EXTERNAL"',
+                'defaults.ecs.launch_type: "fargate" is not valid; write "FARGATE", "EC2", "EXTERNAL", "MANAGED_INSTANCES" or "CLUSTER"',
             ],
             id="a fault of the defaults is not said again for every job",
         ),

@@ -52,6 +52,24 @@ def number(pattern: str, service: str, shape: str, member: str) -> int:
         (of_tasks.SUBNETS, "AwsVpcConfiguration", "subnets", r"limit of (\d+) subnets"),
         (of_tasks.SECURITY_GROUPS, "AwsVpcConfiguration", "securityGroups", r"limit of (\d+) security groups"),
         (of_tasks.OVERRIDES, "RunTaskRequest", "overrides", r"A total of ([\d,]+) characters"),
+        (
+            of_tasks.OF_MEMBERS["capacityProviderStrategy"],
+            "RunTaskRequest",
+            "capacityProviderStrategy",
+            r"maximum of (\d+) capacity providers",
+        ),
+        (
+            of_tasks.OF_MEMBERS["placementConstraints"],
+            "RunTaskRequest",
+            "placementConstraints",
+            r"up to (\d+) constraints",
+        ),
+        (
+            of_tasks.OF_MEMBERS["placementStrategy"],
+            "RunTaskRequest",
+            "placementStrategy",
+            r"maximum of (\d+) strategy rules",
+        ),
         (of_tasks.ECS_NAME, "CreateClusterRequest", "clusterName", r"Up to (\d+) letters"),
         (of_tasks.ECS_NAME, "RegisterTaskDefinitionRequest", "family", r"Up to (\d+) letters"),
         (of_tasks.ECS_NAME, "CreateCapacityProviderRequest", "name", r"Up to (\d+) characters"),
@@ -153,6 +171,10 @@ def against_the_model(value: Any, shape: str, place: str = "RunTask") -> None:
         case "string":
             assert isinstance(value, str), place
             assert value in model.get("enum", [value]), place
+        case "boolean":
+            assert isinstance(value, bool), place
+        case "integer":
+            assert type(value) is int, place
         case other:
             raise AssertionError(f"{place} is {other}, of which our arguments have none")
 

@@ -35,7 +35,7 @@ def unknown(value: Any, shape: Shape | None, at: str = "") -> Iterator[str]:
     elif isinstance(shape, ListShape) and isinstance(value, list):
         for inner in value:
             yield from unknown(inner, shape.member, f"{at}[]")
-    elif not (shape and {"string": str, "boolean": bool}.get(shape.type_name) is type(value)):
+    elif not (shape and {"string": str, "boolean": bool, "integer": int}.get(shape.type_name) is type(value)):
         yield f"{at}: {value!r} is no {shape and shape.type_name}"
 
 
@@ -64,6 +64,8 @@ def test_what_a_person_wrote_reaches_the_task_unchanged() -> None:
         "TaskDefinition": "report:7",
         "LaunchType": "FARGATE",
         "PlatformVersion": "1.4.0",
+        "PropagateTags": "TASK_DEFINITION",
+        "EnableECSManagedTags": True,
         "NetworkConfiguration": {
             "AwsvpcConfiguration": {
                 "Subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
