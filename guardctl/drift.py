@@ -8,7 +8,8 @@ compared here: CloudFormation does that for `deploy --dry-run`.
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.request import urlopen
@@ -17,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.decide.facts import CantTell
-from chalicelib.names import FUNCTIONS, function_name, machines_stack, package_stack
+from chalicelib.names import FUNCTIONS, Function, function_name, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import recorded_as
 from guardctl import stacks, template
@@ -33,27 +34,29 @@ class Functions:
     differences: tuple[str, ...] = ()
     jobs: JobsFile | None = None
     """Their jobs file; None if there is none that this checkout can read."""
+    missing: tuple[Function, ...] = ()
+    """Which of them are not deployed."""
 
 
 def functions(stage: Stage) -> Functions:
     """Compare the functions with this checkout."""
     client = stage.client("lambda")
-    digests, location, taken_over = set(), "", False
+    found: dict[Function, Any] = {}
     for function in FUNCTIONS:
         name = function_name(stage.name, function)
-        try:
-            with reading("lambda:GetFunction", f"the function {name}"):
-                answer = client.get_function(FunctionName=name)
-        except NotDeployed:
-            return Functions((f"the function {name} is not deployed", *_ways(stage, taken_over)))
-        # The role that Chalice makes itself has the function's name; CloudFormation gives a pipeline's another.
-        taken_over = taken_over or answer["Configuration"].get("Role", "").endswith(f"role/{name}")
-        digests.add(answer["Configuration"]["CodeSha256"])
-        location = answer["Code"]["Location"]
-    differences = [*_ways(stage, taken_over)]
-    if len(digests) != 1:
+        with suppress(NotDeployed), reading("lambda:GetFunction", f"the function {name}"):
+            found[function] = client.get_function(FunctionName=name)
+    # The role that Chalice makes itself has the function's name; CloudFormation gives a pipeline's another.
+    by_chalice = any(
+        each["Configuration"].get("Role", "").endswith(f"role/{function_name(stage.name, function)}")
+        for function, each in found.items()
+    )
+    differences = [*_ways(stage, by_chalice)]
+    if len(found) < len(FUNCTIONS):
+        return Functions(tuple(differences), missing=tuple(f for f in FUNCTIONS if f not in found))
+    if len({each["Configuration"]["CodeSha256"] for each in found.values()}) != 1:
         differences.append("check and trigger run different code")
-    deployed = _ours(_unzipped(location), stage.name)
+    deployed = _ours(_unzipped(found["trigger"]["Code"]["Location"]), stage.name)
     here = _ours(_project(), stage.name)
     changed = sorted(path for path in deployed.keys() | here.keys() if deployed.get(path) != here.get(path))
     jobs_file = f"chalicelib/jobs/{stage.name}.toml"
@@ -70,26 +73,57 @@ def functions(stage: Stage) -> Functions:
 
 def _ways(stage: Stage, by_chalice: bool) -> Iterator[str]:
     """A stage is deployed in one of two ways: by `guardctl deploy`, or by a pipeline with a stack of its own."""
+    name = package_stack(stage.name)
     try:
-        pipeline, ours = (stacks.exists(stage, name(stage.name)) for name in (package_stack, machines_stack))
+        pipeline, ours = stacks.status(stage, name), stacks.exists(stage, machines_stack(stage.name))
     except ClientError as error:
         yield f"its stacks could not be compared: {error}"
         return
-    if pipeline and ours:
+    if pipeline == stacks.NEVER_MADE:
+        yield f"the stack {name} is {pipeline}: {stacks.pipeline_failed(name)}"
+    elif pipeline in stacks.ABSENT:
+        return
+    elif ours:
         yield (
-            f"it is deployed in two ways: the stacks {package_stack(stage.name)} (a pipeline's) and "
+            f"it is deployed in two ways: the stacks {name} (a pipeline's) and "
             f"{machines_stack(stage.name)} (guardctl's) are both there; remove one: docs/plain-chalice.md"
         )
-    elif pipeline and by_chalice:
+    elif by_chalice:
         yield (
-            f"chalice deploy has taken the functions over from the stack {package_stack(stage.name)}: "
-            "deploy from the pipeline again"
+            f"chalice deploy has taken the functions over from the stack {name}, a pipeline's; "
+            "give them back: docs/plain-chalice.md"
         )
 
 
-def guard_machine(stage: Stage) -> tuple[str, ...]:
-    """Compare the guard machine with this checkout's."""
-    return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
+def parts(stage: Stage, missing: Sequence[Function], guard: bool) -> tuple[str, ...]:
+    """What is missing of the stage: functions, or its guard machine where `guard` is false; and what to do."""
+    if not missing and guard:
+        return ()
+    if len(missing) == len(FUNCTIONS) and not guard:
+        return ("nothing of the stage is deployed",)
+    lost = " and ".join(missing)
+    if guard:
+        what = f"the function{'s' if len(missing) > 1 else ''} {lost} of its state machines"
+        means = "no start can be decided" if "check" in missing else "nothing is started on schedule"
+        return (f"{what} {'are' if len(missing) > 1 else 'is'} not deployed: {means}; {_remedy(stage)}",)
+    what = f"neither the function {lost} nor the state machines are" if missing else "the state machines are not"
+    return (f"{what} deployed (chalice deploy makes none): nothing can start; {_remedy(stage)}",)
+
+
+def _remedy(stage: Stage) -> str:
+    """How what is missing comes back. CloudFormation does not see what is missing of a pipeline's stack."""
+    with suppress(ClientError):
+        if stacks.exists(stage, package_stack(stage.name)):
+            return "it is a pipeline's stage: docs/plain-chalice.md"
+    return f"run: {stage.command('deploy')}"
+
+
+def guard_machine(stage: Stage) -> tuple[str, ...] | None:
+    """Compare the guard machine with this checkout's; None if there is none."""
+    try:
+        return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
+    except NotDeployed:
+        return None
 
 
 def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, closely: bool) -> tuple[str, ...]:
@@ -101,7 +135,10 @@ def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, cl
     differences: list[str] = []
     for slot, machine in enumerate(machines if closely else (), 1):
         what = f"the state machine of slot {slot}" if len(machines) > 1 else "its state machine"
-        differences += _machine(stage, machine, template.definition("batch"), what)
+        try:
+            differences += _machine(stage, machine, template.definition("batch"), what)
+        except NotDeployed:
+            differences.append(f"{what} is not deployed")
     if deployed.jobs is not None:
         known = deployed.jobs.jobs.get(job.name)
         slots, slots_here = deployed.jobs.slots_of(job.pool), stage.file.slots_of(job.pool)
@@ -116,11 +153,8 @@ def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, cl
 
 
 def _machine(stage: Stage, arn: str, here: Mapping[str, Any], what: str) -> tuple[str, ...]:
-    try:
-        with reading("states:DescribeStateMachine", arn):
-            text = stage.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
-    except NotDeployed:
-        return (f"{what} is not deployed",)
+    with reading("states:DescribeStateMachine", arn):
+        text = stage.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
     check = stage.function("check")
     text_here = json.dumps(here).replace("${CheckFunctionArn}", check).replace("${Partition}", check.split(":")[1])
     substituted = json.loads(text_here)

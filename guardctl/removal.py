@@ -59,10 +59,14 @@ def look(stage: Stage) -> list[closing.Open]:
 def require_ours(stage: Stage) -> None:
     """Raise `Stop` for a stage that a pipeline deployed: its stack has it all, and only the pipeline may end it."""
     name = package_stack(stage.name)
-    if stacks.exists(stage, name):
+    now = stacks.status(stage, name)
+    if now == stacks.NEVER_MADE:
+        raise Stop(f"nothing was removed: the stack {name} is {now}: {stacks.pipeline_failed(name)}; then again this")
+    if now not in stacks.ABSENT:
         raise Stop(
             f"nothing was removed: stage {stage.name} was deployed by a pipeline, as the stack {name}. First end what "
-            f"is open (guardctl stop JOB, resume JOB), then: aws cloudformation delete-stack --stack-name {name}"
+            f"is open ({stage.command('stop JOB')}, {stage.command('resume JOB')}), since a state machine can't go "
+            f"while it runs; then: aws cloudformation delete-stack --stack-name {name}"
         )
 
 
