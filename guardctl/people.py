@@ -27,12 +27,14 @@ def policy(jobs: JobsFile, role: Role) -> Json:
 
 
 def _viewer(stage: str) -> Iterator[Json]:
-    """`status`, `problems`, `why`, `history`, `timeline`, `logs`."""
+    """`status`, `problems`, `check`, `why`, `history`, `timeline`, `logs`."""
     machines = _machines(stage)
     yield _allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
     yield _allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
     yield _allow(["ssm:GetParameter", "ssm:GetParameters"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
     yield _allow(["lambda:GetFunction"], _functions(stage))
+    # The checker only reads. The trigger starts what is due, so it is not asked.
+    yield _allow(["lambda:InvokeFunction"], [f"arn:*:lambda:*:*:function:{function_name(stage, 'check')}"])
     yield _allow(["cloudformation:DescribeStacks"], _stacks(stage))
     yield _allow(["events:ListRuleNamesByTarget", "events:DescribeRule"], ["arn:*:events:*:*:rule/*"])
     yield _allow(["cloudwatch:GetMetricData"], ["*"], "GetMetricDataTakesNoResource")

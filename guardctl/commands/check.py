@@ -61,7 +61,9 @@ def ask(stage: Stage, job: str) -> dict[str, Any]:
     try:
         told = client.invoke(FunctionName=name, Payload=json.dumps({"job": job}).encode())
     except client.exceptions.ResourceNotFoundException as error:
-        raise Stop(f"the function {name} is not deployed; deploy: {stage.command('deploy')}", AWS) from error
+        raise Stop(
+            f"there is no function {name} in this account and Region; deploy: {stage.command('deploy')}", AWS
+        ) from error
     answer = json.loads(told["Payload"].read())
     if "FunctionError" not in told:
         found: dict[str, Any] = answer
@@ -75,7 +77,7 @@ def ask(stage: Stage, job: str) -> dict[str, Any]:
 
 
 def told(job: str, answer: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
-    """The checker's answer in lines: what would become of a start and why, what is in the way, what would be started."""
+    """The answer in lines: what would become of a start and why; what is in the way, or what would be started."""
     yield f"{job}: {WOULD.get(answer['outcome'], answer['outcome'])}: {answer['reason']}"
     if answer.get("next_run"):
         yield f"  as          {answer['next_run']} of {answer['state_machine_arn'].rpartition(':')[2]}"

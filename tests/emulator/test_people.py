@@ -16,8 +16,21 @@ from chalicelib.config.jobs import parse
 from guardctl import people
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage, local_stage
-from tests.emulator.test_deployment import JOBS
+from tests.emulator.test_deployment import JOBS as TWO_JOBS
 
+JOBS = (
+    TWO_JOBS
+    + """
+[pools.seats]
+slots = 2
+[jobs.third]
+pool = "seats"
+ecs = { task_definition = "third" }
+[jobs.fourth]
+pool = "seats"
+ecs = { task_definition = "fourth" }
+"""
+)
 NOT_MADE_HERE = {
     "logs:GetLogEvents": "no task here writes logs",
     "ecs:DescribeTaskDefinition": "asked only for a task without a command of its own, or its logs",
@@ -25,8 +38,8 @@ NOT_MADE_HERE = {
 """Action of a viewer or operator → why no command here calls it."""
 
 COMMANDS = {
-    "viewer": (["status"], ["status", "second"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
-    "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"]),
+    "viewer": (["status"], ["status", "second"], ["status", "third"], ["check", "second"], ["check", "third"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
+    "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"], ["pause", "--pool", "seats", "--reason", "x"], ["resume", "--pool", "seats"]),
     "deployer": (["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
 }  # fmt: skip
 
@@ -70,7 +83,8 @@ def _calls(stage: LocalStage, person: str) -> Iterator[str]:
     for page in pages.paginate(LookupAttributes=theirs):
         for event in page["Events"]:
             told = json.loads(event["CloudTrailEvent"])
-            yield f"{told['eventSource'].partition('.')[0]}:{told['eventName']}"
+            call = f"{told['eventSource'].partition('.')[0]}:{told['eventName']}"
+            yield {"lambda:Invoke": "lambda:InvokeFunction"}.get(call, call)  # the action is not called like the call
 
 
 def allowed(person: people.Role) -> set[str]:

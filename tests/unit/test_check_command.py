@@ -86,21 +86,24 @@ def test_who_is_in_the_way_is_named_in_the_jobs_zone_with_a_link() -> None:
     holder = {"kind": "run", "name": "run-000041", "arn": RUN, "started_at": "2026-11-23T18:00:00Z"}
     lines = [*told("report", answer("skip", holder=holder, next_run=None), ZoneInfo("Asia/Tokyo"))]
     assert lines[0] == "report: would step back: so it is"
-    assert lines[1].split() == "in the way run run-000041 since 2026-11-24 03:00 JST".split()
+    assert lines[1].split() == ["in", "the", "way", "run", "run-000041", "since", "2026-11-24", "03:00", "JST"]
     assert lines[2].strip().endswith(f"#/v2/executions/details/{RUN}")
 
 
 def test_a_task_in_the_way_has_a_link_into_ecs_and_may_have_no_time() -> None:
     holder = {"kind": "task", "name": "0a1b", "arn": TASK, "started_at": None}
     _, who, link = told("report", answer("skip", holder=holder, next_run=None), ZoneInfo("UTC"))
-    assert who.split() == "in the way task 0a1b".split()
+    assert who.split() == ["in", "the", "way", "task", "0a1b"]
     assert "/ecs/v2/clusters/batch/tasks/0a1b" in link
 
 
 def test_a_free_job_is_told_with_the_run_that_would_be_started() -> None:
     free = answer("start", holder=None, next_run="run-000042", state_machine_arn=MACHINE)
     first, second = told("report", free, ZoneInfo("UTC"))
-    assert (first, second.split()) == ("report: would run: so it is", "as run-000042 of batch-guard-dev-report".split())
+    assert (first, second.split()) == (
+        "report: would run: so it is",
+        ["as", "run-000042", "of", "batch-guard-dev-report"],
+    )
 
 
 def test_a_refusal_has_no_more_than_its_reason() -> None:
@@ -121,5 +124,8 @@ def test_a_checker_that_fails_is_told_with_where_its_log_is() -> None:
 
 
 def test_a_stage_without_a_checker_is_told_with_what_to_do() -> None:
-    with pytest.raises(Stop, match="batch-guard-dev-check is not deployed; deploy: guardctl deploy --stage dev"):
+    with pytest.raises(
+        Stop,
+        match="there is no function batch-guard-dev-check in this account and Region; deploy: guardctl deploy --stage dev",
+    ):
         ask(OfFunction("dev", None, Function(None)), "report")
