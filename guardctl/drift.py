@@ -100,7 +100,7 @@ def parts(stage: Stage, missing: Sequence[Function], guard: bool) -> tuple[str, 
     if not missing and guard:
         return ()
     if len(missing) == len(FUNCTIONS) and not guard:
-        return ("nothing of the stage is deployed",)
+        return ("neither the functions nor the guard machine are deployed",)
     lost = " and ".join(missing)
     if guard:
         what = f"the function{'s' if len(missing) > 1 else ''} {lost} of its state machines"

@@ -88,7 +88,7 @@ BOTH: tuple[Function, ...] = FUNCTIONS
         pytest.param(("check",), True, {OURS: MADE}, ("the function check ", "is not deployed", "no start can be decided", DEPLOY), id="machines without the checker"),
         pytest.param(("trigger",), True, {OURS: MADE}, ("the function trigger ", "nothing is started on schedule", DEPLOY), id="machines without the trigger"),
         pytest.param(("trigger",), False, {}, ("neither the function trigger nor the state machines", DEPLOY), id="the checker alone"),
-        pytest.param(BOTH, False, {}, ("nothing of the stage is deployed",), id="nothing"),
+        pytest.param(BOTH, False, {}, ("neither the functions nor the guard machine are deployed",), id="nothing"),
         pytest.param(BOTH, True, {PIPELINES: MADE}, ("no start can be decided", "a pipeline's stage", PAGE), id="machines of a pipeline without functions"),
     ],
 )  # fmt: skip
