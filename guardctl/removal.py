@@ -79,7 +79,7 @@ def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
         raise Stop(
             f"{' and '.join(left)} could not be removed, and the state machines were left alone: "
             f"chalice knows only what was deployed from this directory (.chalice/deployed/{stage.name}.json). "
-            f"Destroy the stage where it was deployed",
+            f"Destroy the stage where it was deployed; if that is gone: {stage.command('deploy')}, then this again",
             AWS,
         )
     closing.close(stage, look(stage), lambda: look(stage), cause, say, progress)

@@ -65,7 +65,7 @@ def called() -> Iterator[dict[str, set[str]]]:
         start_emulator(environment={"CLOUDTRAIL_RECORDING": "1"}) as running,
         local_stage(running, name="people", jobs=JOBS) as stage,
     ):
-        run_by(stage, "deployer", "deploy")
+        run_by(stage, "deployer", "deploy", "--make-bucket")
         stage.provide()
         assert "started run-000001" in run_by(stage, "operator", "run", "second")
         stage.a_task("second")

@@ -137,10 +137,29 @@ def drift(stage: LocalStage) -> list[str]:
     return [line.removeprefix("drift: ") for line in said.splitlines() if line.startswith("drift: ")]
 
 
-def test_status_sees_chalice_take_over_a_pipelines_functions_and_a_second_way_beside_it(deployed: LocalStage) -> None:
+def test_guardctl_leaves_a_pipelines_stage_to_the_pipeline(deployed: LocalStage) -> None:
+    before = what_is_there(deployed)
+    refused = deployed.command("guardctl", "deploy", "--stage", "dev", code=2)
+    assert "nothing was changed: stage dev was deployed by a pipeline" in refused.stderr
+    assert what_is_there(deployed) == before
+
+
+def test_status_sees_chalice_take_a_pipelines_functions_over_and_the_page_gives_them_back(deployed: LocalStage) -> None:
     assert drift(deployed) == []
+    before = what_is_there(deployed)
     deployed.chalice("deploy", "--stage", "dev")
     assert [line for line in drift(deployed) if "chalice deploy has taken the functions over" in line]
+    script = next(text for section in read("docs/plain-chalice.md") for _, text in section.blocks)
+    done = pipeline(deployed, script)
+    assert done.returncode == 0, done.stderr
+    assert drift(deployed) == []
+    after = what_is_there(deployed)
+    assert [after[what] for what in ("rules", "roles", "stacks")] == [
+        before[what] for what in ("rules", "roles", "stacks")
+    ]
+
+
+def test_status_sees_a_pipelines_stack_beside_guardctls(deployed: LocalStage) -> None:
     deployed.emulator.client("cloudformation").create_stack(
         StackName="batch-guard-dev-machines",
         TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',
