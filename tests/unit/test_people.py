@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
 from chalicelib.config.jobs import parse
 from chalicelib.names import batch_machine, guard_machine, waiting_machine
 from guardctl import people
+from guardctl.acceptance import permissions
 
 JOBS = """
 [defaults.ecs]
@@ -80,6 +83,32 @@ def test_no_person_may_do_it_in_another_stage(person: people.Role, action: str, 
     other = other.replace("/day/", "/other/").replace("/night/", "/other/")
     assert other != resource
     assert not allowed("deployer", action, other)
+
+
+@pytest.mark.parametrize("policy", [*(people.policy(parse(JOBS, stage="dev", place="x"), role) for role in people.ROLES), permissions.policy("a" * 16)], ids=[*people.ROLES, "acceptance"])  # fmt: skip
+def test_a_policy_fits_a_managed_policy(policy: Any) -> None:
+    assert len(json.dumps(policy, separators=(",", ":"))) <= 6_144, "IAM does not count white space"
+
+
+@pytest.mark.parametrize("name", ["trial0a1b", "trialzzzz"])
+def test_whoever_runs_the_acceptance_may_do_it_to_any_trial_and_to_no_stage(name: str) -> None:
+    def may(action: str, resource: str) -> bool:
+        found = [s for s in permissions.policy("trial")["Statement"] if action in s["Action"]]
+        return any(fnmatchcase(resource, each) for statement in found for each in statement["Resource"])
+
+    for action, resource in (
+        ("states:StartExecution", f"{STATES}stateMachine:batch-guard-{name}-probe-fail"),
+        ("states:DeleteStateMachine", f"{STATES}stateMachine:batch-guard-{name}"),
+        ("lambda:CreateFunction", f"{FUNCTION}batch-guard-{name}-trigger"),
+        ("cloudformation:CreateStack", f"{STACK}batch-guard-{name}-acceptance/0a1b"),
+        ("ecs:StopTask", f"{TASK}batch-guard-{name}-cluster/0a1b"),
+        ("ecs:RunTask", f"arn:aws:ecs:us-east-1:123456789012:task-definition/batch-guard-{name}-task-probe:1"),
+        ("logs:DeleteLogGroup", f"arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/batch-guard-{name}-check"),
+        ("iam:DeleteRole", f"arn:aws:iam::123456789012:role/batch-guard-{name}-probe"),
+    ):
+        assert may(action, resource), action
+        assert not may(action, resource.replace(name, "trial")), action
+        assert not may(action, resource.replace(name, "prod")), action
 
 
 def test_nobody_may_invoke_the_trigger_which_starts_what_is_due() -> None:

@@ -1,0 +1,47 @@
+"""What was called with an access key, as the emulator's CloudTrail has it (it must run with CLOUDTRAIL_RECORDING)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+from lab.emulator import Emulator
+
+SOURCES = ("states", "ecs", "lambda", "cloudformation", "s3", "ssm", "logs", "iam", "events", "sts")
+SOURCES += ("monitoring", "sqs", "sns", "ec2")
+MOST = 50
+"""Events that an answer has at most: the newest, and it has no second page."""
+
+OTHERWISE = {"lambda:Invoke": "lambda:InvokeFunction", "s3:HeadBucket": "s3:ListBucket"}
+"""Call → IAM's action, where the two have different names (AWS, Service Authorization Reference)."""
+
+UNNAMED = re.compile(":(GET|POST|PUT|DELETE)[.]")
+"""What it says of a call that it can't name."""
+
+
+def calls(emulator: Emulator, key: str, began: float) -> set[str]:
+    """The IAM actions of every call with this access key since `began` (seconds since 1970)."""
+    found: list[Any] = []
+    for second in range(int(began), int(time.time()) + 1):
+        events = _events(emulator, key, second)
+        if len(events) >= MOST:
+            events = [event for source in SOURCES for event in _events(emulator, key, second, source)]
+        found += events
+    return {_action(json.loads(event["CloudTrailEvent"])) for event in found}
+
+
+def _events(emulator: Emulator, key: str, second: int, source: str | None = None) -> list[Any]:
+    trail: Any = emulator.client("cloudtrail")  # type: ignore[call-overload]  # its stubs are not installed
+    asked = [{"AttributeKey": "AccessKeyId", "AttributeValue": key}]
+    if source:
+        asked.append({"AttributeKey": "EventSource", "AttributeValue": f"{source}.amazonaws.com"})
+    events: list[Any] = trail.lookup_events(LookupAttributes=asked, StartTime=second, EndTime=second + 1)["Events"]
+    return events
+
+
+def _action(told: Any) -> str:
+    service = told["eventSource"].partition(".")[0].replace("monitoring", "cloudwatch")
+    call = f"{service}:{told['eventName']}"
+    return OTHERWISE.get(call, call)
