@@ -9,8 +9,10 @@ from typing import Any
 
 from lab.emulator import Emulator
 
-SOURCES = ("states", "ecs", "lambda", "cloudformation", "s3", "ssm", "logs", "iam", "events", "sts")
-SOURCES += ("monitoring", "sqs", "sns", "ec2")
+SOURCES = (
+    *("states", "ecs", "lambda", "cloudformation", "s3", "ssm", "logs", "iam"),
+    *("events", "sts", "monitoring", "sqs", "sns", "ec2"),
+)
 MOST = 50
 """Events that an answer has at most: the newest, and it has no second page."""
 
