@@ -1,10 +1,12 @@
 """``guardctl iam``."""
 
+import re
 import sys
 from typing import Annotated
 
 import typer
 
+from chalicelib.names import STAGE
 from guardctl import people
 from guardctl import template as templates
 from guardctl.acceptance import permissions
@@ -26,6 +28,8 @@ def iam(
     acceptance is for guardctl acceptance, with the same --stage, and needs no jobs file.
     """
     if role == "acceptance":
+        if not re.fullmatch(STAGE, stage):
+            raise Stop(f'"{stage}" is not a stage name: it has lower case letters and digits, a letter first')
         found = permissions.policy(stage)
     elif role in people.ROLES:
         found = people.policy(Stage(stage).file, role)

@@ -25,21 +25,23 @@ UNNAMED = re.compile(":(GET|POST|PUT|DELETE)[.]")
 
 def calls(emulator: Emulator, key: str, began: float) -> set[str]:
     """The IAM actions of every call with this access key since `began` (seconds since 1970)."""
-    found: list[Any] = []
-    for second in range(int(began), int(time.time()) + 1):
-        events = _events(emulator, key, second)
-        if len(events) >= MOST:
-            events = [event for source in SOURCES for event in _events(emulator, key, second, source)]
-        found += events
+    trail: Any = emulator.client("cloudtrail")  # type: ignore[call-overload]  # its stubs are not installed
+    found = _events(trail, key, int(began), int(time.time()) + 1)
     return {_action(json.loads(event["CloudTrailEvent"])) for event in found}
 
 
-def _events(emulator: Emulator, key: str, second: int, source: str | None = None) -> list[Any]:
-    trail: Any = emulator.client("cloudtrail")  # type: ignore[call-overload]  # its stubs are not installed
+def _events(trail: Any, key: str, begin: int, end: int) -> list[Any]:
+    """All events between two seconds: where an answer is full, each half is asked for, and at last each service."""
     asked = [{"AttributeKey": "AccessKeyId", "AttributeValue": key}]
-    if source:
-        asked.append({"AttributeKey": "EventSource", "AttributeValue": f"{source}.amazonaws.com"})
-    events: list[Any] = trail.lookup_events(LookupAttributes=asked, StartTime=second, EndTime=second + 1)["Events"]
+    events: list[Any] = trail.lookup_events(LookupAttributes=asked, StartTime=begin, EndTime=end)["Events"]
+    if len(events) < MOST:
+        return events
+    if end - begin > 1:
+        middle = (begin + end) // 2
+        return [*_events(trail, key, begin, middle), *_events(trail, key, middle, end)]
+    for source in SOURCES:
+        of = {"AttributeKey": "EventSource", "AttributeValue": f"{source}.amazonaws.com"}
+        events += trail.lookup_events(LookupAttributes=[*asked, of], StartTime=begin, EndTime=end)["Events"]
     return events
 
 
