@@ -154,7 +154,6 @@ def test_guardctl_leaves_a_pipelines_stage_to_the_pipeline(deployed: LocalStage)
 
 
 def test_status_sees_chalice_take_a_pipelines_functions_over_and_the_page_gives_them_back(deployed: LocalStage) -> None:
-    assert drift(deployed) == []
     before = named(deployed)
     deployed.chalice("deploy", "--stage", "dev")
     assert [line for line in drift(deployed) if "chalice deploy has taken the functions over" in line]
