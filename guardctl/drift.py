@@ -8,7 +8,7 @@ compared here: CloudFormation does that for `deploy --dry-run`.
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
@@ -36,6 +36,8 @@ class Functions:
     """Their jobs file; None if there is none that this checkout can read."""
     missing: tuple[Function, ...] = ()
     """Which of them are not deployed."""
+    pipeline: bool = False
+    """Whether a pipeline's stack of the stage is there."""
 
 
 def functions(stage: Stage) -> Functions:
@@ -51,9 +53,10 @@ def functions(stage: Stage) -> Functions:
         each["Configuration"].get("Role", "").endswith(f"role/{function_name(stage.name, function)}")
         for function, each in found.items()
     )
-    differences = [*_ways(stage, by_chalice)]
+    pipeline, differences = _ways(stage, by_chalice)
     if len(found) < len(FUNCTIONS):
-        return Functions(tuple(differences), missing=tuple(f for f in FUNCTIONS if f not in found))
+        missing = tuple(f for f in FUNCTIONS if f not in found)
+        return Functions(tuple(differences), missing=missing, pipeline=pipeline)
     if len({each["Configuration"]["CodeSha256"] for each in found.values()}) != 1:
         differences.append("check and trigger run different code")
     deployed = _ours(_unzipped(found["trigger"]["Code"]["Location"]), stage.name)
@@ -65,57 +68,51 @@ def functions(stage: Stage) -> Functions:
     try:
         jobs = parse(deployed.get(jobs_file, b"").decode(), stage=stage.name, place="the deployed jobs file")
     except (JobsFileInvalid, UnicodeDecodeError):
-        return Functions((*differences, "the functions' jobs file can't be read by this checkout"))
+        unread = "the functions' jobs file can't be read by this checkout"
+        return Functions((*differences, unread), pipeline=pipeline)
     gone = sorted(jobs.jobs.keys() - stage.file.jobs.keys())
     differences += [f"{name} is deployed, and not in the jobs file" for name in gone]
-    return Functions(tuple(differences), jobs)
+    return Functions(tuple(differences), jobs, pipeline=pipeline)
 
 
-def _ways(stage: Stage, by_chalice: bool) -> Iterator[str]:
-    """A stage is deployed in one of two ways: by `guardctl deploy`, or by a pipeline with a stack of its own."""
-    name = package_stack(stage.name)
+def _ways(stage: Stage, by_chalice: bool) -> tuple[bool, list[str]]:
+    """Whether a pipeline deployed the stage, with a stack of its own; and what is wrong where others did too."""
+    name, ours = package_stack(stage.name), machines_stack(stage.name)
     try:
-        pipeline, ours = stacks.status(stage, name), stacks.exists(stage, machines_stack(stage.name))
+        status = stacks.status(stage, name)
+        pipeline = status not in (*stacks.ABSENT, stacks.NEVER_MADE)
+        both = pipeline and stacks.exists(stage, ours)
     except ClientError as error:
-        yield f"its stacks could not be compared: {error}"
-        return
-    if pipeline == stacks.NEVER_MADE:
-        yield f"the stack {name} is {pipeline}: {stacks.pipeline_failed(name)}"
-    elif pipeline in stacks.ABSENT:
-        return
-    elif ours:
-        yield (
-            f"it is deployed in two ways: the stacks {name} (a pipeline's) and "
-            f"{machines_stack(stage.name)} (guardctl's) are both there; remove one: docs/plain-chalice.md"
-        )
-    elif by_chalice:
-        yield (
-            f"chalice deploy has taken the functions over from the stack {name}, a pipeline's; "
-            "give them back: docs/plain-chalice.md"
-        )
+        return False, [f"its stacks could not be compared: {error}"]
+    if status == stacks.NEVER_MADE:
+        return False, [f"the stack {name} is {status}: {stacks.pipeline_failed(name)}"]
+    if both:
+        stacks_there = f"the stacks {name} (a pipeline's) and {ours} (guardctl's) are both there"
+        return True, [f"it is deployed in two ways: {stacks_there}; remove one: docs/plain-chalice.md"]
+    if pipeline and by_chalice:
+        taken = f"chalice deploy has taken the functions over from the stack {name}, a pipeline's"
+        return True, [f"{taken}; give them back: docs/plain-chalice.md"]
+    return pipeline, []
 
 
-def parts(stage: Stage, missing: Sequence[Function], guard: bool) -> tuple[str, ...]:
+def parts(stage: Stage, functions: Functions, guard: bool) -> tuple[str, ...]:
     """What is missing of the stage: functions, or its guard machine where `guard` is false; and what to do."""
+    missing = functions.missing
     if not missing and guard:
         return ()
     if len(missing) == len(FUNCTIONS) and not guard:
         return ("neither the functions nor the guard machine are deployed",)
-    lost = " and ".join(missing)
+    lost, several = " and ".join(missing), len(missing) > 1
+    # CloudFormation does not see what is missing of a pipeline's stack, so that deploying again is not the remedy.
+    remedy = (
+        "it is a pipeline's stage: docs/plain-chalice.md" if functions.pipeline else f"run: {stage.command('deploy')}"
+    )
     if guard:
-        what = f"the function{'s' if len(missing) > 1 else ''} {lost} of its state machines"
+        what = f"the function{'s' if several else ''} {lost} of its state machines {'are' if several else 'is'}"
         means = "no start can be decided" if "check" in missing else "nothing is started on schedule"
-        return (f"{what} {'are' if len(missing) > 1 else 'is'} not deployed: {means}; {_remedy(stage)}",)
+        return (f"{what} not deployed: {means}; {remedy}",)
     what = f"neither the function {lost} nor the state machines are" if missing else "the state machines are not"
-    return (f"{what} deployed (chalice deploy makes none): nothing can start; {_remedy(stage)}",)
-
-
-def _remedy(stage: Stage) -> str:
-    """How what is missing comes back. CloudFormation does not see what is missing of a pipeline's stack."""
-    with suppress(ClientError):
-        if stacks.exists(stage, package_stack(stage.name)):
-            return "it is a pipeline's stage: docs/plain-chalice.md"
-    return f"run: {stage.command('deploy')}"
+    return (f"{what} deployed (chalice deploy makes none): nothing can start; {remedy}",)
 
 
 def guard_machine(stage: Stage) -> tuple[str, ...] | None:

@@ -153,7 +153,7 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *
         known = deployed.result()
         answers = [pool.submit(look.job, job, known[job.name], pools.get(job.pool), waiting, seen) for job in jobs]
         guard = machine.result()
-        lacks = drift.parts(stage, functions.result().missing, guard is not None)
+        lacks = drift.parts(stage, functions.result(), guard is not None)
         differences = (*lacks, *functions.result().differences, *(guard or ()))
         return StageStatus(tuple(answer.result() for answer in answers), differences, trigger.result(), now)
 

@@ -60,7 +60,7 @@ def answer(outcome: str, error: str | None = None, **more: Any) -> dict[str, Any
 
 def test_the_function_of_the_stage_is_asked_with_the_jobs_name_alone() -> None:
     there = Function(answer("start"))
-    assert ask(OfFunction("prod", None, there), "report") == there.payload
+    assert ask(OfFunction("prod", function_there=there), "report") == there.payload
     assert there.asked == {"FunctionName": "batch-guard-prod-check", "Payload": b'{"job": "report"}'}
 
 
@@ -113,13 +113,13 @@ def test_a_refusal_has_no_more_than_its_reason() -> None:
 def test_a_checker_that_can_not_tell_is_no_answer() -> None:
     error = {"errorType": "CantTell", "errorMessage": "states:ListExecutions failed: ThrottlingException"}
     with pytest.raises(CantTell, match="can't tell, so a start would not run: states:ListExecutions failed"):
-        ask(OfFunction("dev", None, Function(error, failed=True)), "report")
+        ask(OfFunction("dev", function_there=Function(error, failed=True)), "report")
 
 
 def test_a_checker_that_fails_is_told_with_where_its_log_is() -> None:
     error = {"errorType": "Runtime.ImportModuleError", "errorMessage": "No module named app"}
     with pytest.raises(Stop, match="ImportModuleError: No module named app; see: aws logs tail /aws/lambda/batch-guard-dev-check") as stopped:  # fmt: skip
-        ask(OfFunction("dev", None, Function(error, failed=True)), "report")
+        ask(OfFunction("dev", function_there=Function(error, failed=True)), "report")
     assert stopped.value.code == AWS
 
 
@@ -128,4 +128,4 @@ def test_a_stage_without_a_checker_is_told_with_what_to_do() -> None:
         Stop,
         match="there is no function batch-guard-dev-check in this account and Region; deploy: guardctl deploy --stage dev",
     ):
-        ask(OfFunction("dev", None, Function(None)), "report")
+        ask(OfFunction("dev", function_there=Function(None)), "report")

@@ -89,13 +89,16 @@ BOTH: tuple[Function, ...] = FUNCTIONS
         pytest.param(("trigger",), True, {OURS: MADE}, ("the function trigger ", "nothing is started on schedule", DEPLOY), id="machines without the trigger"),
         pytest.param(("trigger",), False, {}, ("neither the function trigger nor the state machines", DEPLOY), id="the checker alone"),
         pytest.param(BOTH, False, {}, ("neither the functions nor the guard machine are deployed",), id="nothing"),
+        pytest.param((), False, {PIPELINES: MADE}, ("the state machines are not deployed", PAGE), id="functions of a pipeline without machines"),
         pytest.param(BOTH, True, {PIPELINES: MADE}, ("no start can be decided", "a pipeline's stage", PAGE), id="machines of a pipeline without functions"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_told_with_what_it_means_and_what_to_do(
-    missing: tuple[Function, ...], guard: bool, stacks: dict[str, str], words: tuple[str, ...]
+    zipped: str, missing: tuple[Function, ...], guard: bool, stacks: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    told = drift.parts(OfAws("dev", None, Aws(stacks)), missing, guard)
+    roles: dict[str, str] = {function: CLOUDFORMATIONS for function in FUNCTIONS if function not in missing}
+    stage = OfAws("dev", aws=Aws(stacks, roles, zipped))
+    told = drift.parts(stage, drift.functions(stage), guard)
     assert len(told) == (1 if words else 0)
     assert [word for word in words if word not in told[0]] == []
 
@@ -115,7 +118,7 @@ def test_what_is_missing_is_told_with_what_it_means_and_what_to_do(
 def test_a_stage_that_is_deployed_in_two_ways_is_told(
     zipped: str, role: str, stacks: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    found = drift.functions(OfAws("dev", None, Aws(stacks, dict.fromkeys(FUNCTIONS, role), zipped)))
+    found = drift.functions(OfAws("dev", aws=Aws(stacks, dict.fromkeys(FUNCTIONS, role), zipped)))
     assert found.missing == ()
     assert len(found.differences) == (1 if words else 0)
     assert [word for word in words if word not in found.differences[0]] == []
@@ -123,13 +126,13 @@ def test_a_stage_that_is_deployed_in_two_ways_is_told(
 
 @pytest.mark.parametrize("there", [(), ("check",), ("trigger",)])
 def test_functions_that_are_missing_are_named_and_nothing_is_compared(there: tuple[str, ...]) -> None:
-    found = drift.functions(OfAws("dev", None, Aws({OURS: MADE}, dict.fromkeys(there, CHALICES))))
+    found = drift.functions(OfAws("dev", aws=Aws({OURS: MADE}, dict.fromkeys(there, CHALICES))))
     assert found.missing == tuple(f for f in FUNCTIONS if f not in there)
     assert (found.differences, found.jobs) == ((), None)
 
 
 def test_a_function_that_was_taken_over_is_told_also_when_the_other_is_missing() -> None:
-    found = drift.functions(OfAws("dev", None, Aws({PIPELINES: MADE}, {"check": CHALICES})))
+    found = drift.functions(OfAws("dev", aws=Aws({PIPELINES: MADE}, {"check": CHALICES})))
     assert "taken the functions over" in found.differences[0]
 
 
@@ -144,7 +147,7 @@ def test_a_function_that_was_taken_over_is_told_also_when_the_other_is_missing()
 def test_neither_destroy_nor_deploy_touches_a_pipelines_stage_and_each_says_what_to_do(
     status: str, removed: tuple[str, ...], deployed: str
 ) -> None:
-    stage = OfAws("dev", None, Aws({PIPELINES: status}))
+    stage = OfAws("dev", aws=Aws({PIPELINES: status}))
     for do, words in ((removal.require_ours, removed), (deploy.require_no_pipeline, (deployed,) if deployed else ())):
         if not words:
             do(stage)
