@@ -38,7 +38,7 @@ NOT_MADE_HERE = {
 """Action of a viewer or operator → why no command here calls it."""
 
 COMMANDS = {
-    "viewer": (["status"], ["status", "second"], ["status", "third"], ["check", "second"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
+    "viewer": (["status"], ["status", "second"], ["status", "third"], ["check", "second"], ["problems"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
     "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"], ["pause", "--pool", "seats", "--reason", "x"], ["resume", "--pool", "seats"]),
     "deployer": (["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
 }  # fmt: skip
