@@ -10,6 +10,7 @@ from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
 from guardctl import __version__
 from guardctl.commands.acceptance import acceptance
+from guardctl.commands.check import check
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
 from guardctl.commands.history import history
@@ -41,6 +42,7 @@ COMMANDS = (
     stop,
     pause,
     resume,
+    check,
     status,
     why,
     problems,

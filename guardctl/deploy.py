@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.names import Function, machines_stack, stack_name
+from chalicelib.names import Function, machines_stack, package_stack, stack_name
 from guardctl import buckets, closing, pool_changes, project, stacks, stagewide, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Plan, Say
@@ -63,6 +63,17 @@ def bodies(stage: Stage) -> dict[str, str]:
     """Stack → its template, as short as it can be written. In the order of their deployment."""
     found = template.stacks(stage.file).items()
     return {stack_name(stage.name, part): template.render(document, indent=None) for part, document in found}
+
+
+def require_no_pipeline(stage: Stage) -> None:
+    """Raise `Stop` for a stage that a pipeline deployed: the names of its functions and machines are taken."""
+    name = package_stack(stage.name)
+    now = stacks.status(stage, name)
+    if now not in (*stacks.ABSENT, stacks.NEVER_MADE):
+        raise Stop(
+            f"nothing was changed: stage {stage.name} was deployed by a pipeline, as the stack {name}, and both ways "
+            f"make functions and state machines of the same names. Deploy from the pipeline, or remove that stack first"
+        )
 
 
 def bucket(stage: Stage, named: str | None, offer: Offer) -> str | None:

@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.request import urlopen
@@ -17,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.decide.facts import CantTell
-from chalicelib.names import FUNCTIONS, function_name, function_role, machines_stack, package_stack
+from chalicelib.names import FUNCTIONS, Function, function_name, function_role, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import recorded_as
 from guardctl import stacks, template
@@ -33,29 +34,34 @@ class Functions:
     differences: tuple[str, ...] = ()
     jobs: JobsFile | None = None
     """Their jobs file; None if there is none that this checkout can read."""
+    missing: tuple[Function, ...] = ()
+    """Which of them are not deployed."""
+    pipeline: bool = False
+    """Whether a pipeline's stack of the stage is there."""
 
 
 def functions(stage: Stage) -> Functions:
     """Compare the functions with this checkout."""
     client = stage.client("lambda")
-    digests, location, taken_over = set(), "", False
+    found: dict[Function, Any] = {}
     for function in FUNCTIONS:
         name = function_name(stage.name, function)
-        try:
-            with reading("lambda:GetFunction", f"the function {name}"):
-                answer = client.get_function(FunctionName=name)
-        except NotDeployed:
-            return Functions((f"the function {name} is not deployed", *_ways(stage, taken_over)))
-        # The role that Chalice makes itself has the function's name; CloudFormation gives a pipeline's another.
-        # The stage's own, for which `guardctl deploy` has a stack, has a name of its own, too.
-        by_name = (f"role/{name}", f"role/{function_role(stage.name, function)}")
-        taken_over = taken_over or answer["Configuration"].get("Role", "").endswith(by_name)
-        digests.add(answer["Configuration"]["CodeSha256"])
-        location = answer["Code"]["Location"]
-    differences = [*_ways(stage, taken_over)]
-    if len(digests) != 1:
+        with suppress(NotDeployed), reading("lambda:GetFunction", f"the function {name}"):
+            found[function] = client.get_function(FunctionName=name)
+    # The role that Chalice makes itself has the function's name; CloudFormation gives a pipeline's another.
+    # The stage's own, for which `guardctl deploy` has a stack, has a name of its own, too.
+    by_chalice = any(
+        each["Configuration"].get("Role", "").endswith(f"role/{name(stage.name, function)}")
+        for function, each in found.items()
+        for name in (function_name, function_role)
+    )
+    pipeline, differences = _ways(stage, by_chalice)
+    if len(found) < len(FUNCTIONS):
+        missing = tuple(f for f in FUNCTIONS if f not in found)
+        return Functions(tuple(differences), missing=missing, pipeline=pipeline)
+    if len({each["Configuration"]["CodeSha256"] for each in found.values()}) != 1:
         differences.append("check and trigger run different code")
-    deployed = _ours(_unzipped(location), stage.name)
+    deployed = _ours(_unzipped(found["trigger"]["Code"]["Location"]), stage.name)
     here = _ours(_project(), stage.name)
     changed = sorted(path for path in deployed.keys() | here.keys() if deployed.get(path) != here.get(path))
     jobs_file = f"chalicelib/jobs/{stage.name}.toml"
@@ -65,34 +71,59 @@ def functions(stage: Stage) -> Functions:
         text = deployed.get(jobs_file, b"").decode()
         jobs = parse(text, stage=stage.name, place="the deployed jobs file", by_model=False)
     except (JobsFileInvalid, UnicodeDecodeError):
-        return Functions((*differences, "the functions' jobs file can't be read by this checkout"))
+        unread = "the functions' jobs file can't be read by this checkout"
+        return Functions((*differences, unread), pipeline=pipeline)
     gone = sorted(jobs.jobs.keys() - stage.file.jobs.keys())
     differences += [f"{name} is deployed, and not in the jobs file" for name in gone]
-    return Functions(tuple(differences), jobs)
+    return Functions(tuple(differences), jobs, pipeline=pipeline)
 
 
-def _ways(stage: Stage, by_chalice: bool) -> Iterator[str]:
-    """A stage is deployed in one of two ways: by `guardctl deploy`, or by a pipeline with a stack of its own."""
+def _ways(stage: Stage, by_chalice: bool) -> tuple[bool, list[str]]:
+    """Whether a pipeline deployed the stage, with a stack of its own; and what is wrong where others did too."""
+    name, ours = package_stack(stage.name), machines_stack(stage.name)
     try:
-        pipeline, ours = (stacks.exists(stage, name(stage.name)) for name in (package_stack, machines_stack))
+        status = stacks.status(stage, name)
+        pipeline = status not in (*stacks.ABSENT, stacks.NEVER_MADE)
+        both = pipeline and stacks.exists(stage, ours)
     except ClientError as error:
-        yield f"its stacks could not be compared: {error}"
-        return
-    if pipeline and ours:
-        yield (
-            f"it is deployed in two ways: the stacks {package_stack(stage.name)} (a pipeline's) and "
-            f"{machines_stack(stage.name)} (guardctl's) are both there; remove one: docs/plain-chalice.md"
-        )
-    elif pipeline and by_chalice:
-        yield (
-            f"chalice deploy has taken the functions over from the stack {package_stack(stage.name)}: "
-            "deploy from the pipeline again"
-        )
+        return False, [f"its stacks could not be compared: {error}"]
+    if status == stacks.NEVER_MADE:
+        return False, [f"the stack {name} is {status}: {stacks.pipeline_failed(name)}"]
+    if both:
+        stacks_there = f"the stacks {name} (a pipeline's) and {ours} (guardctl's) are both there"
+        return True, [f"it is deployed in two ways: {stacks_there}; remove one: docs/plain-chalice.md"]
+    if pipeline and by_chalice:
+        taken = f"chalice deploy has taken the functions over from the stack {name}, a pipeline's"
+        return True, [f"{taken}; give them back: docs/plain-chalice.md"]
+    return pipeline, []
 
 
-def guard_machine(stage: Stage) -> tuple[str, ...]:
-    """Compare the guard machine with this checkout's."""
-    return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
+def parts(stage: Stage, functions: Functions, guard: bool) -> tuple[str, ...]:
+    """What is missing of the stage: functions, or its guard machine where `guard` is false; and what to do."""
+    missing = functions.missing
+    if not missing and guard:
+        return ()
+    if len(missing) == len(FUNCTIONS) and not guard:
+        return ("neither the functions nor the guard machine are deployed",)
+    lost, several = " and ".join(missing), len(missing) > 1
+    # CloudFormation does not see what is missing of a pipeline's stack, so that deploying again is not the remedy.
+    remedy = (
+        "it is a pipeline's stage: docs/plain-chalice.md" if functions.pipeline else f"run: {stage.command('deploy')}"
+    )
+    if guard:
+        what = f"the function{'s' if several else ''} {lost} of its state machines {'are' if several else 'is'}"
+        means = "no start can be decided" if "check" in missing else "nothing is started on schedule"
+        return (f"{what} not deployed: {means}; {remedy}",)
+    what = f"neither the function {lost} nor the state machines are" if missing else "the state machines are not"
+    return (f"{what} deployed (chalice deploy makes none): nothing can start; {remedy}",)
+
+
+def guard_machine(stage: Stage) -> tuple[str, ...] | None:
+    """Compare the guard machine with this checkout's; None if there is none."""
+    try:
+        return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
+    except NotDeployed:
+        return None
 
 
 def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, closely: bool) -> tuple[str, ...]:
@@ -104,7 +135,10 @@ def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, cl
     differences: list[str] = []
     for slot, machine in enumerate(machines if closely else (), 1):
         what = f"the state machine of slot {slot}" if len(machines) > 1 else "its state machine"
-        differences += _machine(stage, machine, template.definition("batch"), what)
+        try:
+            differences += _machine(stage, machine, template.definition("batch"), what)
+        except NotDeployed:
+            differences.append(f"{what} is not deployed")
     if deployed.jobs is not None:
         known = deployed.jobs.jobs.get(job.name)
         slots, slots_here = deployed.jobs.slots_of(job.pool), stage.file.slots_of(job.pool)
@@ -119,11 +153,8 @@ def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, cl
 
 
 def _machine(stage: Stage, arn: str, here: Mapping[str, Any], what: str) -> tuple[str, ...]:
-    try:
-        with reading("states:DescribeStateMachine", arn):
-            text = stage.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
-    except NotDeployed:
-        return (f"{what} is not deployed",)
+    with reading("states:DescribeStateMachine", arn):
+        text = stage.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
     check = stage.function("check")
     text_here = json.dumps(here).replace("${CheckFunctionArn}", check).replace("${Partition}", check.split(":")[1])
     substituted = json.loads(text_here)

@@ -158,7 +158,9 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *
         look = _Look(reader, now, functions.result(), failed.result(), newest.result(), checker, clusters, closely)
         known = deployed.result()
         answers = [pool.submit(look.job, job, known[job.name], pools.get(job.pool), waiting, seen) for job in jobs]
-        differences = (*functions.result().differences, *machine.result())
+        guard = machine.result()
+        lacks = drift.parts(stage, functions.result(), guard is not None)
+        differences = (*lacks, *functions.result().differences, *(guard or ()))
         return StageStatus(tuple(answer.result() for answer in answers), differences, trigger.result(), now)
 
 
@@ -172,7 +174,7 @@ def _glance(seen: Snapshot, machine: str) -> None:
         seen.page(machine)
 
 
-_WOULD: Mapping[str, str] = {
+WOULD: Mapping[str, str] = {
     "start": "would run",
     "skip": "would step back",
     "wait": "would wait",
@@ -181,6 +183,7 @@ _WOULD: Mapping[str, str] = {
     "stop_task": "would stop the orphan, and then run",
     "refuse": "would be refused",
 }
+"""The checker's outcome → what would become of a start."""
 
 
 def usual(executions: Iterable[Execution | Record], history_days: int = 90) -> Usual | None:
@@ -345,7 +348,7 @@ class _Look:
             return "unknown", f"could not be decided: {error}"
         outcome = answer["outcome"]
         kind = (answer.get("holder") or {}).get("kind")
-        return ("task" if kind == "task" else outcome), f"{_WOULD.get(outcome, outcome)}: {answer['reason']}"
+        return ("task" if kind == "task" else outcome), f"{WOULD.get(outcome, outcome)}: {answer['reason']}"
 
 
 def _at_rest(deployed: Job, busy: State) -> State:

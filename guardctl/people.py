@@ -2,7 +2,8 @@
 
 tests/emulator/test_people.py holds a viewer's and an operator's against the calls that their commands make. A
 deployer's also has what Chalice and CloudFormation call, by their documentation: the emulator asks for no permission. A
-bucket that is named with --bucket has to be added to it.
+bucket that is named with --bucket has to be added to it. What `guardctl acceptance` needs is in guardctl.acceptance.
+A stage may have IAM's wildcards in its name.
 """
 
 from collections.abc import Iterator
@@ -26,40 +27,50 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "deployer")
 
 def policy(jobs: JobsFile, role: Role) -> Json:
     """Each role may do what the one before it may."""
-    statements = [*_viewer(jobs.stage)]
+    statements = [*viewer(jobs.stage)]
     if role != "viewer":
-        statements += _operator(jobs)
+        statements += operator(jobs.stage, sorted({job.ecs.cluster_name for job in jobs.jobs.values()}))
     if role == "deployer":
-        statements += [*_deployer(jobs.stage), *_stagewide(jobs)]
-    return {"Version": "2012-10-17", "Statement": statements}
+        statements += [*deployer(jobs.stage), *_stagewide(jobs)]
+    return document(statements)
 
 
-def _viewer(stage: str) -> Iterator[Json]:
-    """`status`, `problems`, `why`, `history`, `timeline`, `logs`."""
+def document(statements: list[Json]) -> Json:
+    """A policy of these statements, those on the same resources together: 6,144 characters fit a managed one."""
+    merged: dict[tuple[str, ...], Json] = {}
+    for statement in statements:
+        same = merged.setdefault((statement.get("Sid", ""), *statement["Resource"]), {**statement, "Action": []})
+        same["Action"] = sorted({*same["Action"], *statement["Action"]})
+    return {"Version": "2012-10-17", "Statement": [*merged.values()]}
+
+
+def viewer(stage: str) -> Iterator[Json]:
+    """`status`, `problems`, `check`, `why`, `history`, `timeline`, `logs`."""
     machines = _machines(stage)
-    yield _allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
-    yield _allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
-    yield _allow(["ssm:GetParameter", "ssm:GetParameters"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
-    yield _allow(["lambda:GetFunction"], _functions(stage))
-    yield _allow(["cloudformation:DescribeStacks"], _stacks(stage))
-    yield _allow(["events:ListRuleNamesByTarget", "events:DescribeRule"], ["arn:*:events:*:*:rule/*"])
-    yield _allow(["cloudwatch:GetMetricData"], ["*"], "GetMetricDataTakesNoResource")
-    yield _allow(["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"], ["*"], "ReadsTasksOfAnyCluster")
-    yield _allow(["logs:FilterLogEvents"], [f"arn:*:logs:*:*:log-group:{log_group(stage, 'check')}:*"])
-    yield _allow(["logs:GetLogEvents"], ["*"], "ReadsTheLogGroupsThatTaskDefinitionsName")
+    yield allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
+    yield allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
+    yield allow(["ssm:GetParameter", "ssm:GetParameters"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
+    yield allow(["lambda:GetFunction"], _functions(stage))
+    # The checker only reads. The trigger starts what is due, so it is not asked.
+    yield allow(["lambda:InvokeFunction"], [f"arn:*:lambda:*:*:function:{function_name(stage, 'check')}"])
+    yield allow(["cloudformation:DescribeStacks"], _stacks(stage))
+    yield allow(["events:ListRuleNamesByTarget", "events:DescribeRule"], ["arn:*:events:*:*:rule/*"])
+    yield allow(["cloudwatch:GetMetricData"], ["*"], "GetMetricDataTakesNoResource")
+    yield allow(["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"], ["*"], "ReadsTasksOfAnyCluster")
+    yield allow(["logs:FilterLogEvents"], [f"arn:*:logs:*:*:log-group:{log_group(stage, 'check')}:*"])
+    yield allow(["logs:GetLogEvents"], ["*"], "ReadsTheLogGroupsThatTaskDefinitionsName")
 
 
-def _operator(jobs: JobsFile) -> Iterator[Json]:
+def operator(stage: str, clusters: list[str]) -> Iterator[Json]:
     """`run`, `pause`, `resume`, `stop`."""
-    yield _allow(["states:StartExecution"], _machines(jobs.stage))
-    yield _allow(["states:StopExecution"], _executions(jobs.stage))
-    clusters = sorted({job.ecs.cluster_name for job in jobs.jobs.values()})
-    yield _allow(["ecs:StopTask"], [f"arn:*:ecs:*:*:task/{cluster}/*" for cluster in clusters])
+    yield allow(["states:StartExecution"], _machines(stage))
+    yield allow(["states:StopExecution"], _executions(stage))
+    yield allow(["ecs:StopTask"], [f"arn:*:ecs:*:*:task/{cluster}/*" for cluster in clusters])
 
 
-def _deployer(stage: str) -> Iterator[Json]:
+def deployer(stage: str) -> Iterator[Json]:
     """`deploy` and `destroy`, with what Chalice calls and what CloudFormation does in the caller's name."""
-    yield _allow(
+    yield allow(
         [
             "cloudformation:CreateChangeSet",
             "cloudformation:DescribeChangeSet",
@@ -70,7 +81,7 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         _stacks(stage),
     )
-    yield _allow(
+    yield allow(
         [
             "s3:CreateBucket",
             "s3:ListBucket",
@@ -81,7 +92,7 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         ["arn:*:s3:::batch-guard-*"],
     )
-    yield _allow(
+    yield allow(
         [
             "states:CreateStateMachine",
             "states:UpdateStateMachine",
@@ -91,8 +102,8 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         _machines(stage),
     )
-    yield _allow(["states:ListStateMachines"], ["*"], "ListStateMachinesTakesNoResource")
-    yield _allow(
+    yield allow(["states:ListStateMachines"], ["*"], "ListStateMachinesTakesNoResource")
+    yield allow(
         [
             "ssm:PutParameter",
             "ssm:DeleteParameter",
@@ -101,7 +112,7 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"],
     )
-    yield _allow(
+    yield allow(
         [
             "lambda:CreateFunction",
             "lambda:UpdateFunctionCode",
@@ -119,7 +130,7 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         _functions(stage),
     )
-    yield _allow(
+    yield allow(
         [
             "events:PutRule",
             "events:DescribeRule",
@@ -129,7 +140,7 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         [f"arn:*:events:*:*:rule/batch-guard-{stage}-*"],
     )
-    yield _allow(
+    yield allow(
         [
             "iam:CreateRole",
             "iam:GetRole",
@@ -146,7 +157,7 @@ def _deployer(stage: str) -> Iterator[Json]:
         [f"arn:*:iam::*:role/batch-guard-{stage}-*"],
     )
     alarms = [f"arn:*:cloudwatch:*:*:alarm:batch-guard-{stage}-*", f"arn:*:cloudwatch::*:dashboard/batch-guard-{stage}"]
-    yield _allow(
+    yield allow(
         [
             "cloudwatch:PutMetricAlarm",
             "cloudwatch:DeleteAlarms",
@@ -164,13 +175,13 @@ def _stagewide(jobs: JobsFile) -> Iterator[Json]:
     stage = jobs.stage
     roles = [f"arn:*:iam::*:role/batch-guard-{stage}-*"]
     if jobs.permissions_boundary:
-        yield _allow(["iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"], roles)
+        yield allow(["iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"], roles)
     if jobs.tags:
-        yield _allow(["iam:UntagRole"], roles)
-        yield _allow(["states:UntagResource"], _machines(stage))
-        yield _allow(["ssm:RemoveTagsFromResource"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
+        yield allow(["iam:UntagRole"], roles)
+        yield allow(["states:UntagResource"], _machines(stage))
+        yield allow(["ssm:RemoveTagsFromResource"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
         alarms = [f"arn:*:cloudwatch:*:*:alarm:batch-guard-{stage}-*"]
-        yield _allow(
+        yield allow(
             ["cloudwatch:TagResource", "cloudwatch:UntagResource", "cloudwatch:ListTagsForResource"],
             alarms,
         )
@@ -180,8 +191,8 @@ def _stagewide(jobs: JobsFile) -> Iterator[Json]:
     if jobs.log_retention_days or jobs.machine_logging:
         manage = ["logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy", "logs:DeleteLogGroup"]
         tag = ["logs:TagResource", "logs:UntagResource", "logs:ListTagsForResource"] if jobs.tags else []
-        yield _allow([*manage, *tag], [each for group in groups for each in (group, f"{group}:*")])
-        yield _allow(["logs:DescribeLogGroups"], ["*"], "FindsALogGroupByTheBeginningOfItsName")
+        yield allow([*manage, *tag], [each for group in groups for each in (group, f"{group}:*")])
+        yield allow(["logs:DescribeLogGroups"], ["*"], "FindsALogGroupByTheBeginningOfItsName")
 
 
 def _machines(stage: str) -> list[str]:
@@ -203,6 +214,7 @@ def _stacks(stage: str) -> list[str]:
     return [f"arn:*:cloudformation:*:*:stack/{name}/*" for name in names]
 
 
-def _allow(actions: list[str], on: list[Any], sid: str | None = None) -> Json:
+def allow(actions: list[str], on: list[Any], sid: str | None = None) -> Json:
+    """A statement."""
     named = {} if sid is None else {"Sid": sid}
     return {**named, "Effect": "Allow", "Action": actions, "Resource": on}

@@ -59,10 +59,14 @@ def look(stage: Stage) -> list[closing.Open]:
 def require_ours(stage: Stage) -> None:
     """Raise `Stop` for a stage that a pipeline deployed: its stack has it all, and only the pipeline may end it."""
     name = package_stack(stage.name)
-    if stacks.exists(stage, name):
+    now = stacks.status(stage, name)
+    if now == stacks.NEVER_MADE:
+        raise Stop(f"nothing was removed: the stack {name} is {now}: {stacks.pipeline_failed(name)}; then again this")
+    if now not in stacks.ABSENT:
         raise Stop(
             f"nothing was removed: stage {stage.name} was deployed by a pipeline, as the stack {name}. First end what "
-            f"is open (guardctl stop JOB, resume JOB), then: aws cloudformation delete-stack --stack-name {name}"
+            f"is open ({stage.command('stop JOB')}, {stage.command('resume JOB')}), since a state machine can't go "
+            f"while it runs; then: aws cloudformation delete-stack --stack-name {name}"
         )
 
 
@@ -86,7 +90,7 @@ def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
         raise Stop(
             f"{' and '.join(left)} could not be removed, and the state machines were left alone: "
             f"chalice knows only what was deployed from this directory (.chalice/deployed/{stage.name}.json). "
-            f"Destroy the stage where it was deployed",
+            f"Destroy the stage where it was deployed; if that is gone: {stage.command('deploy')}, then this again",
             AWS,
         )
     for name in log_groups(stage):

@@ -17,7 +17,10 @@ SHOWN = 20
 """Changes of a stack that are shown one by one; of the rest there is a number, and what failed."""
 
 _POLL_SECONDS = 1.0
-_ABSENT = (None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
+ABSENT = (None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
+"""The status of a stack that is not there."""
+NEVER_MADE = "ROLLBACK_COMPLETE"
+"""The status of a stack whose creation failed: it holds nothing, and can only be deleted (AWS)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,15 @@ def status(stage: Stage, name: str) -> str | None:
 
 def exists(stage: Stage, name: str) -> bool:
     """Whether the stack is there, with something in it."""
-    return status(stage, name) not in _ABSENT
+    return status(stage, name) not in ABSENT
+
+
+def pipeline_failed(name: str) -> str:
+    """What a pipeline's stack that is `NEVER_MADE` means, and what to do."""
+    return (
+        f"a pipeline tried to deploy this stage, and nothing came of it; remove what is left: "
+        f"aws cloudformation delete-stack --stack-name {name}"
+    )
 
 
 def plan(stage: Stage, name: str, sent: Mapping[str, str], tags: Sequence[Any] = ()) -> Plan | None:
@@ -73,7 +84,7 @@ def plan(stage: Stage, name: str, sent: Mapping[str, str], tags: Sequence[Any] =
     now = status(stage, name)
     if now in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
         raise Stop(f"the stack {name} is {now}: remove it first: {stage.command('destroy')}", AWS)
-    creates = now in _ABSENT
+    creates = now in ABSENT
     change_set = client.create_change_set(
         StackName=name,
         ChangeSetName=f"guardctl-{int(time.time() * 1000)}",

@@ -43,7 +43,7 @@ It costs about {cost}. All of it is removed at the end, also after Ctrl-C.
 
 
 @command(
-    example="python -m guardctl acceptance --stage trial",
+    example="guardctl acceptance --stage trial",
     exit_codes="Exit codes: 0 all that could be tried is as assumed · 1 something differs · 2 a mistake in the command"
     " · 3 AWS could not be asked, or refused, or something could not be removed · 130 interrupted.",
 )
@@ -78,7 +78,7 @@ def acceptance(
     for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal removes what was made, like Ctrl-C
         signal.signal(ending, signal.default_int_handler)
     client = cache(Stage(stage).client)  # made once: they are shared by threads
-    again = f"python -m guardctl acceptance --stage {stage} --clean"
+    again = f"guardctl acceptance --stage {stage} --clean"
     with explained(), interruptible(lambda: _left(client, stage, again), look=again):
         if clean:
             _clean(client, stage, yes)

@@ -43,6 +43,7 @@ def deploy(
     again = target.command("deploy")
     case = "nothing was changed; a change set may be left, which changes nothing by itself"
     with explained(), interruptible(lambda: case, look=again):
+        deployment.require_no_pipeline(target)
         chosen = deployment.bucket(
             target, bucket, lambda question: make_bucket or (not dry_run and confirmed(question))
         )

@@ -67,8 +67,9 @@ def status(
     if not as_json:
         for difference in found.drift:
             err.print(f"drift: {difference}", markup=False)
-        if any(line.state == "not deployed" for line in found.jobs):
-            err.print(f"deploy: {target.command('deploy')}", markup=False)
+        deploy = target.command("deploy")
+        if any(line.state == "not deployed" for line in found.jobs) and not any(deploy in said for said in found.drift):
+            err.print(f"deploy: {deploy}", markup=False)
 
 
 def board(stage: Stage, found: StageStatus, width: int | None) -> Iterator[Text]:

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from guardctl.acceptance import permissions
 from guardctl.acceptance.definitions import waiting
 from guardctl.acceptance.probes import BEYOND, FIRST, PROBES
 from guardctl.acceptance.stack import template
@@ -22,9 +24,13 @@ from guardctl.errors import INTERRUPTED, NOT_RUN, OK
 from lab.emulator import Emulator
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage, local_stage
+from tests.emulator.trail import UNNAMED, calls
 
 PATIENCE = "20s"
 """Longer than the emulator needs for anything but what it never does."""
+
+KEY = "whoever-tries"
+"""The access key of the command; the emulator takes any."""
 
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
 
@@ -40,7 +46,8 @@ machine-timeout client-token-once"""
 @pytest.fixture(scope="module")
 def project() -> Iterator[LocalStage]:
     """A checkout of a user, and an account with nothing in it."""
-    with start_emulator(wait_scale=0.05) as running, local_stage(running) as checkout:
+    recorded = {"CLOUDTRAIL_RECORDING": "1"}
+    with start_emulator(wait_scale=0.05, environment=recorded) as running, local_stage(running) as checkout:
         yield checkout
 
 
@@ -48,7 +55,12 @@ def acceptance(project: LocalStage, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "guardctl", "acceptance", *options],
         cwd=project.directory,
-        env={**project.emulator.environment(), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"},
+        env={
+            **project.emulator.environment(),
+            "AWS_ACCESS_KEY_ID": KEY,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -93,7 +105,7 @@ def left(aws: Emulator) -> list[str]:
 
 
 def test_the_report_says_what_differs_here_and_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:
-    before = contents(project.directory)
+    before, began = contents(project.directory), time.time()
     path = tmp_path / "report"
     code, output = finished(acceptance(project, "--yes", "--patience", PATIENCE, "--report", str(path)))
     assert code == NOT_RUN, output
@@ -110,6 +122,17 @@ def test_the_report_says_what_differs_here_and_nothing_is_left(project: LocalSta
         assert "arn:" not in text
     assert left(project.emulator) == []
     assert contents(project.directory) == before
+    assert_allowed(calls(project.emulator, KEY, began))
+
+
+def assert_allowed(called: set[str]) -> None:
+    """`guardctl iam acceptance` allows what the command calls."""
+    actions = {action for s in permissions.policy("trial")["Statement"] for action in s["Action"]}
+    services = {action.partition(":")[0] for action in actions} | {"sts"}  # GetCallerIdentity needs no permission
+    unnamed = {call for call in called if UNNAMED.search(call)}
+    assert len(called) > 20
+    assert called - unnamed <= actions
+    assert {call.partition(":")[0] for call in unnamed} <= services
 
 
 def test_after_ctrl_c_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:

@@ -251,6 +251,7 @@ def test_functions_deployed_from_elsewhere_are_not_left_without_machines(deploye
     with local_stage(deployed.emulator, name=deployed.name, jobs=JOBS) as elsewhere:
         refused = elsewhere.command("guardctl", "destroy", "--stage", deployed.name, "--yes", code=3)
     assert refused.stderr.startswith("batch-guard-deployed-check and batch-guard-deployed-trigger could not be removed")
+    assert refused.stderr.endswith("if that is gone: guardctl deploy --stage deployed, then this again\n")
     assert in_the_account(what_is_there(deployed)) == in_the_account(before)
 
 

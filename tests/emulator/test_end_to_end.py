@@ -4,9 +4,11 @@ Every test has a job of its own in tests/e2e.toml, so that none is in another's 
 """
 
 import json
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from chalicelib.contract import RunInput, wire
 from chalicelib.decide.facts import stamp
 from chalicelib.names import function_name, run_number
 from lab.bench.alternatives import ARTICLE
-from lab.stage import LocalStage, until
+from lab.stage import CommandFailed, LocalStage, until
 from tests.mocks import RUN_TASK
 
 
@@ -230,6 +232,20 @@ def test_chalice_invoke_shows_the_decision(stage: LocalStage) -> None:
     decision = json.loads(done.stdout)
     assert (decision["running_flg"], decision["outcome"], decision["next_run"]) == (False, "start", "run-000001")
     assert decision["state_machine_arn"] == stage.machine("idle")
+
+
+def test_guardctl_check_shows_it_also_from_a_colleagues_clone(stage: LocalStage, tmp_path: Path) -> None:
+    shutil.copytree(stage.directory, tmp_path / "clone", ignore=shutil.ignore_patterns("deployed", "deployments"))
+    clone = LocalStage(stage.emulator, tmp_path / "clone", stage.name)
+    with pytest.raises(CommandFailed, match="could not find a lambda function named check"):
+        clone.chalice("invoke", "-n", "check", "--stage", stage.name, stdin='{"job": "idle"}')
+    shown = clone.command("guardctl", "check", "idle", "--stage", stage.name).stdout
+    assert shown.startswith("idle: would run: free: the job has never run, no task is alive\n")
+    assert json.loads(clone.command("guardctl", "check", "idle", "--stage", stage.name, "--json").stdout) == (
+        stage.invoke("check", {"job": "idle"})
+    )
+    unknown = clone.command("guardctl", "check", "idel", "--stage", stage.name, code=2).stdout
+    assert unknown.startswith("idel: would be refused: no job 'idel' in stage e2e; the jobs are: ")
 
 
 def test_the_articles_own_flow_keeps_the_oldest_of_five(stage: LocalStage) -> None:

@@ -82,6 +82,8 @@ MISTAKES = [
     pytest.param(["status", "--stage", "nope"], "the stages that exist: dev, e2e, local", id="an unknown stage names the known ones"),
     pytest.param(["deploy", "--stage", "nope"], '"nope" has no jobs file; the stages that exist: ', id="a stage without a jobs file"),
     pytest.param(["package", "--stage", "nope"], '"nope" has no jobs file; the stages that exist: ', id="and to package"),
+    pytest.param(["iam", "acceptance", "--stage", "Up-1"], '"Up-1" is not a stage name', id="a trial that no stage can be"),
+    pytest.param(["iam", "nobody", "--stage", "e2e"], "'nobody' is none of viewer, operator, deployer, acceptance", id="a person that nobody is"),
     pytest.param(["template", "--stage", "Up-1"], '"Up-1" is not a stage name', id="a name that no stage can have"),
     pytest.param(["run", "idle", "--stage", "e2e", "--command", "say 'hello"], "can't be split: No closing quotation", id="a quote that is not closed"),
     pytest.param(["run", "idle", "--stage", "e2e", "--scheduled-at", "noon"], "'noon' is not a time", id="a time that is none"),
@@ -103,7 +105,13 @@ def test_a_stage_that_nobody_deployed_has_nothing_to_remove_and_a_mistyped_name_
     assert '"nope" has no jobs file; the stages that exist: ' in done.stderr
 
 
-ASK = ["status --stage e2e", "run idle --stage e2e", "deploy --stage e2e --dry-run", "destroy --stage e2e --yes"]
+ASK = [
+    "status --stage e2e",
+    "check idle --stage e2e",
+    "run idle --stage e2e",
+    "deploy --stage e2e --dry-run",
+    "destroy --stage e2e --yes",
+]
 
 
 @pytest.mark.parametrize("command", ASK)

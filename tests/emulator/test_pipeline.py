@@ -137,10 +137,33 @@ def drift(stage: LocalStage) -> list[str]:
     return [line.removeprefix("drift: ") for line in said.splitlines() if line.startswith("drift: ")]
 
 
-def test_status_sees_chalice_take_over_a_pipelines_functions_and_a_second_way_beside_it(deployed: LocalStage) -> None:
-    assert drift(deployed) == []
+def named(stage: LocalStage) -> list[str]:
+    """The names of the stacks, rules and roles of the stage."""
+    stacks = stage.emulator.client("cloudformation").list_stacks()["StackSummaries"]
+    rules = stage.emulator.client("events").list_rules()["Rules"]
+    roles = stage.emulator.client("iam").list_roles()["Roles"]
+    names = [s["StackName"] for s in stacks] + [r["Name"] for r in rules] + [r["RoleName"] for r in roles]
+    return sorted(name for name in names if name.startswith("batch-guard-dev"))
+
+
+def test_guardctl_leaves_a_pipelines_stage_to_the_pipeline(deployed: LocalStage) -> None:
+    before = named(deployed)
+    refused = deployed.command("guardctl", "deploy", "--stage", "dev", code=2)
+    assert "nothing was changed: stage dev was deployed by a pipeline" in refused.stderr
+    assert named(deployed) == before
+
+
+def test_status_sees_chalice_take_a_pipelines_functions_over_and_the_page_gives_them_back(deployed: LocalStage) -> None:
+    before = named(deployed)
     deployed.chalice("deploy", "--stage", "dev")
     assert [line for line in drift(deployed) if "chalice deploy has taken the functions over" in line]
+    script = next(text for section in read("docs/plain-chalice.md") for _, text in section.blocks)
+    done = pipeline(deployed, script)
+    assert done.returncode == 0, done.stderr
+    assert (drift(deployed), named(deployed)) == ([], before)
+
+
+def test_status_sees_a_pipelines_stack_beside_guardctls(deployed: LocalStage) -> None:
     deployed.emulator.client("cloudformation").create_stack(
         StackName="batch-guard-dev-machines",
         TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',

@@ -226,12 +226,3 @@ def test_the_table_of_keys_has_every_key_and_the_defaults_that_hold() -> None:
         if default.startswith("`") and "." not in key:
             said = f"[jobs.x]\n{key} = {default.strip('`')}\n{least}"
             assert jobs.parse(said, stage="dev", place="README.md") == by_default, key
-
-
-@pytest.mark.parametrize("path", ["README.md", "README.ja.md"])
-def test_every_link_leads_somewhere(path: str) -> None:
-    for href in (href for section in read(path) for href in section.links if "://" not in href):
-        target, _, anchor = href.partition("#")
-        assert (ROOT / target).exists(), href
-        if anchor:
-            assert anchor in [section.anchor for section in read(target or path)], href

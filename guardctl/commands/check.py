@@ -1,0 +1,96 @@
+"""``guardctl check``."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from chalicelib.decide.facts import CantTell
+from chalicelib.names import function_name, log_group
+from guardctl import links
+from guardctl.console import JsonOption, StageOption, asking, command, out, print_json
+from guardctl.errors import AWS, NOT_RUN, OK, USAGE, Stop
+from guardctl.job_status import WOULD
+from guardctl.stage import Stage
+from guardctl.wording import local
+
+_MISTAKES = ("UnknownJob", "InvalidInput")
+"""What a refusal is called when the command was mistyped."""
+
+
+@command(
+    example="guardctl check nightly-report",
+    exit_codes="Exit codes: 0 a start would run · 1 it would not · 2 the stage has no such job"
+    " · 3 the checker can't tell, or could not be asked · 130 interrupted.",
+)
+def check(
+    job: Annotated[str, typer.Argument(help="The job's name, as the deployed stage knows it.")],
+    stage: StageOption = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the deployed checker whether a start would run now.
+
+    It only reads. It goes by what is deployed, not by this checkout; --json prints its answer as it is.
+    """
+    target = Stage(stage)
+    with asking("asking the checker…"):
+        answer = ask(target, job)
+    if as_json:
+        print_json(answer)
+    else:
+        for line in told(job, answer, _zone(target, job)):
+            out.print(line, markup=False)
+    if code := exit_code(answer):
+        raise typer.Exit(code)
+
+
+def exit_code(answer: Mapping[str, Any]) -> int:
+    """What the command ends with after this answer of the checker."""
+    if answer["outcome"] == "start":
+        return OK
+    return USAGE if answer.get("error") in _MISTAKES else NOT_RUN
+
+
+def ask(stage: Stage, job: str) -> dict[str, Any]:
+    """The checker's answer. Raises `Stop` where there is no checker or it fails, and `CantTell` when it can't tell."""
+    name = function_name(stage.name, "check")
+    client = stage.client("lambda")
+    try:
+        told = client.invoke(FunctionName=name, Payload=json.dumps({"job": job}).encode())
+    except client.exceptions.ResourceNotFoundException as error:
+        raise Stop(
+            f"there is no function {name} in this account and Region; deploy: {stage.command('deploy')}", AWS
+        ) from error
+    answer = json.loads(told["Payload"].read())
+    if "FunctionError" not in told:
+        found: dict[str, Any] = answer
+        return found
+    said = f"{answer.get('errorType', told['FunctionError'])}: {answer.get('errorMessage', 'no message')}"
+    if answer.get("errorType") == CantTell.__name__:
+        raise CantTell(f"the checker can't tell, so a start would not run: {answer.get('errorMessage')}")
+    raise Stop(
+        f"the function {name} failed: {said}; see: aws logs tail {log_group(stage.name, 'check')} --since 10m", AWS
+    )
+
+
+def told(job: str, answer: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
+    """The answer in lines: what would become of a start and why; what is in the way, or what would be started."""
+    yield f"{job}: {WOULD.get(answer['outcome'], answer['outcome'])}: {answer['reason']}"
+    if answer.get("next_run"):
+        yield f"  as          {answer['next_run']} of {answer['state_machine_arn'].rpartition(':')[2]}"
+    if holder := answer.get("holder"):
+        since = holder["started_at"]
+        when = f" since {local(datetime.fromisoformat(since), zone)}" if since else ""
+        yield f"  in the way  {holder['kind']} {holder['name']}{when}"
+        yield f"              {(links.task if holder['kind'] == 'task' else links.execution)(holder['arn'])}"
+
+
+def _zone(stage: Stage, job: str) -> ZoneInfo:
+    """The job's zone, if this checkout has the job."""
+    try:
+        return ZoneInfo(stage.file.jobs[job].timezone)
+    except (Stop, KeyError):
+        return ZoneInfo("UTC")
