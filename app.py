@@ -147,8 +147,11 @@ if "AWS_CHALICE_CLI_MODE" in os.environ:
     blocks.require(os.environ.get(blocks.VARIABLE))
     if {"deploy", "package"} & set(sys.argv):
         from chalicelib import bytecode
+        from chalicelib.read import models
 
-        bytecode.refresh(Path(__file__).parent)
+        project = Path(__file__).parent
+        bytecode.refresh(project)
+        models.write(project / "vendor" / models.DIRECTORY.name)
 elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     # While Lambda initialises a function it has a whole CPU, and afterwards the share that its memory buys. What fails
     # here fails again where it is asked for, and is told there.

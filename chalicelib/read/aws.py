@@ -55,7 +55,10 @@ def _session() -> Any:
     """One for all clients: each reads botocore's table of endpoints anew."""
     import botocore.session  # noqa: PLC0415 (see client_config)
 
+    from chalicelib.read.models import Models  # noqa: PLC0415 (see client_config)
+
     session = botocore.session.get_session()
+    session.register_component("data_loader", Models())
     # botocore's own way is two thirds of what it does to read a page of executions.
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
     return session
