@@ -1,5 +1,6 @@
 """Chalice wiring: the checker, the trigger, and nothing else."""
 
+import gc
 import os
 import sys
 import time
@@ -154,8 +155,11 @@ if "AWS_CHALICE_CLI_MODE" in os.environ:
         models.write(project / "vendor" / models.DIRECTORY.name)
 elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     # While Lambda initialises a function it has a whole CPU, and afterwards the share that its memory buys. What fails
-    # here fails again where it is asked for, and is told there.
+    # here fails again where it is asked for, and is told there. What is made here stays: it is no garbage.
+    gc.disable()
     with suppress(Exception):
         _stepfunctions()
         _jobs()
-        _ecs()
+        (_ssm if os.environ["AWS_LAMBDA_FUNCTION_NAME"].endswith("-trigger") else _ecs)()
+    gc.freeze()
+    gc.enable()
