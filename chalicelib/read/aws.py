@@ -40,6 +40,7 @@ def client_config() -> "Config":
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=32,
+        parameter_validation=False,  # AWS does that itself, and its refusal is read like any other
         # The function's name is what CloudTrail shows; botocore's own is put together anew for each call.
         user_agent=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "batch-guard"),
     )

@@ -1,7 +1,7 @@
 """botocore's data about the services that are asked, small enough to be read at every cold start.
 
 botocore lists four hundred services to find one, and reads its table of every service's endpoints and models that are
-mostly documentation: a sixth of a cold start (docs/decisions/0018-models-without-documentation.md). `write` makes the
+mostly documentation: a fifth of a cold start (docs/decisions/0018-models-without-documentation.md). `write` makes the
 same without all that, for the zip, from the botocore that deploys; what is not found there is taken from botocore.
 """
 
