@@ -41,7 +41,8 @@ answered more than it was asked for.
 - It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/read/aws.py`): \
 botocore takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
-execution. AWS's own answer takes 10 to 30 ms. The log line and the line of metrics are written once each, without a \
+execution: the question is read, judged, and told in two lines. AWS's own answer takes 10 to 30 ms. The log line \
+and the line of metrics are written once each, without a \
 library ([decision 15](decisions/0015-own-lines.md)).
 - What would beat us, and where: a lock that is one conditional write (DynamoDB) reads no page at all; where the page \
 is full, ours takes {page:.1f} times what a call takes that shows one execution.
