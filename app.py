@@ -1,5 +1,6 @@
 """Chalice wiring: the checker, the trigger, and nothing else."""
 
+import gc
 import os
 import sys
 import time
@@ -149,12 +150,18 @@ if "AWS_CHALICE_CLI_MODE" in os.environ:
     blocks.require(os.environ.get(blocks.VARIABLE))
     if {"deploy", "package"} & set(sys.argv):
         from chalicelib import bytecode
+        from chalicelib.read import models
 
-        bytecode.refresh(Path(__file__).parent)
+        project = Path(__file__).parent
+        bytecode.refresh(project)
+        models.write(project / "vendor" / models.DIRECTORY.name)
 elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     # While Lambda initialises a function it has a whole CPU, and afterwards the share that its memory buys. What fails
-    # here fails again where it is asked for, and is told there.
+    # here fails again where it is asked for, and is told there. What is made here stays: it is no garbage.
+    gc.disable()
     with suppress(Exception):
         _stepfunctions()
         _jobs()
-        _ecs()
+        (_ssm if os.environ["AWS_LAMBDA_FUNCTION_NAME"].endswith("-trigger") else _ecs)()
+    gc.freeze()
+    gc.enable()

@@ -44,6 +44,7 @@ from chalicelib.decide.facts import (
     Refused,
     Request,
     Shadow,
+    SlotFacts,
     Target,
     stamp,
 )
@@ -278,7 +279,7 @@ class Checker:
                     tokens[machine] = page.token
                     known = facts.of(machine)
                     executions = (known.executions or ()) + page.executions
-                    known = replace(known, executions=executions, more=page.token is not None)
+                    known = SlotFacts(executions, page.token is not None, known.created_at)
                     facts = replace(facts, slots={**facts.slots, machine: known})
                 case NeedCreatedAt(machine):
                     known = replace(facts.of(machine), created_at=self.executions.created_at(machine))

@@ -257,6 +257,10 @@ _repr.maxlevel = 2
 _repr.maxstring = _repr.maxother = 100
 
 
+_OF_A_START = frozenset((*(field.name for field in fields(StartInput)), "guard"))
+_OF_A_GUARD = frozenset(field.name for field in fields(Carried))
+
+
 def shown(value: Any) -> str:
     """Any value, short enough for a sentence."""
     return _repr.repr(value)[:200]
@@ -273,8 +277,7 @@ def parse_question(event: Any) -> Question:
     if not isinstance(event.get("job"), str):
         raise InvalidInput(f'the input must name a job, like {{"job": "nightly-report"}}; it is {shown(dict(event))}')
     faults: list[str] = []
-    known = {*(field.name for field in fields(StartInput)), "guard"}
-    faults += [f"unknown key {shown(key)}" for key in sorted(set(event) - known, key=str)[:10]]
+    faults += [f"unknown key {shown(key)}" for key in sorted(event.keys() - _OF_A_START, key=str)[:10]]
     start = _start_input(event, faults)
     guard = _carried(event["guard"], faults) if "guard" in event else None
     if faults:
@@ -330,7 +333,7 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
 def _carried(value: Any, faults: list[str]) -> Carried | None:
     """What the guard machine made; None, and a fault, for what it can't have made."""
     if isinstance(value, Mapping) and not value.get("forged") and _whole(value.get("version")) is not None:
-        unknown = sorted(set(value) - {field.name for field in fields(Carried)}, key=str)
+        unknown = sorted(value.keys() - _OF_A_GUARD, key=str)
         if value["version"] > VERSION or unknown:
             what = f"version {shown(value['version'])}" if value["version"] > VERSION else f"{shown(unknown)} in it"
             raise NewerVersion(f"the guard has {what}, which this checker (version {VERSION}) does not know: deploy it")

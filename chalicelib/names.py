@@ -153,7 +153,7 @@ def parse_guard_name(name: str) -> GuardName | None:
 
 def waits_after(name: str) -> tuple[int, int] | None:
     """(41, 1) for ``<job>-after-run-000041-1``; None for the name of a guard execution that does not wait."""
-    parsed = parse_guard_name(name)
+    parsed = parse_guard_name(name) if "-after-" in name else None  # every start is asked, and hardly any waits
     if parsed is None or parsed.after is None or parsed.turn is None:
         return None
     return parsed.after, parsed.turn

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -91,7 +91,7 @@ class Alerts:
     skips_in_a_row: int = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JobsFile:
     """A whole jobs file."""
 
@@ -126,7 +126,7 @@ class JobsFile:
 
     def members(self, pool: str) -> tuple[Job, ...]:
         """The jobs of a pool, in the order of the file."""
-        return tuple(job for job in self.jobs.values() if job.pool == pool)
+        return self._by_pool.get(pool, ())
 
     def shared(self, pool: str) -> bool:
         """Whether a pool has several jobs or slots, or a name that its job has given it."""
@@ -136,7 +136,15 @@ class JobsFile:
     @property
     def pools(self) -> tuple[str, ...]:
         """Every pool, in the order of its first job."""
-        return tuple(dict.fromkeys(job.pool for job in self.jobs.values()))
+        return tuple(self._by_pool)
+
+    @cached_property
+    def _by_pool(self) -> Mapping[str, tuple[Job, ...]]:
+        """Sorted once: each decision asks, and a file may have hundreds of jobs."""
+        pools: dict[str, tuple[Job, ...]] = {}
+        for job in self.jobs.values():
+            pools[job.pool] = (*pools.get(job.pool, ()), job)
+        return pools
 
 
 class JobsFileInvalid(Exception):

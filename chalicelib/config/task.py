@@ -45,8 +45,8 @@ class Ecs:
     """Roles of the task definition itself, which Step Functions must be allowed to pass."""
     propagate_tags: bool = True
     """Whether a task gets the tags of its task definition."""
-    managed_tags: bool = True
-    """Whether ECS tags a task with its cluster, which bills can be split by."""
+    managed_tags: bool = False
+    """Whether ECS tags a task with its cluster, which bills can be split by: not a parameter that AWS lists for it."""
     run_task: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Further members of RunTask, under its own names."""
 

@@ -126,7 +126,7 @@ class Busy:
     @property
     def slots(self) -> tuple["Busy", ...]:
         """What is in the way, slot by slot."""
-        return (replace(self, others=()), *self.others)
+        return (replace(self, others=()), *self.others) if self.others else (self,)
 
 
 Verdict = Free | Mine | Busy | Unsure
@@ -160,7 +160,7 @@ def judge(request: Request, facts: Facts) -> Verdict | Missing:
             return verdict
         floating += verdict.why == "outsider"
         held.append(verdict)
-    return replace(held[0], others=tuple(held[1:]))
+    return replace(held[0], others=tuple(held[1:])) if len(held) > 1 else held[0]
 
 
 def _beyond(request: Request, facts: Facts) -> list[Busy] | Unsure | Missing:

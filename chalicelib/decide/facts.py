@@ -226,6 +226,9 @@ class SlotFacts:
     """When the batch machine was made."""
 
 
+_NOTHING_READ = SlotFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What has been read so far. A field that is None has not been read."""
@@ -243,7 +246,7 @@ class Facts:
 
     def of(self, machine: str) -> SlotFacts:
         """What is known of this slot."""
-        return self.slots.get(machine, SlotFacts())
+        return self.slots.get(machine, _NOTHING_READ)
 
     def seen(self, machine: str) -> Iterator[Execution]:
         """Every execution of a machine that a read has shown: those on the page, then those that were described."""
@@ -311,7 +314,7 @@ def newest_run(executions: Iterable[Execution]) -> Execution | None:
 
 def stamp(moment: datetime) -> str:
     """``2026-11-23T18:00:00Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.isoformat()[:19]}Z"  # of every line and reason; strftime takes six times as long
 
 
 def span(length: timedelta) -> str:

@@ -113,6 +113,13 @@ def between(
     return list(islice(takewhile(lambda time: time <= end, _merged(schedules, timezone, start)), limit))
 
 
+def how_many(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime, *, most: int) -> int:
+    """How many times `between` has, `most` at most; of a rate they need not be found to be counted."""
+    if len(schedules) == 1 and (every := schedules[0].every) is not None:
+        return min(most, max(0, (end - _EPOCH) // every - (start - _EPOCH) // every))
+    return len(between(schedules, timezone, start, end, limit=most))
+
+
 def due(jobs: Iterable[Scheduled], now: datetime) -> tuple[Due, ...]:
     """Of every enabled job the most recent scheduled time, if it is not older than the job's start_deadline.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from chalicelib.decide.expressions import Schedule
 from chalicelib.decide.facts import Facts
-from chalicelib.decide.schedule import between
+from chalicelib.decide.schedule import how_many
 from chalicelib.names import pause_number, run_number
 
 MOST = 1000
@@ -30,4 +30,4 @@ def skips_in_a_row(schedules: Sequence[Schedule], timezone: str, facts: Facts, m
     if made := facts.of(machine).created_at:  # asked for when the job has never run
         since.append(made)
     # Not a time more: a nightly job's next thousand would take longer to find than all else the checker does.
-    return len(between(schedules, timezone, max(since, default=facts.now), facts.now, limit=MOST))
+    return how_many(schedules, timezone, max(since, default=facts.now), facts.now, most=MOST)

@@ -40,6 +40,7 @@ def client_config() -> "Config":
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=32,
+        parameter_validation=False,  # AWS does that itself, and its refusal is read like any other
         # The function's name is what CloudTrail shows; botocore's own is put together anew for each call.
         user_agent=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "batch-guard"),
     )
@@ -55,7 +56,10 @@ def _session() -> Any:
     """One for all clients: each reads botocore's table of endpoints anew."""
     import botocore.session  # noqa: PLC0415 (see client_config)
 
+    from chalicelib.read.models import Models  # noqa: PLC0415 (see client_config)
+
     session = botocore.session.get_session()
+    session.register_component("data_loader", Models())
     # botocore's own way is two thirds of what it does to read a page of executions.
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
     return session

@@ -1,4 +1,4 @@
-"""The zip's bytecode: the same from every copy of one commit, and never believed when its source has changed."""
+"""The zip's bytecode and models: the same from every copy of one commit, and never believed when its source has changed."""
 
 import os
 import shutil
@@ -48,17 +48,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_copies_have_the_same_bytes_whatever_was_run_in_them(project: Path, tmp_path: Path) -> None:
-    bytecode = deployed(project)
-    assert bytecode == deployed(copied(tmp_path / "two"))
+    vendor = deployed(project)
+    assert vendor == deployed(copied(tmp_path / "two"))
     assert not list((project / "chalicelib").rglob("__pycache__"))
-    assert {cache_from_source(name) for name in ("app.py", "chalicelib/check.py", "cronsim/__init__.py")} <= set(
-        bytecode
-    )
+    assert {cache_from_source(name) for name in ("app.py", "chalicelib/check.py", "cronsim/__init__.py")} <= set(vendor)
+    assert "models/endpoints.json" in vendor
 
 
 def test_all_of_it_is_checked_against_its_source(project: Path) -> None:
     """PEP 552: the lowest bits of the flags say by hash, and checked."""
-    assert {code[4:8] for code in deployed(project).values()} == {b"\x03\x00\x00\x00"}
+    code = [content for name, content in deployed(project).items() if name.endswith(".pyc")]
+    assert {each[4:8] for each in code} == {b"\x03\x00\x00\x00"}
 
 
 def test_a_file_that_was_edited_since_is_what_runs(project: Path, tmp_path: Path) -> None:
@@ -70,3 +70,16 @@ def test_a_file_that_was_edited_since_is_what_runs(project: Path, tmp_path: Path
         names.read_text(encoding="utf-8").replace("LONGEST_NAME = 80", "LONGEST_NAME = 79"), encoding="utf-8"
     )
     assert run(edited, "from chalicelib import names; print(names.LONGEST_NAME)", PYTHONDONTWRITEBYTECODE="1") == "79\n"
+
+
+def test_a_client_reads_the_models_of_the_zip(project: Path, tmp_path: Path) -> None:
+    unpacked = shutil.copytree(project, tmp_path / "unpacked")
+    shutil.copytree(unpacked / "vendor", unpacked, dirs_exist_ok=True)
+    said = run(
+        unpacked,
+        "from chalicelib.read import aws; client = aws.client('ecs'); loader = aws._session().get_component('data_loader')\n"
+        "print(client.meta.endpoint_url, 'documentation' in loader.load_service_model('ecs', 'service-2'))\n"
+        "print(loader.load_data_with_path('endpoints')[1])",
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert said.splitlines() == ["https://ecs.us-east-1.amazonaws.com False", str(unpacked / "models" / "endpoints")]

@@ -218,7 +218,6 @@ def test_a_guard_is_told_the_whole_run() -> None:
             "TaskDefinition": "x:7",
             "LaunchType": "EC2",
             "PropagateTags": "TASK_DEFINITION",
-            "EnableECSManagedTags": True,
             "Overrides": {
                 "ContainerOverrides": [
                     {

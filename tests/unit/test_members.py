@@ -176,8 +176,8 @@ def test_a_member_that_a_job_writes_replaces_the_defaults_whole() -> None:
 @pytest.mark.parametrize(
     ("ecs", "expected"),
     [
-        ('launch_type = "EC2"', {"PropagateTags": "TASK_DEFINITION", "EnableECSManagedTags": True, "LaunchType": "EC2"}),
-        ('launch_type = "EC2"\npropagate_tags = false', {"EnableECSManagedTags": True, "LaunchType": "EC2"}),
+        ('launch_type = "EC2"', {"PropagateTags": "TASK_DEFINITION", "LaunchType": "EC2"}),
+        ('launch_type = "EC2"\npropagate_tags = false\nmanaged_tags = true', {"EnableECSManagedTags": True, "LaunchType": "EC2"}),
         ('launch_type = "EC2"\nmanaged_tags = false', {"PropagateTags": "TASK_DEFINITION", "LaunchType": "EC2"}),
         ('launch_type = "CLUSTER"\npropagate_tags = false\nmanaged_tags = false', {}),
         ('launch_type = "CLUSTER"\nsubnets = ["subnet-1"]\nplatform_version = "1.4.0"\npropagate_tags = false\nmanaged_tags = false', {"PlatformVersion": "1.4.0", "NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": ["subnet-1"], "AssignPublicIp": "DISABLED"}}}),

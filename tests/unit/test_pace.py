@@ -197,7 +197,7 @@ def test_the_quotas_of_the_jobs_file() -> None:
     ("written", "says"),
     [
         pytest.param("{ ListExecution = [1, 1] }", 'stage.quotas.ListExecution: is not a known key; did you mean "ListExecutions"?', id="another call"),
-        pytest.param("{ RunTask = 20 }", "stage.quotas.RunTask: is an integer, not an array; write what it holds and what comes in each second, [100, 2]", id="one number"),
+        pytest.param("{ RunTask = 20 }", "stage.quotas.RunTask: is an integer, not an array; write what it holds and what comes in each second, [500, 10]", id="one number"),
         pytest.param('{ RunTask = [20, "2/s"] }', "stage.quotas.RunTask: is not two numbers", id="text"),
         pytest.param("{ RunTask = [20, 0] }", "stage.quotas.RunTask: [20, 0] is out of range", id="nothing comes in"),
         pytest.param("2", "stage.quotas: is an integer, not a table", id="no table"),

@@ -65,7 +65,6 @@ def test_what_a_person_wrote_reaches_the_task_unchanged() -> None:
         "LaunchType": "FARGATE",
         "PlatformVersion": "1.4.0",
         "PropagateTags": "TASK_DEFINITION",
-        "EnableECSManagedTags": True,
         "NetworkConfiguration": {
             "AwsvpcConfiguration": {
                 "Subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],

@@ -21,6 +21,7 @@ from chalicelib.decide.schedule import (
     ScheduleRefused,
     between,
     due,
+    how_many,
     is_renewal_day,
     latest,
     parse_schedule,
@@ -388,6 +389,20 @@ def test_in_five_fields_either_day_will_do(month: Field, day: Field, week: Field
     expected = [time for time in times if month.holds(time) and (day.holds(time) or week.holds(time))]
     schedule = parse_schedule(f"0 0 {day.text} {month.text} {week.text}")
     assert between([schedule], "UTC", start, times[-1]) == expected
+
+
+@deterministic
+@given(
+    st.sampled_from(
+        [["rate(1 minute)"], ["rate(7 hours)"], ["rate(2 days)"], ["0 3 * * *"], ["rate(1 hour)", "30 * * * *"]]
+    ),
+    st.integers(-3, 40).map(lambda quarters: TUESDAY + quarters * timedelta(minutes=15, seconds=1)),
+    st.integers(1, 50),
+)
+def test_times_that_are_counted_are_as_many_as_are_found(expressions: list[str], end: datetime, most: int) -> None:
+    schedules = [parse_schedule(each) for each in expressions]
+    found = between(schedules, "Asia/Tokyo", TUESDAY, end, limit=most)
+    assert how_many(schedules, "Asia/Tokyo", TUESDAY, end, most=most) == len(found)
 
 
 # --- time zones, against zoneinfo -------------------------------------------------------------------------
