@@ -12,8 +12,10 @@ from guardctl import __version__
 from guardctl.commands.acceptance import acceptance
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
+from guardctl.commands.handover import handover
 from guardctl.commands.history import history
 from guardctl.commands.iam import iam
+from guardctl.commands.import_ import import_
 from guardctl.commands.logs import logs
 from guardctl.commands.package import package
 from guardctl.commands.pause import pause
@@ -35,7 +37,9 @@ COMMANDS = (
     template,
     iam,
     package,
+    import_,
     deploy,
+    handover,
     destroy,
     run,
     stop,
@@ -76,7 +80,7 @@ def _root(
 
 
 for command in COMMANDS:
-    app.command(epilog=command.epilog)(command.function)
+    app.command(command.name, epilog=command.epilog)(command.function)
 
 
 def main() -> None:

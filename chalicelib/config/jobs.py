@@ -76,6 +76,9 @@ class Job:
     expect_success_within: int | None = None
     """With [alerts], an alarm rings when no run has succeeded for so long."""
 
+    imported_from: str | None = None
+    """What started its task before: `rule/<bus>/<name>`, `…#<target>` of several, or `schedule/<group>/<name>`."""
+
     pool: str
     """The jobs that must not run at the same time share one; who names none has one to itself, of its own name."""
 
@@ -250,6 +253,10 @@ _JOB: dict[str, Reader] = {
     "on_skip": one_of(*get_args(OnSkip)),
     "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
+    "imported_from": text(
+        "rule/[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+(#[A-Za-z0-9._-]+)?|schedule/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+",
+        'write "rule/default/NAME", "rule/default/NAME#TARGET" or "schedule/default/NAME"',
+    ),
     "expect_success_within": duration(
         "15m", "7d", ": a CloudWatch alarm looks back no further"
     ),  # its metrics come minutes late

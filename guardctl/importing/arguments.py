@@ -1,0 +1,96 @@
+"""A target as RunTask's arguments, under RunTask's own names, whichever service calls RunTask today. Pure.
+
+The three ways name the same things differently: a rule and a schedule have `EcsParameters` in PascalCase and the
+overrides as JSON in `Input`; a schedule that calls RunTask itself has everything in `Input`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from guardctl.importing import transform
+from guardctl.importing.old import Old
+from guardctl.importing.said import Reason
+
+_RENAMED = {"TaskDefinitionArn": "taskDefinition", "TaskCount": "count", "EnableECSManagedTags": "enableECSManagedTags"}
+_ACRONYMS = ("ECS", "EBS")
+
+
+@dataclass
+class Arguments:
+    """RunTask's arguments, and why they may not be what the target means."""
+
+    run_task: dict[str, Any] = field(default_factory=dict)
+    reasons: list[Reason] = field(default_factory=list)
+
+
+def task_definition_of(old: Old) -> str | None:
+    """The task definition that a target names, as it names it."""
+    named = of(old).run_task.get("taskDefinition")
+    return named if isinstance(named, str) and named else None
+
+
+def of(old: Old) -> Arguments:
+    """The arguments of an old target."""
+    found = Arguments()
+    given = _input(old, found)
+    if old.universal:
+        found.run_task = members(given)
+        return found
+    parameters = old.target.get("EcsParameters") or {}
+    found.run_task = {"cluster": old.target.get("Arn", ""), **members(parameters)}
+    known = {"containerOverrides", "cpu", "memory", "taskRoleArn", "executionRoleArn"}
+    known |= {"ephemeralStorage", "inferenceAcceleratorOverrides"}
+    for key in [key for key in given if key not in known]:
+        wrong = f'its input has "{key}", which is no override of a task: what becomes of it today is not documented'
+        found.reasons.append(Reason(wrong, "take it out of the target's input, if the task does not miss it"))
+    if given:
+        found.run_task["overrides"] = given
+    return found
+
+
+def members(value: Any) -> Any:
+    """With the names of its members as RunTask has them: `AwsvpcConfiguration` is `awsvpcConfiguration`."""
+    if isinstance(value, Mapping):
+        return {_RENAMED.get(key, _lower(key)): _member(key, inner) for key, inner in value.items()}
+    return [members(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _member(key: str, value: Any) -> Any:
+    return _tags(value) if key in {"Tags", "tags"} and isinstance(value, list) else members(value)
+
+
+def _tags(tags: list[Any]) -> list[Any]:
+    """Scheduler's tags are maps (its API reference): of one key and its value, or of "Key" and "Value"."""
+    found: list[Any] = []
+    for tag in tags:
+        if isinstance(tag, Mapping) and {key.lower() for key in tag} != {"key", "value"}:
+            found += [{"key": key, "value": value} for key, value in tag.items()]
+        else:
+            found.append(members(tag))
+    return found
+
+
+def _lower(key: str) -> str:
+    return key if key.startswith(_ACRONYMS) else f"{key[:1].lower()}{key[1:]}"
+
+
+def _input(old: Old, found: Arguments) -> dict[str, Any]:
+    """The target's input, with what EventBridge would have put into it."""
+    transformer, text = old.target.get("InputTransformer"), old.target.get("Input")
+    if transformer:
+        text = transform.rendered(transformer, old, found.reasons)
+    elif text and old.kind == "schedule":
+        text = transform.scheduled(text, old, found.reasons)
+    if not text:
+        return {}  # a rule hands on the event itself, in which no override is
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        found.reasons.append(Reason(f"its input is not JSON ({error})", "mend the target's input"))
+        return {}
+    if not isinstance(given, dict):
+        found.reasons.append(Reason("its input is no JSON object", "mend the target's input"))
+        return {}
+    return given
