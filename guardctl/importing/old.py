@@ -69,8 +69,8 @@ class Account:
     olds: tuple[Old, ...]
     definitions: Mapping[str, Definition | None]
     """By task definition as the targets name it; None for one that does not exist."""
-    others: int = 0
-    """Targets and schedules that start something else than an ECS task."""
+    others: Mapping[str, int] = field(default_factory=dict)
+    """By service, the targets that are no ECS tasks: ``{"lambda": 3}``."""
     calls: int = 0
 
 

@@ -4,6 +4,7 @@ ListSchedules without a group lists the schedules of all groups (Scheduler, API 
 the default one can't have a schedule (EventBridge guide), but may have ECS targets, which is told.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,7 @@ class Reader:
     ecs: Any
     progress: Progress = lambda _line: None
     calls: int = field(default=0, init=False)
-    others: int = field(default=0, init=False)
+    others: Counter[str] = field(default_factory=Counter, init=False)
 
     def account(self) -> Account:
         """Everything that starts ECS tasks, in the order of the origins."""
@@ -43,7 +44,7 @@ class Reader:
         for n, name in enumerate(definitions, start=1):
             self.progress(f"reading task definitions: {n} of {len(definitions)}")
             found[name] = self.definition(name)
-        return Account(olds=tuple(olds), definitions=found, others=self.others, calls=self.calls)
+        return Account(olds=tuple(olds), definitions=found, others=dict(self.others), calls=self.calls)
 
     def rules(self) -> Iterator[Old]:
         """Of every rule of every bus, the targets that are ECS tasks."""
@@ -63,7 +64,7 @@ class Reader:
                 self.calls += 1
                 yield _schedule(self.scheduler.get_schedule(Name=item["Name"], GroupName=item["GroupName"]))
             else:
-                self.others += 1
+                self.others[_service(arn)] += 1
 
     def definition(self, name: str) -> Definition | None:
         """A task definition; None for one that ECS does not have."""
@@ -90,7 +91,7 @@ class Reader:
         targets = [*self._pages(self.events.list_targets_by_rule, "Targets", Rule=rule["Name"], EventBusName=bus)]
         for target in targets:
             if "EcsParameters" not in target and not _is_cluster(target.get("Arn", "")):
-                self.others += 1
+                self.others[_service(target.get("Arn", ""))] += 1
                 continue
             several = target["Id"] if len(targets) > 1 else None
             yield Old(
@@ -134,6 +135,12 @@ def _schedule(told: Mapping[str, Any]) -> Old:
         removes_itself=told.get("ActionAfterCompletion") == "DELETE",
         target=told["Target"],
     )
+
+
+def _service(arn: str) -> str:
+    """``states`` for the ARN of a state machine, ``lambda`` for Scheduler's own target that invokes a function."""
+    parts = arn.split(":")
+    return parts[6 - (len(parts) < 7)] if "aws-sdk" in parts else parts[2] if len(parts) > 2 else "unknown"
 
 
 def _is_cluster(arn: str) -> bool:

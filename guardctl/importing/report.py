@@ -25,7 +25,10 @@ def lines(found: Settled, account: Account) -> Iterator[str]:
                 yield f"    {reason.wrong}"
                 yield f"    → {reason.instead}"
     if account.others:
-        yield f"{account.others} other targets start no ECS task, and were passed over"
+        counted = ", ".join(f"{number} of {service}" for service, number in sorted(account.others.items()))
+        yield f"passed over, as no ECS tasks: {counted}"
+    if "states" in account.others:
+        yield "  (of states: a state machine may run ECS tasks, as Copilot's jobs do; copy those by hand)"
 
 
 def summary(found: Settled, account: Account, seconds: float) -> str:
@@ -54,7 +57,7 @@ def as_json(found: Settled, account: Account) -> dict[str, Any]:
             {"origin": left.origin, "reasons": [{"wrong": r.wrong, "instead": r.instead} for r in left.reasons]}
             for left in found.left
         ],
-        "others": account.others,
+        "others": dict(account.others),
         "calls": account.calls,
     }
 

@@ -3,6 +3,7 @@
 What has a key of its own gets it; everything else stands in `run_task` under RunTask's own name.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -162,6 +163,6 @@ def _word(word: Any, reasons: list[Reason]) -> Any:
 
 def _check_time(value: Any, what: str, reasons: list[Reason]) -> None:
     """The scheduled time can stand in the command; anywhere else it is a reason why not."""
-    if TIME in str(value):
+    if TIME in json.dumps(value, ensure_ascii=False):
         wrong = f"{what} input takes the scheduled time, which only a word of the command can"
         reasons.append(Reason(wrong, "let the program read BATCH_SCHEDULED_AT, which every task gets"))
