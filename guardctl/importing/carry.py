@@ -5,8 +5,9 @@ Whether the jobs file takes what is written here is asked of its own reader, in 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import stamp
 from guardctl.importing import arguments, task
@@ -18,6 +19,8 @@ Json = dict[str, Any]
 RESTS: Any = False
 """What `enabled` is written as: deploying what was imported must not start anything twice."""
 
+_MINUTE = timedelta(minutes=1)
+_INSTANT = timedelta(microseconds=1)
 _AGE = 86_400
 _ATTEMPTS = {"rule": 185, "schedule": 185}
 """EventBridge's and Scheduler's own retry policy (API reference, RetryPolicy): Scheduler always tells one."""
@@ -64,15 +67,22 @@ def carried(old: Old, definitions: Mapping[str, Definition | None], now: datetim
     table: Json = {"imported_from": old.origin, "schedule": old.expression}
     if old.kind == "schedule" and old.timezone != "UTC" and not old.expression.startswith("rate("):
         table["timezone"] = old.timezone
-    for key, date in (("start", old.start), ("end", old.end)):
-        if date and not (key == "start" and date <= now and not old.expression.startswith("rate(")):
-            table[key] = stamp(date)
+    rate = old.expression.startswith("rate(")
+    if old.start and (rate or old.start > now):  # a cron has no use for a start in the past
+        table["start"] = stamp(_minute(old.start + _MINUTE - _INSTANT))
+    if old.end:
+        table["end"] = stamp(_minute(old.end))
     table["enabled"] = RESTS if old.enabled else False
     notes = [*_schedule_notes(old), *found.notes]
     deadline = _deadline(old, notes)
     if deadline:
         table["start_deadline"] = deadline
     return Carried(old=old, table=table | {"ecs": found.table}, notes=tuple(notes), program=found.program)
+
+
+def _minute(time: datetime) -> datetime:
+    """The whole minute that it is in, in UTC: schedules are looked at once a minute."""
+    return time.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _place(old: Old) -> tuple[str, str]:
@@ -87,18 +97,28 @@ def _schedule_reasons(old: Old, now: datetime) -> list[Reason]:
         return [Reason(wrong, f"{what}, once the task is a job without a schedule")]
     if old.end and old.end <= now:
         return [Reason(f"it ended at {stamp(old.end)}", "delete it")]
+    if (once := _once(old)) and once <= now:
+        return [Reason(f"its one time was {stamp(once)}", "delete it")]
     if old.managed_by:
         return [Reason(f"it is {old.managed_by}'s own rule", "keep it: nobody else may change it")]
     return []
+
+
+def _once(old: Old) -> datetime | None:
+    """The one time of an ``at(...)``."""
+    if not old.expression.startswith("at("):
+        return None
+    try:
+        return datetime.fromisoformat(old.expression[3:-1]).replace(tzinfo=ZoneInfo(old.timezone)).astimezone(UTC)
+    except (ValueError, KeyError, OSError):  # the reader of the jobs file says what is wrong with either
+        return None
 
 
 def _schedule_notes(old: Old) -> list[Note]:
     notes = []
     expression, kind = old.expression, old.kind
     if expression.startswith("rate("):
-        since = "its start date or its creation" if kind == "schedule" else "the rule's creation"
-        text = f"{expression} counts from 1970-01-01T00:00Z here, and from {since} there: it comes at other minutes"
-        notes.append(Note("rate", text))
+        notes.append(Note("rate", _rate(old)))
     elif kind == "rule" and not expression.startswith("at("):
         notes.append(Note("rule in UTC", "a rule's times are in UTC, and so are the job's"))
     elif old.timezone != "UTC":
@@ -122,6 +142,15 @@ def _schedule_notes(old: Old) -> list[Note]:
     if path_of(old.origin)[1] != "default" and kind == "schedule":
         notes.append(Note("group", f"it is in the schedule group {path_of(old.origin)[1]}; jobs have no groups"))
     return notes
+
+
+def _rate(old: Old) -> str:
+    if old.start:
+        return f"{old.expression} counts from its start date, as before"
+    since = "the rule's creation" if old.kind == "rule" else "its creation"
+    text = f"{old.expression} counts from 1970-01-01T00:00Z here, and from {since} there: it comes at other minutes"
+    write = f'; to count from there: start = "{stamp(_minute(old.created))}"' if old.created else ""
+    return text + write
 
 
 def _deadline(old: Old, notes: list[Note]) -> str | None:

@@ -30,6 +30,8 @@ class Old:
     description: str = ""
     start: datetime | None = None
     end: datetime | None = None
+    created: datetime | None = None
+    """Scheduler says so, EventBridge does not."""
     window: int | None = None
     """The minutes within which Scheduler may start it, of a flexible time window."""
     removes_itself: bool = False

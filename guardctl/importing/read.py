@@ -131,6 +131,7 @@ def _schedule(told: Mapping[str, Any]) -> Old:
         description=told.get("Description", ""),
         start=told.get("StartDate"),
         end=told.get("EndDate"),
+        created=told.get("CreationDate"),
         window=window.get("MaximumWindowInMinutes") if window.get("Mode") == "FLEXIBLE" else None,
         removes_itself=told.get("ActionAfterCompletion") == "DELETE",
         target=told["Target"],

@@ -18,6 +18,7 @@ Json = dict[str, Any]
 NEUTRAL: Mapping[str, Any] = {"timezone": "UTC"}
 NEUTRAL_ECS: Mapping[str, Any] = {
     "launch_type": "FARGATE",
+    "subnets": [],
     "security_groups": [],
     "assign_public_ip": False,
     "pass_roles": [],
@@ -41,7 +42,7 @@ _SHARED_ECS = (
 )
 """What may stand in the defaults, in this order."""
 
-_QUIET = frozenset({"rule in UTC", "group"})
+_QUIET = frozenset({"rule in UTC", "time zone", "group"})
 """Notes that the report has, and that would only be noise beside each job."""
 
 
