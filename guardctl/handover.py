@@ -47,6 +47,16 @@ class Move:
         """Whether no job of it is enabled, as deployed."""
         return all(job.enabled is not True for job in self.deployed.values())
 
+    @property
+    def changed(self) -> str | None:
+        """How the old one's times differ from the jobs', in words."""
+        for job in self.jobs:
+            ours = [schedule.expression for schedule in job.schedules]
+            if ours != [self.old.expression] or (job.timezone != self.old.timezone and "rate(" not in ours[0]):
+                theirs = f"{self.old.expression} in {self.old.timezone}"
+                return f"note: {self.old.origin} has {theirs}, and {job.name} {', '.join(ours)} in {job.timezone}"
+        return None
+
     def near(self, now: datetime) -> tuple[Job, datetime] | None:
         """A time of the old one or of a job that is too near."""
         theirs = moment.schedules_of(self.old)

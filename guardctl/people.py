@@ -11,6 +11,7 @@ from typing import Any, Literal
 from chalicelib.config.jobs import JobsFile
 from chalicelib.names import FUNCTIONS, batch_machine, function_name, guard_machine, log_group, stack_name
 from guardctl.cloudformation import Json
+from guardctl.importing.old import path_of, rule_of
 
 Role = Literal["viewer", "operator", "deployer"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "deployer")
@@ -22,7 +23,7 @@ def policy(jobs: JobsFile, role: Role) -> Json:
     if role != "viewer":
         statements += _operator(jobs)
     if role == "deployer":
-        statements += _deployer(jobs.stage)
+        statements += [*_deployer(jobs.stage), *_mover(jobs)]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -149,6 +150,47 @@ def _deployer(stage: str) -> Iterator[Json]:
         ],
         alarms,
     )
+
+
+def _mover(jobs: JobsFile) -> Iterator[Json]:
+    """`import` reads every rule and schedule; `handover` switches those that the jobs file names, and no others."""
+    yield _allow(
+        [
+            "events:ListEventBuses",
+            "events:ListRules",
+            "events:ListTargetsByRule",
+            "scheduler:ListSchedules",
+            "scheduler:GetSchedule",
+        ],
+        ["*"],
+        "ReadsWhatStartsTasksToday",
+    )
+    origins = sorted({rule_of(job.imported_from) for job in jobs.jobs.values() if job.imported_from})
+    rules = [arn for origin in origins if (arn := _arn_of(origin, "rule"))]
+    schedules = [arn for origin in origins if (arn := _arn_of(origin, "schedule"))]
+    if rules:
+        actions = ["events:DescribeRule", "events:ListTagsForResource", "events:EnableRule", "events:DisableRule"]
+        yield _allow(actions, rules)
+    if schedules:
+        yield _allow(["scheduler:UpdateSchedule"], schedules)
+        groups = sorted({path_of(origin)[1] for origin in origins if origin.startswith("schedule/")})
+        on = [f"arn:*:scheduler:*:*:schedule-group/{group}" for group in groups]
+        yield _allow(["scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"], on)
+        # UpdateSchedule hands the schedule its role again, whatever that is.
+        to = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+        yield {**_allow(["iam:PassRole"], ["*"], "GivesASchedulerItsRoleAgain"), "Condition": to}
+    if origins:
+        yield _allow(["cloudformation:DescribeStackResources"], ["*"], "FindsTheStackThatOwnsARule")
+
+
+def _arn_of(origin: str, wanted: str) -> str | None:
+    """The ARN of an old rule or schedule, if it is the wanted one of the two."""
+    kind, parent, name = path_of(origin)
+    if kind != wanted:
+        return None
+    if kind == "schedule":
+        return f"arn:*:scheduler:*:*:schedule/{parent}/{name}"
+    return f"arn:*:events:*:*:rule/{name}" if parent == "default" else f"arn:*:events:*:*:rule/{parent}/{name}"
 
 
 def _machines(stage: str) -> list[str]:

@@ -46,6 +46,8 @@ def handover(
             move = moving.look(target, switch, job)
         moving.require_movable(move, force=force)
         out.print(_plan(move, back=back), markup=False)
+        if move.changed:
+            out.print(move.changed, markup=False)
         if not yes and not confirmed("Go on?"):
             raise Stop("nothing was changed", NOT_RUN)
         if back:

@@ -29,7 +29,7 @@ def here(value: Any) -> Any:
 
 def make(emulator: Emulator) -> None:
     """A hundred rules and schedules, and what they need."""
-    session = emulator.session()
+    session: Any = emulator.session()
     events, scheduler, ecs = (session.client(service) for service in ("events", "scheduler", "ecs"))
 
     def rule(name: str, *targets: Any, **more: Any) -> None:

@@ -16,7 +16,13 @@ from chalicelib.config.jobs import parse
 from guardctl import people
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage, local_stage
-from tests.emulator.test_deployment import JOBS
+from tests import targets as aws
+from tests.emulator.test_deployment import JOBS as DEPLOYED
+
+JOBS = DEPLOYED.replace("[jobs.first]", '[jobs.first]\nimported_from = "schedule/default/first"').replace(
+    "[jobs.second]", '[jobs.second]\nimported_from = "rule/default/second"'
+)
+"""Two jobs that a schedule and a rule started before."""
 
 NOT_MADE_HERE = {
     "logs:GetLogEvents": "no task here writes logs",
@@ -27,7 +33,7 @@ NOT_MADE_HERE = {
 COMMANDS = {
     "viewer": (["status"], ["status", "second"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
     "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"]),
-    "deployer": (["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
+    "deployer": (["import", "--dry-run"], ["handover", "first", "--yes"], ["handover", "second", "--yes"], ["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
 }  # fmt: skip
 
 
@@ -53,6 +59,7 @@ def called() -> Iterator[dict[str, set[str]]]:
         local_stage(running, name="people", jobs=JOBS) as stage,
     ):
         run_by(stage, "deployer", "deploy")
+        old_ones(stage)
         stage.provide()
         assert "started run-000001" in run_by(stage, "operator", "run", "second")
         stage.a_task("second")
@@ -61,6 +68,15 @@ def called() -> Iterator[dict[str, set[str]]]:
                 said = run_by(stage, person, *command)
                 assert "Traceback" not in said, said
         yield {person: set(_calls(stage, person)) for person in COMMANDS}
+
+
+def old_ones(stage: LocalStage) -> None:
+    """What started the jobs before."""
+    session: Any = stage.emulator.session()
+    told = aws.schedule("first", "cron(0 3 1 1 ? *)")
+    session.client("scheduler").create_schedule(**{key: value for key, value in told.items() if key != "Arn"})
+    session.client("events").put_rule(Name="second", ScheduleExpression="cron(0 3 1 1 ? *)")
+    session.client("events").put_targets(Rule="second", Targets=[aws.target()])
 
 
 def _calls(stage: LocalStage, person: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chalicelib.config.jobs import parse
 from chalicelib.decide.schedule import parse_schedule
-from guardctl import handover
+from guardctl import handover, people
 from guardctl.errors import Stop
 from guardctl.handover import Move
 from guardctl.importing import moment
@@ -223,6 +223,26 @@ def test_a_rule_that_is_gone_is_told() -> None:
     stub.add_client_error("describe_rule", "ResourceNotFoundException", "no")
     with pytest.raises(NotThere, match="does not exist"):
         Switch(events, None, None).look(RULE)
+
+
+def test_a_deployer_may_switch_what_the_jobs_file_names_and_nothing_else() -> None:
+    text = """
+[defaults.ecs]
+cluster = "batch"
+container = "app"
+launch_type = "EC2"
+[jobs.a]
+imported_from = "rule/default/nightly#1"
+ecs = { task_definition = "a" }
+[jobs.b]
+imported_from = "schedule/night/hourly"
+ecs = { task_definition = "b" }
+"""
+    statements = people.policy(parse(text, stage="dev", place="x"), "deployer")["Statement"]
+    on = {action: statement["Resource"] for statement in statements for action in statement["Action"]}
+    assert on["events:DisableRule"] == on["events:EnableRule"] == ["arn:*:events:*:*:rule/nightly"]
+    assert on["scheduler:UpdateSchedule"] == ["arn:*:scheduler:*:*:schedule/night/hourly"]
+    assert on["scheduler:ListTagsForResource"] == ["arn:*:scheduler:*:*:schedule-group/night"]
 
 
 # --- when -------------------------------------------------------------------------------------------------

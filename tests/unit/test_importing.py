@@ -166,8 +166,9 @@ def test_every_setting_of_an_ecs_target_is_carried(
 
 
 def test_every_member_that_botocore_knows_of_an_ecs_target_is_tried() -> None:
-    tried = {key for each in SETTINGS for key in each.values[0]}  # type: ignore[attr-defined,union-attr]
-    session = boto3.Session(region_name="us-east-1")
+    values: Any = [each.values[0] for each in SETTINGS]
+    tried = {key for parameters in values for key in parameters}
+    session: Any = boto3.Session(region_name="us-east-1")
     for service in ("events", "scheduler"):
         shape = session.client(service).meta.service_model.shape_for("EcsParameters")
         assert tried == set(shape.members), service
@@ -249,7 +250,8 @@ def test_the_overrides_of_the_task_and_of_other_containers_are_kept() -> None:
     ],
 )
 def test_the_container_whose_exit_code_counts(definition: Any, text: str | None, container: str, said: bool) -> None:
-    found = of_rule(aws.target(**({"Input": text} if text else {})), definition)
+    more: dict[str, Any] = {"Input": text} if text else {}
+    found = of_rule(aws.target(**more), definition)
     assert ecs(found)["container"] == container
     assert ("container" in notes(found)) is said
 
