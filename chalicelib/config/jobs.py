@@ -64,6 +64,9 @@ class Job:
     """None at all: a job that is only started by hand."""
     timezone: str = "UTC"
     enabled: bool = True
+    imported_from: str | None = None
+    """The rule or schedule that started it before: ``rule/<bus>/<name>``, with ``#<target id>`` if that has several
+    targets, or ``schedule/<group>/<name>``."""
     timeout: int = 86_400
     start_deadline: int = 7_200
     grace: int = 15
@@ -75,9 +78,6 @@ class Job:
     retries: int = 0
     expect_success_within: int | None = None
     """With [alerts], an alarm rings when no run has succeeded for so long."""
-
-    imported_from: str | None = None
-    """What started its task before: `rule/<bus>/<name>`, `…#<target>` of several, or `schedule/<group>/<name>`."""
 
     pool: str
     """The jobs that must not run at the same time share one; who names none has one to itself, of its own name."""
@@ -223,6 +223,12 @@ def _zone(value: Any, spot: Spot) -> Any:
     return spot.fault(f'"{value}" is not a time zone', near(value, available_timezones(), right))
 
 
+_ORIGIN_NAME = r"[A-Za-z0-9._-]{1,64}"
+"""A rule's name, a target's ID, a schedule's name, a group's (PutRule, PutTargets, CreateSchedule, API references)."""
+_BUS = r"[A-Za-z0-9._/-]{1,256}"
+"""Of a partner's events, with slashes (CreateEventBus)."""
+
+
 def _bucket(value: Any, spot: Spot) -> Any:
     right = "write what it holds and what comes in each second, [100, 2]"
     if spot.lacks(list, value, right):
@@ -244,6 +250,10 @@ _JOB: dict[str, Reader] = {
     "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
     "timezone": _zone,
     "enabled": boolean,
+    "imported_from": text(
+        rf"rule/{_BUS}/{_ORIGIN_NAME}(#{_ORIGIN_NAME})?|schedule/{_ORIGIN_NAME}/{_ORIGIN_NAME}",
+        'write "rule/BUS/NAME", "rule/BUS/NAME#TARGET_ID" or "schedule/GROUP/NAME"',
+    ),
     "timeout": duration("1s", "364d"),  # AWS ends an execution after a year
     "start_deadline": duration("1m", "24h"),
     "grace": duration("1s", "5m"),  # a renewal is over in less
@@ -253,10 +263,6 @@ _JOB: dict[str, Reader] = {
     "on_skip": one_of(*get_args(OnSkip)),
     "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
-    "imported_from": text(
-        "rule/[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+(#[A-Za-z0-9._-]+)?|schedule/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+",
-        'write "rule/default/NAME", "rule/default/NAME#TARGET" or "schedule/default/NAME"',
-    ),
     "expect_success_within": duration(
         "15m", "7d", ": a CloudWatch alarm looks back no further"
     ),  # its metrics come minutes late

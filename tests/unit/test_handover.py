@@ -32,7 +32,10 @@ class Account:
     def __init__(self) -> None:
         self.rule = aws.rule("nightly")
         self.targets = [aws.target("1")]
-        whole: dict[str, Any] = {"Description": "Nightly", "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5}}
+        whole: dict[str, Any] = {
+            "Description": "Nightly",
+            "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5},
+        }
         self.schedule = aws.schedule("nightly", StartDate=START, ActionAfterCompletion="NONE", **whole)
         self.forgets: tuple[str, ...] = ()
         """Fields that AWS does not keep."""
