@@ -161,6 +161,7 @@ def _mover(jobs: JobsFile) -> Iterator[Json]:
             "events:ListTargetsByRule",
             "scheduler:ListSchedules",
             "scheduler:GetSchedule",
+            "states:DescribeStateMachine",
         ],
         ["*"],
         "ReadsWhatStartsTasksToday",

@@ -66,7 +66,7 @@ def import_(
 
 def read(target: Stage, progress: Progress) -> Account:
     """Everything that starts ECS tasks in the account and Region of the session. Raises what boto3 raises."""
-    reader = Reader(target.client("events"), target.client("scheduler"), target.ecs, progress)
+    reader = Reader(target.client("events"), target.client("scheduler"), target.ecs, target.stepfunctions, progress)
     return reader.account()
 
 

@@ -1,7 +1,8 @@
 """A target as RunTask's arguments, under RunTask's own names, whichever service calls RunTask today. Pure.
 
-The three ways name the same things differently: a rule and a schedule have `EcsParameters` in PascalCase and the
-overrides as JSON in `Input`; a schedule that calls RunTask itself has everything in `Input`.
+A state machine that does nothing but run a task is read as its one step (`machine`). The other three ways name the same
+things differently: a rule and a schedule have `EcsParameters` in PascalCase and the overrides as JSON in `Input`; a
+schedule that calls RunTask itself has everything in `Input`.
 """
 
 import json
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from guardctl.importing import transform
+from guardctl.importing import machine, transform
 from guardctl.importing.old import Old
-from guardctl.importing.said import Reason
+from guardctl.importing.said import Note, Reason
 
 _RENAMED = {"TaskDefinitionArn": "taskDefinition", "TaskCount": "count", "EnableECSManagedTags": "enableECSManagedTags"}
 _ACRONYMS = ("ECS", "EBS")
@@ -23,17 +24,26 @@ class Arguments:
 
     run_task: dict[str, Any] = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    limits: dict[str, Any] = field(default_factory=dict)
+    """What else of a job a state machine says: its timeout and its retries."""
 
 
 def task_definition_of(old: Old) -> str | None:
-    """The task definition that a target names, as it names it."""
-    named = of(old).run_task.get("taskDefinition")
-    return named if isinstance(named, str) and named else None
+    """The task definition that a target names, as it names it; None also where nobody will need it."""
+    found = of(old)
+    named = found.run_task.get("taskDefinition")
+    return named if isinstance(named, str) and named and not found.reasons else None
 
 
 def of(old: Old) -> Arguments:
     """The arguments of an old target."""
     found = Arguments()
+    if old.machine:
+        step = machine.step_of(old.machine, found.reasons)
+        found.limits = machine.limits(step)
+        found.run_task = members(machine.run_task(step, found.reasons, found.notes))
+        return found
     given = _input(old, found)
     if old.universal:
         found.run_task = members(given)

@@ -53,9 +53,9 @@ def carried(old: Old, definitions: Mapping[str, Definition | None], now: datetim
     reasons += given.reasons
     named = given.run_task.get("taskDefinition")
     definition = definitions.get(named) if isinstance(named, str) else None
-    if not named:
+    if not named and not given.reasons:
         reasons.append(Reason("it names no task definition", "mend the target's input"))
-    elif definition is None:
+    elif definition is None and not given.reasons:
         wrong = f"its task definition {named} does not exist: each of its starts fails today"
         reasons.append(Reason(wrong, "delete it, or name one that exists, and import again"))
     if definition is None:
@@ -73,10 +73,11 @@ def carried(old: Old, definitions: Mapping[str, Definition | None], now: datetim
     if old.end:
         table["end"] = stamp(_minute(old.end))
     table["enabled"] = RESTS if old.enabled else False
-    notes = [*_schedule_notes(old), *found.notes]
+    notes = [*_schedule_notes(old), *given.notes, *found.notes]
     deadline = _deadline(old, notes)
     if deadline:
         table["start_deadline"] = deadline
+    table |= given.limits
     return Carried(old=old, table=table | {"ecs": found.table}, notes=tuple(notes), program=found.program)
 
 
@@ -135,6 +136,9 @@ def _schedule_notes(old: Old) -> list[Note]:
     if old.target.get("InputTransformer"):
         text = "its input transformer is written out; a time in its command is {scheduled_at}"
         notes.append(Note("input transformer", text))
+    if old.machine:
+        text = "its state machine ran the task and nothing else; in shadow, its task counts as somebody else's"
+        notes.append(Note("state machine", text))
     if old.target.get("InputPath"):
         notes.append(Note("input path", "its input was a part of the event, in which no override of a task can be"))
     if old.removes_itself:

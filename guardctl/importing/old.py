@@ -39,6 +39,9 @@ class Old:
     target: Mapping[str, Any] = field(default_factory=dict)
     """As AWS tells it."""
 
+    machine: str = ""
+    """The definition of the state machine that the target is, if it runs ECS tasks."""
+
     @property
     def universal(self) -> bool:
         """Whether the target is RunTask itself, and its input RunTask's."""

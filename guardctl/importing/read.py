@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardctl.importing.arguments import task_definition_of
+from guardctl.importing.machine import runs_tasks
 from guardctl.importing.old import (
     UNIVERSAL,
     Account,
@@ -27,13 +28,15 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Reader:
-    """Asks EventBridge, Scheduler and ECS; raises whatever boto3 raises, and then nothing has been read."""
+    """Asks EventBridge, Scheduler, ECS and Step Functions; raises what boto3 raises, and then nothing has been read."""
 
     events: Any
     scheduler: Any
     ecs: Any
+    stepfunctions: Any = None
     progress: Progress = lambda _line: None
     calls: int = field(default=0, init=False)
+    _machines: dict[str, str] = field(default_factory=dict, init=False)
     others: Counter[str] = field(default_factory=Counter, init=False)
 
     def account(self) -> Account:
@@ -60,9 +63,11 @@ class Reader:
         for n, item in enumerate(listed, start=1):
             self.progress(f"reading schedules: {n} of {len(listed)}")
             arn = item.get("Target", {}).get("Arn", "")
-            if _is_cluster(arn) or arn.endswith(UNIVERSAL):
+            machine = self._machine(arn)
+            if machine or _is_cluster(arn) or arn.endswith(UNIVERSAL):
                 self.calls += 1
-                yield _schedule(self.scheduler.get_schedule(Name=item["Name"], GroupName=item["GroupName"]))
+                told = self.scheduler.get_schedule(Name=item["Name"], GroupName=item["GroupName"])
+                yield _schedule(told, machine)
             else:
                 self.others[_service(arn)] += 1
 
@@ -90,7 +95,8 @@ class Reader:
     def _targets(self, bus: str, rule: Mapping[str, Any]) -> Iterator[Old]:
         targets = [*self._pages(self.events.list_targets_by_rule, "Targets", Rule=rule["Name"], EventBusName=bus)]
         for target in targets:
-            if "EcsParameters" not in target and not _is_cluster(target.get("Arn", "")):
+            machine = self._machine(target.get("Arn", ""))
+            if not machine and "EcsParameters" not in target and not _is_cluster(target.get("Arn", "")):
                 self.others[_service(target.get("Arn", ""))] += 1
                 continue
             several = target["Id"] if len(targets) > 1 else None
@@ -104,7 +110,21 @@ class Reader:
                 description=rule.get("Description", ""),
                 managed_by=rule.get("ManagedBy", ""),
                 target=target,
+                machine=machine,
             )
+
+    def _machine(self, arn: str) -> str:
+        """The definition of a state machine that runs ECS tasks; empty for every other target, and for our own."""
+        if ":stateMachine:" not in arn or ":stateMachine:batch-guard-" in arn:
+            return ""
+        if arn not in self._machines:
+            self.calls += 1
+            try:
+                self._machines[arn] = self.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
+            except self.stepfunctions.exceptions.StateMachineDoesNotExist:
+                self._machines[arn] = ""
+        definition = self._machines[arn]
+        return definition if runs_tasks(definition) else ""
 
     def _pages(self, call: Callable[..., Mapping[str, Any]], items: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Every item of every page. ListEventBuses has no paginator in boto3; all of these page by NextToken."""
@@ -118,7 +138,7 @@ class Reader:
                 return
 
 
-def _schedule(told: Mapping[str, Any]) -> Old:
+def _schedule(told: Mapping[str, Any], machine: str) -> Old:
     window = told.get("FlexibleTimeWindow", {})
     return Old(
         origin=schedule_origin(told["GroupName"], told["Name"]),
@@ -135,6 +155,7 @@ def _schedule(told: Mapping[str, Any]) -> Old:
         window=window.get("MaximumWindowInMinutes") if window.get("Mode") == "FLEXIBLE" else None,
         removes_itself=told.get("ActionAfterCompletion") == "DELETE",
         target=told["Target"],
+        machine=machine,
     )
 
 

@@ -27,8 +27,6 @@ def lines(found: Settled, account: Account) -> Iterator[str]:
     if account.others:
         counted = ", ".join(f"{number} of {service}" for service, number in sorted(account.others.items()))
         yield f"passed over, as no ECS tasks: {counted}"
-    if "states" in account.others:
-        yield "  (of states: a state machine may run ECS tasks, as Copilot's jobs do; copy those by hand)"
 
 
 def summary(found: Settled, account: Account, seconds: float) -> str:

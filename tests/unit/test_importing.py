@@ -34,6 +34,7 @@ class Told:
         self, rules: dict[str, list[Any]] | None = None, schedules: list[Any] | None = None, **more: Any
     ) -> None:
         self.rules, self.schedules = rules or {}, schedules or []
+        self.machine = more.pop("machine", "")
         self.definitions: dict[str, Any] = {"report": aws.definition(), **more}
 
     def list_event_buses(self, **_: Any) -> Any:
@@ -51,6 +52,9 @@ class Told:
     def get_schedule(self, **asked: Any) -> Any:
         return next(s for s in self.schedules if (s["Name"], s["GroupName"]) == (asked["Name"], asked["GroupName"]))
 
+    def describe_state_machine(self, **_: Any) -> Any:
+        return {"definition": self.machine}
+
     def describe_task_definition(self, **asked: Any) -> Any:
         family = asked["taskDefinition"].rpartition("/")[2].partition(":")[0]
         if family not in self.definitions:
@@ -61,7 +65,7 @@ class Told:
 def account(*rules: tuple[Any, list[Any]], schedules: list[Any] | None = None, **definitions: Any) -> Account:
     """What the reader makes of an account with these."""
     told = Told({rule["Name"]: [rule, targets] for rule, targets in rules}, schedules, **definitions)
-    return Reader(told, told, told).account()
+    return Reader(told, told, told, told).account()
 
 
 def carry(found: Account) -> list[Carried | Left]:
@@ -254,6 +258,72 @@ def test_the_container_whose_exit_code_counts(definition: Any, text: str | None,
     found = of_rule(aws.target(**more), definition)
     assert ecs(found)["container"] == container
     assert ("container" in notes(found)) is said
+
+
+def machine(**step: Any) -> str:
+    """A state machine in the shape of a Copilot job's."""
+    parameters = {
+        "LaunchType": "FARGATE",
+        "PlatformVersion": "LATEST",
+        "Cluster": aws.CLUSTER,
+        "TaskDefinition": aws.definition_arn("report"),
+        "PropagateTags": "TASK_DEFINITION",
+        "Group.$": "$$.Execution.Name",
+        "NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": ["subnet-0a"], "AssignPublicIp": "DISABLED"}},
+    }
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::ecs:runTask.sync",
+        "Parameters": parameters,
+        "End": True,
+        **step,
+    }
+    return json.dumps({"StartAt": "Run", "TimeoutSeconds": 3600, "States": {"Run": task}})
+
+
+def of_machine(definition: str) -> Carried | Left:
+    target = {
+        "Id": "statemachine",
+        "Arn": f"arn:aws:states:{aws.HERE}:stateMachine:app-env-report",
+        "RoleArn": aws.ROLE,
+    }
+    (found,) = carry(account((aws.rule("nightly"), [target]), machine=definition))
+    return found
+
+
+def test_a_state_machine_that_only_runs_a_task_is_that_task() -> None:
+    found = of_machine(machine(Retry=[{"ErrorEquals": ["States.ALL"], "MaxAttempts": 2}]))
+    assert (table(found)["timeout"], table(found)["retries"]) == ("3600s", 2)
+    assert ecs(found) == {
+        "cluster": "batch",
+        "task_definition": "report",
+        "launch_type": "FARGATE",
+        "subnets": ["subnet-0a"],
+        "container": "app",
+        "pass_roles": [aws.EXECUTION_ROLE, aws.TASK_ROLE],
+    }
+    assert {"state machine", "group of tasks"} <= notes(found).keys()
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [
+        (machine(Next="More", End=False).replace('"States": {', '"States": {"More": {"Type": "Wait", "Seconds": 1, "End": true}, '), "does more than run one ECS task"),
+        (machine(Parameters={"Cluster": "c", "TaskDefinition": "report", "Overrides.$": "$.x"}), "at each start (Overrides.$)"),
+        (machine(Parameters=None, Arguments={"Cluster": "c", "TaskDefinition": "{% $x %}"}), "at each start (JSONata)"),
+    ],
+    ids=["another step", "a path", "an expression"],
+)  # fmt: skip
+def test_a_state_machine_that_does_more_is_left(definition: str, words: str) -> None:
+    assert words in reasons(of_machine(definition))
+
+
+def test_a_state_machine_without_a_task_is_passed_over() -> None:
+    target = {"Id": "1", "Arn": f"arn:aws:states:{aws.HERE}:stateMachine:other", "RoleArn": aws.ROLE}
+    found = account(
+        (aws.rule("nightly"), [target]), machine='{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
+    )
+    assert (found.olds, found.others) == ((), {"states": 1})
 
 
 # --- what is not as it was --------------------------------------------------------------------------------
