@@ -86,9 +86,9 @@ def _retired(target: Stage, switch: Switch, move: Move, again: str, *, deploy_to
     if any(job.enabled is True for job in move.jobs):
         names = moving.written(target, move, RESTS)
         out.print(f"{target.place}: enabled = {toml(RESTS)} in {', '.join(names)}", markup=False)
-        if deploy_too:
-            _deploy(target.name)
-            move = moving.look(Stage(target.name), switch, move.jobs[0].name)
+    if deploy_too and not move.off:
+        _deploy(target.name)
+        move = moving.look(Stage(target.name), switch, move.jobs[0].name)
     if not move.off:
         raise Stop(
             f"{move.old.origin} is still off, for {move.names} would start too, as deployed: "

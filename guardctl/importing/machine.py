@@ -22,7 +22,10 @@ def runs_tasks(definition: str) -> bool:
 
 
 def step_of(definition: str, reasons: list[Reason]) -> Json:
-    """The machine's one step, with the shorter of both timeouts; an empty one, with the reason why, for a machine that does anything else."""
+    """The machine's one step, with the shorter of both timeouts.
+
+    An empty one, with the reason why, for a machine that does anything else.
+    """
     machine = json.loads(definition)
     states = machine.get("States", {})
     steps = [state for state in states.values() if state.get("Type") not in {"Succeed", "Fail"}]
