@@ -69,7 +69,12 @@ def handover(
         return
     out.print(f"{target.place}: enabled = true in {move.names}", markup=False)
     if deploy_too:
-        _deploy(stage)
+        try:
+            _deploy(stage)
+        except Stop as stopped:
+            back_again = target.command("handover", job, "--back")
+            meanwhile = f"nothing starts {move.names} until it is deployed: {target.command('deploy')}; or {back_again}"
+            raise Stop(f"{stopped}\n{meanwhile}", stopped.code) from stopped
     _say_what_is_next(target, move, now, deployed=deploy_too)
 
 
