@@ -147,7 +147,7 @@ def switched(switch: Switch, move: Move, now: datetime, *, on: bool, force: bool
 def written(stage: Stage, move: Move, value: object) -> list[str]:
     """Write `enabled` of the jobs into the jobs file; the names of those that had another. Raises `Stop`."""
     file = (stage.jobs_directory or DIRECTORY) / f"{stage.name}.toml"
-    text, changed = file.read_text(encoding="utf-8"), []
+    text, changed = file.read_bytes().decode(), []  # line ends stay what they are
     for job in move.jobs:
         edited = enabled(text, job.name, value)
         if edited is None:
@@ -156,7 +156,7 @@ def written(stage: Stage, move: Move, value: object) -> list[str]:
             text = edited
             changed.append(job.name)
     if changed:
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(text.encode())
     return changed
 
 

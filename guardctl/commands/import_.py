@@ -16,14 +16,14 @@ from guardctl.importing.old import Account
 from guardctl.importing.read import Progress, Reader
 from guardctl.importing.settle import Existing, Settled, settled
 from guardctl.interrupts import interruptible
-from guardctl.stage import Stage
+from guardctl.stage import PROJECT, Stage
 
 
 @command(example="guardctl import --stage prod", name="import")
 def import_(
     stage: StageOption = "dev",
     force: Annotated[
-        bool, typer.Option("--force", help="Add to a jobs file that is there; as it was, it is kept as .toml.bak.")
+        bool, typer.Option("--force", help="Add to a jobs file that is there; as it was, it is kept as STAGE.toml.bak.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be imported, and write nothing.")] = False,
     as_json: JsonOption = False,
@@ -74,17 +74,17 @@ def written(file: Path, existing: Existing, found: Settled) -> list[str]:
     """Write the file, and first what it was; the lines that say so."""
     told = []
     if existing.text:
-        backup = file.with_name(f"{file.name}.bak")
-        backup.write_text(existing.text, encoding="utf-8")
-        told.append(f"wrote {backup.name}: the jobs file as it was")
-    file.write_text(found.text, encoding="utf-8")
+        backup = PROJECT / f"{file.name}.bak"  # what is beside the jobs file is deployed
+        backup.write_bytes(existing.text.encode())
+        told.append(f"wrote {backup.name} into the project's folder: the jobs file as it was")
+    file.write_bytes(found.text.encode())
     return [*told, f"wrote {file.name}: {len(found.new)} jobs that rest"]
 
 
 def _existing(target: Stage, file: Path) -> Existing:
     """The jobs file that is there. Raises `Stop` with its faults."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")  # to the byte: line ends stay what they are
         if not text.strip():
             return Existing()
         return Existing(text, parse(text, stage=target.name, place=target.place).jobs)

@@ -124,6 +124,10 @@ def _schedule_notes(old: Old) -> list[Note]:
         notes.append(Note("rule in UTC", "a rule's times are in UTC, and so are the job's"))
     elif old.timezone != "UTC":
         notes.append(Note("time zone", f"its times are on the clock of {old.timezone}, as before"))
+    if old.events:
+        notes.append(
+            Note("events", "events start it, too, and end with the rule's handover: a job has the times alone")
+        )
     if old.window:
         text = f"it may start up to {old.window} min late there, and starts at its minute here"
         notes.append(Note("flexible window", text))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, between, parse_schedule
 from guardctl.importing.switch import Snapshot
@@ -13,14 +14,15 @@ AFTER = timedelta(minutes=1)
 
 _HOUR = timedelta(hours=1)
 _OFTEN = int(_HOUR / (BEFORE + AFTER))
-"""With more times an hour than this there is no better moment to wait for."""
+"""With so many times an hour there is no better moment to wait for."""
 
 
 def schedules_of(old: Snapshot) -> tuple[Schedule, ...]:
     """The old schedule, as far as it can be read here."""
     try:
+        ZoneInfo(old.timezone)
         return (parse_schedule(old.expression),)
-    except ScheduleRefused:
+    except (ScheduleRefused, KeyError, ValueError, OSError):
         return ()
 
 
@@ -30,7 +32,7 @@ def in_the_way(schedules: Sequence[Schedule], timezone: str, now: datetime) -> d
     When a rate comes is not known: it counts from its creation.
     """
     crons = [schedule for schedule in schedules if schedule.every is None]
-    often = len(between(crons, timezone, now, now + _HOUR, limit=_OFTEN + 1)) > _OFTEN
+    often = len(between(crons, timezone, now, now + _HOUR, limit=_OFTEN)) >= _OFTEN
     near = between(crons, timezone, now - AFTER, now + BEFORE, limit=1)
     return near[0] if near and not often else None
 

@@ -25,6 +25,8 @@ class Old:
     """The rule's or the schedule's, with the target's ID if the rule has several targets."""
     expression: str = ""
     """As AWS has it; empty for a rule that is started by events."""
+    events: bool = False
+    """Of a rule: events start it, too, or alone."""
     timezone: str = "UTC"
     enabled: bool = True
     description: str = ""

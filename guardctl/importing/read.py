@@ -106,6 +106,7 @@ class Reader:
                 kind="rule",
                 name=f"{rule['Name']}-{several}" if several else rule["Name"],
                 expression=rule.get("ScheduleExpression", ""),
+                events=bool(rule.get("EventPattern")),
                 enabled=rule.get("State") != "DISABLED",
                 description=rule.get("Description", ""),
                 managed_by=rule.get("ManagedBy", ""),
@@ -132,7 +133,7 @@ class Reader:
         while True:
             self.calls += 1
             page = call(**arguments, **({"NextToken": token} if token else {}))
-            yield from page[items]
+            yield from page.get(items, ())
             token = page.get("NextToken")
             if not token:
                 return

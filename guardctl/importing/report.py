@@ -14,7 +14,7 @@ def lines(found: Settled, account: Account) -> Iterator[str]:
     """For a person: jobs and where they came from, then each kind of note once, then what was left and why."""
     if found.new:
         width = max(len(job.name) for job in found.new)
-        yield "imported:"
+        yield "jobs, and what they come from:"
         yield from (f"  {job.name:<{width}}  {job.carried.old.origin}{_pool(job.pool)}" for job in found.new)
         yield from _notes(found)
     if found.left:
@@ -30,10 +30,10 @@ def lines(found: Settled, account: Account) -> Iterator[str]:
 
 
 def summary(found: Settled, account: Account, seconds: float) -> str:
-    """``97 of 100 schedules imported, 3 left where they are; 212 calls in 9 s``."""
+    """``97 of 100 schedules become jobs, 3 left where they are; 212 calls in 9 s``."""
     there = f", {len(found.kept)} in the file already" if found.kept else ""
     return (
-        f"{len(found.new)} of {len(account.olds)} schedules imported{there}, {len(found.left)} left where they are; "
+        f"{len(found.new)} of {len(account.olds)} schedules become jobs{there}, {len(found.left)} left where they are; "
         f"{account.calls} calls in {seconds:.0f} s"
     )
 

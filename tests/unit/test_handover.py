@@ -301,6 +301,7 @@ FILES = [
     ('jobs.a.enabled = false\n', 'jobs.a.enabled = true\n'),
     ('x = """\n[jobs.a]\nenabled = false\n"""\n[jobs.a]\nenabled = false\n', 'x = """\n[jobs.a]\nenabled = false\n"""\n[jobs.a]\nenabled = true\n'),
     ('[jobs.a]\nenabled = true\n', '[jobs.a]\nenabled = true\n'),
+    ('[jobs.a]\r\nenabled = false\r\n', '[jobs.a]\r\nenabled = true\r\n'),
     ('jobs = { a = {} }\n', None),
 ]  # fmt: skip
 
@@ -318,6 +319,7 @@ FILES = [
         "a dotted key",
         "beside text that looks like it",
         "enabled already",
+        "line ends of Windows",
         "no place for it",
     ],
 )

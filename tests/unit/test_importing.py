@@ -506,7 +506,7 @@ def test_the_report_names_every_job_every_kind_of_note_and_every_reason() -> Non
     told = "\n".join(report.lines(found, old))
     for words in ("a  rule/default/a", "rate: rate(1 hour) counts from 1970", "(s)", "schedule/default/t", "→ "):
         assert words in told
-    assert report.summary(found, old, 1.4).startswith("3 of 4 schedules imported, 1 left where they are; ")
+    assert report.summary(found, old, 1.4).startswith("3 of 4 schedules become jobs, 1 left where they are; ")
     assert len(report.as_json(found, old)["imported"]) == 3
 
 
