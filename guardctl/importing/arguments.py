@@ -6,13 +6,20 @@ schedule that calls RunTask itself has everything in `Input`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, cast
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
+from botocore.validate import ParamValidator
 
 from guardctl.importing import machine, transform
 from guardctl.importing.old import Old
 from guardctl.importing.said import Note, Reason
+from guardctl.importing.transform import TIME
 
 _RENAMED = {"TaskDefinitionArn": "taskDefinition", "TaskCount": "count", "EnableECSManagedTags": "enableECSManagedTags"}
 _ACRONYMS = ("ECS", "EBS")
@@ -37,7 +44,16 @@ def task_definition_of(old: Old) -> str | None:
 
 
 def of(old: Old) -> Arguments:
-    """The arguments of an old target."""
+    """The arguments of an old target; AWS looks at a target's input only when it starts a task."""
+    found = _given(old)
+    found.run_task = _without_null(found.run_task)
+    if not found.reasons:
+        report = ParamValidator().validate(found.run_task, _shape())
+        found.reasons += [_refused(line) for line in report.generate_report().splitlines()]
+    return found
+
+
+def _given(old: Old) -> Arguments:
     found = Arguments()
     if old.machine:
         step = machine.step_of(old.machine, found.reasons)
@@ -50,11 +66,6 @@ def of(old: Old) -> Arguments:
         return found
     parameters = old.target.get("EcsParameters") or {}
     found.run_task = {"cluster": old.target.get("Arn", ""), **members(parameters)}
-    known = {"containerOverrides", "cpu", "memory", "taskRoleArn", "executionRoleArn"}
-    known |= {"ephemeralStorage", "inferenceAcceleratorOverrides"}
-    for key in [key for key in given if key not in known]:
-        wrong = f'its input has "{key}", which is no override of a task: what becomes of it today is not documented'
-        found.reasons.append(Reason(wrong, "take it out of the target's input, if the task does not miss it"))
     if given:
         found.run_task["overrides"] = given
     return found
@@ -84,6 +95,27 @@ def _tags(tags: list[Any]) -> list[Any]:
 
 def _lower(key: str) -> str:
     return key if key.startswith(_ACRONYMS) else f"{key[:1].lower()}{key[1:]}"
+
+
+@cache
+def _shape() -> Shape:
+    """What RunTask takes, by botocore's model."""
+    model = ServiceModel(Loader().load_service_model("ecs", "service-2"))
+    return cast("Shape", model.operation_model("RunTask").input_shape)
+
+
+def _without_null(value: Any) -> Any:
+    """JSON's null is a member that is not there."""
+    if isinstance(value, Mapping):
+        return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
+    return [_without_null(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _refused(line: str) -> Reason:
+    """What botocore says of a parameter, said of a target."""
+    said = re.sub(r", value: .*, type: <class '(\w+)'>, valid types: <class '(\w+)'>.*", r" is \1, not \2", line)
+    said = said.replace("Invalid type for parameter ", "").replace(TIME, "<the time>")
+    return Reason(f"RunTask would refuse it: {said}", "mend the target, and import again")
 
 
 def _input(old: Old, found: Arguments) -> dict[str, Any]:

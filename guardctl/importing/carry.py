@@ -53,9 +53,7 @@ def carried(old: Old, definitions: Mapping[str, Definition | None], now: datetim
     reasons += given.reasons
     named = given.run_task.get("taskDefinition")
     definition = definitions.get(named) if isinstance(named, str) else None
-    if not named and not given.reasons:
-        reasons.append(Reason("it names no task definition", "mend the target's input"))
-    elif definition is None and not given.reasons:
+    if definition is None and not given.reasons:
         wrong = f"its task definition {named} does not exist: each of its starts fails today"
         reasons.append(Reason(wrong, "delete it, or name one that exists, and import again"))
     if definition is None:

@@ -91,11 +91,14 @@ _DEFAULTS = Reason(
 def _text(jobs: Sequence[Named], existing: Existing, source: str) -> str:
     if existing.text:
         return write.added(existing.text, jobs, existing.raw.get("defaults", {}))
-    return write.new_file(jobs, source)
+    return write.new_file(jobs, source) if jobs else ""
 
 
 def _parsed(text: str, stage: str) -> JobsFile:
-    text.encode()  # half a character of UTF-16 is JSON, and no text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON may have half a character of UTF-16, and no file can
+        raise JobsFileInvalid((Fault("import", "", "its input has half a character", "mend it"),)) from None
     return parse(text, stage=stage, place="import")
 
 
@@ -160,7 +163,7 @@ def _refused(job: Named, faults: Iterable[Fault]) -> Left:
 def _reason(fault: Fault, job: str) -> Reason:
     """A fault of the jobs file, said of the schedule that would have brought it in."""
     key = fault.place.removeprefix(f"jobs.{job}").lstrip(".")
-    return Reason(f"{key or 'its name'}: {fault.wrong}" if key else fault.wrong, fault.right)
+    return Reason(f"{key}: {fault.wrong}" if key else fault.wrong, fault.right)
 
 
 def _same(one: Job, other: Job) -> bool:

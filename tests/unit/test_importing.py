@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.config.jobs import parse
@@ -167,6 +167,16 @@ def test_every_setting_of_an_ecs_target_is_carried(
         else of_schedule(Target=aws.of_schedule(parameters))
     )
     assert {key: ecs(found).get(key) for key in expected} == expected
+
+
+def test_a_null_in_the_input_is_not_there() -> None:
+    text = '{"containerOverrides": [{"name": "app", "command": ["x"], "environment": null}], "cpu": null}'
+    assert ecs(of_rule(aws.target(Input=text)))["command"] == ["x"]
+
+
+def test_tags_of_scheduler_may_be_maps_of_their_own() -> None:
+    found = of_schedule(Target=aws.of_schedule(aws.ecs(Tags=[{"team": "sales"}, {"Key": "a", "Value": "b"}])))
+    assert ecs(found)["run_task"]["tags"] == [{"key": "team", "value": "sales"}, {"key": "a", "value": "b"}]
 
 
 def test_every_member_that_botocore_knows_of_an_ecs_target_is_tried() -> None:
@@ -389,7 +399,11 @@ def test_the_scheduled_time_of_scheduler_is_that_of_the_command() -> None:
         pytest.param(of_rule(aws.target(parameters=aws.ecs(TaskCount=3))), ["starts 3 tasks at a time", "slots = 3"], id="several tasks"),
         pytest.param(of_rule(aws.target(parameters=aws.ecs("gone"))), ["does not exist", "delete it"], id="no task definition"),
         pytest.param(of_rule(aws.target(Input="not json")), ["is not JSON"], id="broken input"),
-        pytest.param(of_rule(aws.target(Input='{"Foo": 1}')), ['"Foo"', "no override of a task"], id="input that is no override"),
+        pytest.param(of_rule(aws.target(Input='{"Foo": 1}')), ["RunTask would refuse it", '"Foo"'], id="input that is no override"),
+        pytest.param(of_rule(aws.target(Input='{"containerOverrides": [{"name": "app", "command": "bin/x"}]}')), ["overrides.containerOverrides[0].command is str, not list"], id="a command in one string"),
+        pytest.param(of_rule(aws.target(Input='{"containerOverrides": {"app": {}}}')), ["overrides.containerOverrides is dict, not list"], id="overrides that are no list"),
+        pytest.param(of_rule(aws.target(Input=aws.overrides(environment=[{"Name": "A"}]))), ['environment[0]: "Name"'], id="a variable in PascalCase"),
+        pytest.param(of_schedule(Target={"Arn": aws.UNIVERSAL, "Input": "{}"}), ["taskDefinition"], id="RunTask of nothing"),
         pytest.param(of_rule(aws.target(Input=aws.overrides(["x"], name="typo"))), ["overrides typo", "has app"], id="a container that is not there"),
         pytest.param(of_rule(ManagedBy="events.amazonaws.com"), ["events.amazonaws.com's own rule"], id="a service's own rule"),
         pytest.param(of_schedule(EndDate=datetime(2026, 1, 1, tzinfo=UTC)), ["ended at 2026-01-01"], id="one that is over"),
@@ -457,6 +471,10 @@ def test_importing_again_changes_nothing_that_is_there() -> None:
     assert again.kept == ("rule/default/a", "rule/default/b")
 
 
+def test_an_account_without_anything_to_import_is_no_file() -> None:
+    assert settle(account()) == Settled(text="", new=(), kept=(), left=())
+
+
 def test_new_jobs_come_after_what_is_there_and_mean_what_they_mean_alone() -> None:
     mine = """
 [defaults]
@@ -500,6 +518,11 @@ def test_what_the_jobs_file_refuses_is_left_with_its_words() -> None:
     assert 'ecs.command[0]: contains "${"' in str(found.left[0].reasons[0])
 
 
+def test_half_a_character_is_no_text() -> None:
+    found = settle(account((aws.rule("a"), [aws.target(Input=aws.overrides(["\ud800"]))])))
+    assert "half a character" in str(found.left[0].reasons[0])
+
+
 def test_the_report_names_every_job_every_kind_of_note_and_every_reason() -> None:
     old = account(*rules("a", "b"), schedules=[aws.schedule("s", "rate(1 hour)"), aws.schedule("t", "")])
     found = settle(old)
@@ -520,11 +543,15 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.thorough
+@settings(deadline=None)
 @given(VALUES)
 def test_every_value_is_read_as_it_was_written(value: Any) -> None:
     assert tomllib.loads(f"x = {toml(value)}")["x"] == value
 
 
+@pytest.mark.thorough
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=90), st.sets(st.sampled_from(["a", "a-2", "job"])))
 def test_a_fitted_name_is_a_job_name_that_nobody_has(name: str, taken: set[str]) -> None:
     fit = fitted(name, "production", taken)
@@ -591,3 +618,37 @@ def test_a_second_page_that_is_refused_ends_the_reading() -> None:
     stub.add_client_error("list_rules", "AccessDeniedException", "no")
     with pytest.raises(ClientError, match="AccessDeniedException"):
         Reader(events, None, None).account()
+
+
+_MEMBERS = st.sampled_from(
+    ["containerOverrides", "name", "command", "environment", "value", "cpu", "memory", "Name", "x"]
+)
+INPUTS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["app", "<a>", "{", "\ud800", "${x}", "\x00", "BATCH_X"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_MEMBERS, inner, max_size=4),
+    max_leaves=12,
+)
+CONTAINERS = st.fixed_dictionaries(
+    {"name": st.just("app")},
+    optional={
+        "command": st.lists(st.text(max_size=4), max_size=3),
+        "environment": st.lists(
+            st.fixed_dictionaries({"name": st.text(max_size=4)}, optional={"value": st.text(max_size=4)})
+        ),
+        "cpu": st.integers(),
+    },
+)
+
+
+@pytest.mark.thorough
+@settings(deadline=None)
+@given(INPUTS | st.fixed_dictionaries({"containerOverrides": st.lists(CONTAINERS, max_size=2)}))
+def test_whatever_an_input_is_it_becomes_a_job_or_has_its_reason(value: Any) -> None:
+    found = settle(account((aws.rule("nightly"), [aws.target(Input=json.dumps(value))])))
+    assert len(found.new) + len(found.left) == 1
+    assert all(left.reasons for left in found.left)
+    if found.new:
+        assert list(parse(found.text, stage="dev", place="x").jobs) == ["nightly"]
