@@ -154,18 +154,10 @@ def _deployer(stage: str) -> Iterator[Json]:
 
 def _mover(jobs: JobsFile) -> Iterator[Json]:
     """`import` reads every rule and schedule; `handover` switches those that the jobs file names, and no others."""
-    yield _allow(
-        [
-            "events:ListEventBuses",
-            "events:ListRules",
-            "events:ListTargetsByRule",
-            "scheduler:ListSchedules",
-            "scheduler:GetSchedule",
-            "states:DescribeStateMachine",
-        ],
-        ["*"],
-        "ReadsWhatStartsTasksToday",
-    )
+    yield _allow(["events:ListEventBuses", "events:ListRules", "scheduler:ListSchedules"], ["*"], "ListsTakeNoResource")
+    yield _allow(["events:ListTargetsByRule"], ["arn:*:events:*:*:rule/*"])
+    yield _allow(["scheduler:GetSchedule"], ["arn:*:scheduler:*:*:schedule/*/*"])
+    yield _allow(["states:DescribeStateMachine"], ["arn:*:states:*:*:stateMachine:*"])
     origins = sorted({rule_of(job.imported_from) for job in jobs.jobs.values() if job.imported_from})
     rules = [arn for origin in origins if (arn := _arn_of(origin, "rule"))]
     schedules = [arn for origin in origins if (arn := _arn_of(origin, "schedule"))]
@@ -179,9 +171,9 @@ def _mover(jobs: JobsFile) -> Iterator[Json]:
         yield _allow(["scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"], on)
         # UpdateSchedule hands the schedule its role again, whatever that is.
         to = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
-        yield {**_allow(["iam:PassRole"], ["*"], "GivesASchedulerItsRoleAgain"), "Condition": to}
+        yield {**_allow(["iam:PassRole"], ["arn:*:iam::*:role/*"]), "Condition": to}
     if origins:
-        yield _allow(["cloudformation:DescribeStackResources"], ["*"], "FindsTheStackThatOwnsARule")
+        yield _allow(["cloudformation:DescribeStackResources"], ["arn:*:cloudformation:*:*:stack/*"])
 
 
 def _arn_of(origin: str, wanted: str) -> str | None:
