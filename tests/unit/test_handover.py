@@ -281,7 +281,7 @@ def test_no_time_is_due_when_it_is_switched(expression: str, clock: str, near: s
 def test_a_switch_at_such_a_moment_is_refused_with_the_time_to_come_again() -> None:
     at = datetime(2026, 11, 24, 2, 59, tzinfo=UTC)
     with pytest.raises(
-        Stop, match="nothing was changed: 2026-11-24 03:00 UTC is due.* after 2026-11-24 03:01 UTC: again"
+        Stop, match=r"nothing was changed: 2026-11-24 03:00 UTC is due.* after 2026-11-24 03:01 UTC: again"
     ):
         handover.require_quiet(move(snapshot()), at, "again")
     handover.require_quiet(move(snapshot()), at + timedelta(minutes=3), "again")
