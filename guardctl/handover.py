@@ -7,6 +7,7 @@ all its targets, so all its jobs move together.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
@@ -19,6 +20,7 @@ from guardctl.importing import moment
 from guardctl.importing.enabling import enabled
 from guardctl.importing.old import rule_of
 from guardctl.importing.switch import NotThere, Snapshot, Switch, differences, refused_again
+from guardctl.importing.write import toml
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.wording import local
@@ -144,20 +146,34 @@ def switched(switch: Switch, move: Move, now: datetime, *, on: bool, force: bool
     return after
 
 
-def written(stage: Stage, move: Move, value: object) -> list[str]:
-    """Write `enabled` of the jobs into the jobs file; the names of those that had another. Raises `Stop`."""
+@dataclass(frozen=True)
+class Edit:
+    """The jobs file with another `enabled` in some jobs, not yet written."""
+
+    file: Path
+    text: str
+    jobs: tuple[str, ...]
+    """Those that had another."""
+
+    def write(self) -> None:
+        """Write it; line ends stay what they are."""
+        if self.jobs:
+            self.file.write_bytes(self.text.encode())
+
+
+def edited(stage: Stage, move: Move, value: object) -> Edit:
+    """What the jobs file is to be. Raises `Stop` where a person has to write it."""
     file = (stage.jobs_directory or DIRECTORY) / f"{stage.name}.toml"
-    text, changed = file.read_bytes().decode(), []  # line ends stay what they are
+    text, changed = file.read_bytes().decode(), []
     for job in move.jobs:
-        edited = enabled(text, job.name, value)
-        if edited is None:
-            raise Stop(f"{stage.place}: write enabled = {str(value).lower()} into [jobs.{job.name}] yourself", NOT_RUN)
-        if edited != text:
-            text = edited
+        after = enabled(text, job.name, value)
+        if after is None:
+            right = f"write enabled = {toml(value)} into [jobs.{job.name}] yourself, and then again"
+            raise Stop(f"nothing was changed; {stage.place}: {right}", NOT_RUN)
+        if after != text:
+            text = after
             changed.append(job.name)
-    if changed:
-        file.write_bytes(text.encode())
-    return changed
+    return Edit(file, text, tuple(changed))
 
 
 def to_make_up_for(stage: Stage, move: Move, since: datetime, until: datetime) -> list[str]:

@@ -53,14 +53,16 @@ def handover(
         if back:
             case = f"{move.names} may be switched off in {target.place}; go on with: {again}"
             move = _retired(target, switch, move, again, deploy_too=deploy_too)
+        edit = None if back else moving.edited(target, move, True)
         now = datetime.now(UTC)
-        moving.require_quiet(move, now, again)
+        if back or move.old.on:
+            moving.require_quiet(move, now, again)
         with finishing():
             case = f"{move.old.origin} may be switched {'on' if back else 'off'}; go on with: {again}"
             moving.switched(switch, move, now, on=back, force=force)
             out.print(f"{move.old.origin} is switched {'on' if back else 'off'}; nothing else of it has changed")
-            if not back:
-                moving.written(target, move, True)
+            if edit:
+                edit.write()
                 case = (
                     f"{move.old.origin} is off and {move.names} enabled in {target.place}: {target.command('deploy')}"
                 )
@@ -89,8 +91,9 @@ def _plan(move: Move, *, back: bool) -> str:
 def _retired(target: Stage, switch: Switch, move: Move, again: str, *, deploy_too: bool) -> Move:
     """The same when no job of it starts anything any more. Raises `Stop` as long as one may."""
     if any(job.enabled is True for job in move.jobs):
-        names = moving.written(target, move, RESTS)
-        out.print(f"{target.place}: enabled = {toml(RESTS)} in {', '.join(names)}", markup=False)
+        edit = moving.edited(target, move, RESTS)
+        edit.write()
+        out.print(f"{target.place}: enabled = {toml(RESTS)} in {', '.join(edit.jobs)}", markup=False)
     if deploy_too and not move.off:
         _deploy(target.name)
         move = moving.look(Stage(target.name), switch, move.jobs[0].name)

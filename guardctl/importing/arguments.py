@@ -22,7 +22,6 @@ from guardctl.importing.said import Note, Reason
 from guardctl.importing.transform import TIME
 
 _RENAMED = {"TaskDefinitionArn": "taskDefinition", "TaskCount": "count", "EnableECSManagedTags": "enableECSManagedTags"}
-_ACRONYMS = ("ECS", "EBS")
 
 
 @dataclass
@@ -94,7 +93,7 @@ def _tags(tags: list[Any]) -> list[Any]:
 
 
 def _lower(key: str) -> str:
-    return key if key.startswith(_ACRONYMS) else f"{key[:1].lower()}{key[1:]}"
+    return f"{key[:1].lower()}{key[1:]}"
 
 
 @cache
