@@ -59,13 +59,13 @@ class Move:
                 return f"note: {self.old.origin} has {theirs}, and {job.name} {', '.join(ours)} in {job.timezone}"
         return None
 
-    def near(self, now: datetime) -> tuple[Job, datetime] | None:
+    def near(self, now: datetime) -> datetime | None:
         """A time of the old one or of a job that is too near."""
         theirs = moment.schedules_of(self.old)
         for job in self.jobs:
             for schedules, zone in ((theirs, self.old.timezone), (job.schedules, job.timezone)):
                 if time := moment.in_the_way(schedules, zone, now):
-                    return job, time
+                    return time
         return None
 
 
@@ -117,11 +117,9 @@ def require_movable(move: Move, *, force: bool) -> None:
         )
 
 
-def require_quiet(move: Move, now: datetime, again: str) -> None:
+def require_quiet(move: Move, now: datetime, again: str, zone: ZoneInfo) -> None:
     """Raise `Stop` when a scheduled time is too near."""
-    if near := move.near(now):
-        job, time = near
-        zone = ZoneInfo(job.timezone)
+    if time := move.near(now):
         told, after = local(time, zone), local(time + moment.AFTER, zone)
         raise Stop(f"nothing was changed: {told} is due, or just was; after {after}: {again}", NOT_RUN)
 

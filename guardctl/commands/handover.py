@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -10,7 +9,7 @@ from chalicelib.decide import schedule
 from chalicelib.decide.facts import stamp
 from guardctl import handover as moving
 from guardctl.commands.deploy import deploy
-from guardctl.console import JobArgument, StageOption, asking, command, confirmed, out
+from guardctl.console import JobArgument, StageOption, TzOption, asking, command, confirmed, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.handover import Move
 from guardctl.importing.carry import RESTS
@@ -30,6 +29,7 @@ def handover(
     force: Annotated[
         bool, typer.Option("--force", help="Also one that a stack or Terraform owns, or that has other targets.")
     ] = False,
+    tz: TzOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Move a job's work here from its old rule.
@@ -37,7 +37,7 @@ def handover(
     The old rule or schedule is switched off first, then the job is enabled in the jobs file, and with --deploy
     deployed: never are both on. All jobs of a rule move together.
     """
-    target = Stage(stage)
+    target = Stage(stage, tz=tz)
     again = target.command("handover", job, *(["--back"] if back else []), *(["--deploy"] if deploy_too else []))
     case = "nothing was changed"
     with explained(), interruptible(lambda: case, look=again):
@@ -56,7 +56,7 @@ def handover(
         edit = None if back else moving.edited(target, move, True)
         now = datetime.now(UTC)
         if back or move.old.on:
-            moving.require_quiet(move, now, again)
+            moving.require_quiet(move, now, again, target.zone)
         with finishing():
             case = f"{move.old.origin} may be switched {'on' if back else 'off'}; go on with: {again}"
             moving.switched(switch, move, now, on=back, force=force)
@@ -120,10 +120,11 @@ def _say_what_is_next(target: Stage, move: Move, since: datetime, *, deployed: b
         for each in commands:
             out.print(f"  {each}", markup=False)
     for job in move.jobs:
-        zone = ZoneInfo(job.timezone)
         for time in schedule.upcoming(job.schedules, job.timezone, now, limit=1):
             if deployed:
-                out.print(f"{job.name}: the next time is {local(time, zone)}", markup=False)
+                out.print(f"{job.name}: the next time is {local(time, target.zone)}", markup=False)
             else:
                 run = target.command("run", job.name, "--scheduled-at", stamp(time))
-                out.print(f"{job.name}: the next time is {local(time, zone)}; if that comes first: {run}", markup=False)
+                out.print(
+                    f"{job.name}: the next time is {local(time, target.zone)}; if that comes first: {run}", markup=False
+                )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
@@ -281,16 +282,16 @@ def test_no_time_is_due_when_it_is_switched(expression: str, clock: str, near: s
 def test_a_switch_at_such_a_moment_is_refused_with_the_time_to_come_again() -> None:
     at = datetime(2026, 11, 24, 2, 59, tzinfo=UTC)
     with pytest.raises(
-        Stop, match=r"nothing was changed: 2026-11-24 03:00 UTC is due.* after 2026-11-24 03:01 UTC: again"
+        Stop, match=r"nothing was changed: 2026-11-24 12:00 JST is due.* after 2026-11-24 12:01 JST: again"
     ):
-        handover.require_quiet(move(snapshot()), at, "again")
-    handover.require_quiet(move(snapshot()), at + timedelta(minutes=3), "again")
+        handover.require_quiet(move(snapshot()), at, "again", ZoneInfo("Asia/Tokyo"))
+    handover.require_quiet(move(snapshot()), at + timedelta(minutes=3), "again", ZoneInfo("Asia/Tokyo"))
 
 
 def test_the_times_of_the_old_one_count_too_and_are_told_where_they_differ() -> None:
     other = move(Snapshot(origin=RULE, told=aws.rule("nightly", "cron(0 4 * * ? *)")))
-    with pytest.raises(Stop, match="04:00"):
-        handover.require_quiet(other, datetime(2026, 11, 24, 3, 59, tzinfo=UTC), "again")
+    with pytest.raises(Stop, match="13:00"):
+        handover.require_quiet(other, datetime(2026, 11, 24, 3, 59, tzinfo=UTC), "again", ZoneInfo("Asia/Tokyo"))
     assert (
         other.changed == "note: rule/default/nightly has cron(0 4 * * ? *) in UTC, and nightly cron(0 3 * * ? *) in UTC"
     )
