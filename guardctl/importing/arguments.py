@@ -10,16 +10,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
-
-from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
-from botocore.validate import ParamValidator
+from typing import TYPE_CHECKING, Any, cast
 
 from guardctl.importing import machine, transform
 from guardctl.importing.old import Old
 from guardctl.importing.said import Note, Reason
 from guardctl.importing.transform import TIME
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
 
 _RENAMED = {"TaskDefinitionArn": "taskDefinition", "TaskCount": "count", "EnableECSManagedTags": "enableECSManagedTags"}
 
@@ -47,6 +46,8 @@ def of(old: Old) -> Arguments:
     found = _given(old)
     found.run_task = _without_null(found.run_task)
     if not found.reasons:
+        from botocore.validate import ParamValidator  # noqa: PLC0415 (only this command needs it: see _shape)
+
         report = ParamValidator().validate(found.run_task, _shape())
         found.reasons += [_refused(line) for line in report.generate_report().splitlines()]
     return found
@@ -97,8 +98,11 @@ def _lower(key: str) -> str:
 
 
 @cache
-def _shape() -> Shape:
+def _shape() -> "Shape":
     """What RunTask takes, by botocore's model."""
+    from botocore.loaders import Loader  # noqa: PLC0415 (a tenth of a second, which every command would wait for)
+    from botocore.model import ServiceModel  # noqa: PLC0415
+
     model = ServiceModel(Loader().load_service_model("ecs", "service-2"))
     return cast("Shape", model.operation_model("RunTask").input_shape)
 
