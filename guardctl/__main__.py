@@ -13,8 +13,10 @@ from guardctl.commands.acceptance import acceptance
 from guardctl.commands.check import check
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
+from guardctl.commands.handover import handover
 from guardctl.commands.history import history
 from guardctl.commands.iam import iam
+from guardctl.commands.import_ import import_
 from guardctl.commands.logs import logs
 from guardctl.commands.package import package
 from guardctl.commands.pause import pause
@@ -36,7 +38,9 @@ COMMANDS = (
     template,
     iam,
     package,
+    import_,
     deploy,
+    handover,
     destroy,
     run,
     stop,
@@ -78,7 +82,7 @@ def _root(
 
 
 for command in COMMANDS:
-    app.command(epilog=command.epilog)(command.function)
+    app.command(command.name, epilog=command.epilog)(command.function)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from chalicelib.names import (
     stack_name,
 )
 from guardctl.cloudformation import Json
+from guardctl.importing.old import path_of, rule_of
 
 Role = Literal["viewer", "operator", "deployer"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "deployer")
@@ -31,7 +32,7 @@ def policy(jobs: JobsFile, role: Role) -> Json:
     if role != "viewer":
         statements += operator(jobs.stage, sorted({job.ecs.cluster_name for job in jobs.jobs.values()}))
     if role == "deployer":
-        statements += [*deployer(jobs.stage), *_stagewide(jobs)]
+        statements += [*deployer(jobs.stage), *_stagewide(jobs), *_mover(jobs)]
     return document(statements)
 
 
@@ -193,6 +194,40 @@ def _stagewide(jobs: JobsFile) -> Iterator[Json]:
         tag = ["logs:TagResource", "logs:UntagResource", "logs:ListTagsForResource"] if jobs.tags else []
         yield allow([*manage, *tag], [each for group in groups for each in (group, f"{group}:*")])
         yield allow(["logs:DescribeLogGroups"], ["*"], "FindsALogGroupByTheBeginningOfItsName")
+
+
+def _mover(jobs: JobsFile) -> Iterator[Json]:
+    """`import` reads every rule and schedule; `handover` switches those that the jobs file names, and no others."""
+    yield allow(["events:ListEventBuses", "events:ListRules", "scheduler:ListSchedules"], ["*"], "ListsTakeNoResource")
+    yield allow(["events:ListTargetsByRule"], ["arn:*:events:*:*:rule/*"])
+    yield allow(["scheduler:GetSchedule"], ["arn:*:scheduler:*:*:schedule/*/*"])
+    yield allow(["states:DescribeStateMachine"], ["arn:*:states:*:*:stateMachine:*"])
+    origins = sorted({rule_of(job.imported_from) for job in jobs.jobs.values() if job.imported_from})
+    rules = [arn for origin in origins if (arn := _arn_of(origin, "rule"))]
+    schedules = [arn for origin in origins if (arn := _arn_of(origin, "schedule"))]
+    if rules:
+        actions = ["events:DescribeRule", "events:ListTagsForResource", "events:EnableRule", "events:DisableRule"]
+        yield allow(actions, rules)
+    if schedules:
+        yield allow(["scheduler:UpdateSchedule"], schedules)
+        groups = sorted({path_of(origin)[1] for origin in origins if origin.startswith("schedule/")})
+        on = [f"arn:*:scheduler:*:*:schedule-group/{group}" for group in groups]
+        yield allow(["scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"], on)
+        # UpdateSchedule hands the schedule its role again, whatever that is.
+        to = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+        yield {**allow(["iam:PassRole"], ["arn:*:iam::*:role/*"]), "Condition": to}
+    if origins:
+        yield allow(["cloudformation:DescribeStackResources"], ["arn:*:cloudformation:*:*:stack/*"])
+
+
+def _arn_of(origin: str, wanted: str) -> str | None:
+    """The ARN of an old rule or schedule, if it is the wanted one of the two."""
+    kind, parent, name = path_of(origin)
+    if kind != wanted:
+        return None
+    if kind == "schedule":
+        return f"arn:*:scheduler:*:*:schedule/{parent}/{name}"
+    return f"arn:*:events:*:*:rule/{name}" if parent == "default" else f"arn:*:events:*:*:rule/{parent}/{name}"
 
 
 def _machines(stage: str) -> list[str]:

@@ -11,7 +11,8 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from lab.emulator import Emulator
 from lab.emulator import emulator as start_emulator
+from tests import targets
 from tests.support import eventually
 
 if TYPE_CHECKING:
@@ -513,6 +515,40 @@ def test_metrics_in_a_log_are_not_read(emulator: Emulator) -> None:
     line = json.dumps({"_aws": {"Timestamp": 0, "CloudWatchMetrics": [declared]}, "job": "a", "Skip": 1})
     assert function(emulator, "embedded", f"def handler(event, context): print({line!r}, flush=True)") is None
     assert emulator.client("cloudwatch").list_metrics(Namespace="Embedded")["Metrics"] == []
+
+
+# --- old schedules ----------------------------------------------------------------------------------------
+
+
+def scheduled(emulator: Emulator, account: str, *names: str) -> Any:
+    """EventBridge Scheduler of an account of its own, with these schedules."""
+    scheduler: Any = replace(emulator, account=account).session().client("scheduler")
+    for name in names:
+        told = targets.schedule(name)
+        scheduler.create_schedule(**{key: value for key, value in told.items() if key != "Arn"})
+    return scheduler
+
+
+def test_a_list_of_schedules_ends_without_a_token(emulator: Emulator) -> None:
+    scheduler = scheduled(emulator, "130000000101", *(f"s{n}" for n in range(101)))
+    listed = scheduler.list_schedules()
+    assert len(listed["Schedules"]) == 100
+    assert "NextToken" not in listed
+
+
+def test_a_start_date_in_the_past_is_taken(emulator: Emulator) -> None:
+    scheduler = scheduled(emulator, "130000000102", "s")
+    whole = {
+        key: scheduler.get_schedule(Name="s")[key] for key in ("ScheduleExpression", "FlexibleTimeWindow", "Target")
+    }
+    scheduler.update_schedule(Name="s", StartDate=datetime(2020, 1, 1, tzinfo=UTC), **whole)
+    assert scheduler.get_schedule(Name="s")["StartDate"].year == 2020
+
+
+def test_a_stack_is_not_found_by_a_resource_of_it(emulator: Emulator) -> None:
+    cloudformation = emulator.client("cloudformation")
+    with pytest.raises(ClientError, match="ValidationError"):
+        cloudformation.describe_stack_resources(PhysicalResourceId="anything")
 
 
 def test_the_document_names_every_test_here_and_no_other() -> None:

@@ -17,9 +17,15 @@ from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage, local_stage
 from tests.emulator.test_deployment import JOBS as TWO_JOBS
 from tests.emulator.trail import UNNAMED, calls
+from tests import targets as aws
+
+MOVED = TWO_JOBS.replace("[jobs.first]", '[jobs.first]\nimported_from = "schedule/default/first"').replace(
+    "[jobs.second]", '[jobs.second]\nimported_from = "rule/default/second"'
+)
+"""Two jobs that a schedule and a rule started before."""
 
 JOBS = (
-    TWO_JOBS
+    MOVED
     + """
 [pools.seats]
 slots = 2
@@ -40,7 +46,7 @@ NOT_MADE_HERE = {
 COMMANDS = {
     "viewer": (["status"], ["status", "second"], ["status", "third"], ["check", "second"], ["problems"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
     "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"], ["pause", "--pool", "seats", "--reason", "x"], ["resume", "--pool", "seats"]),
-    "deployer": (["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
+    "deployer": (["import", "--dry-run"], ["handover", "first", "--yes"], ["handover", "second", "--yes"], ["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
 }  # fmt: skip
 
 
@@ -67,6 +73,7 @@ def called() -> Iterator[dict[str, set[str]]]:
     ):
         began = time.time()
         run_by(stage, "deployer", "deploy", "--make-bucket")
+        old_ones(stage)
         stage.provide()
         assert "started run-000001" in run_by(stage, "operator", "run", "second")
         stage.a_task("second")
@@ -75,6 +82,15 @@ def called() -> Iterator[dict[str, set[str]]]:
                 said = run_by(stage, person, *command)
                 assert "Traceback" not in said, said
         yield {person: calls(running, person, began) for person in COMMANDS}
+
+
+def old_ones(stage: LocalStage) -> None:
+    """What started the jobs before."""
+    session: Any = stage.emulator.session()
+    told = aws.schedule("first", "cron(0 3 1 1 ? *)")
+    session.client("scheduler").create_schedule(**{key: value for key, value in told.items() if key != "Arn"})
+    session.client("events").put_rule(Name="second", ScheduleExpression="cron(0 3 1 1 ? *)")
+    session.client("events").put_targets(Rule="second", Targets=[aws.target()])
 
 
 def allowed(person: people.Role) -> set[str]:

@@ -1,0 +1,170 @@
+"""Reads an account's schedules: every page of every bus and of every group. Nothing here writes.
+
+ListSchedules without a group lists the schedules of all groups (Scheduler, API reference). A rule of another bus than
+the default one can't have a schedule (EventBridge guide), but may have ECS targets, which is told.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardctl.importing.arguments import task_definition_of
+from guardctl.importing.machine import runs_tasks
+from guardctl.importing.old import (
+    UNIVERSAL,
+    Account,
+    Container,
+    Definition,
+    Old,
+    rule_origin,
+    schedule_origin,
+)
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Reader:
+    """Asks EventBridge, Scheduler, ECS and Step Functions; raises what boto3 raises, and then nothing has been read."""
+
+    events: Any
+    scheduler: Any
+    ecs: Any
+    stepfunctions: Any = None
+    progress: Progress = lambda _line: None
+    calls: int = field(default=0, init=False)
+    _machines: dict[str, str] = field(default_factory=dict, init=False)
+    others: Counter[str] = field(default_factory=Counter, init=False)
+
+    def account(self) -> Account:
+        """Everything that starts ECS tasks, in the order of the origins."""
+        olds = sorted([*self.rules(), *self.schedules()], key=lambda old: old.origin)
+        definitions = dict.fromkeys(named for old in olds if (named := task_definition_of(old)))
+        found: dict[str, Definition | None] = {}
+        for n, name in enumerate(definitions, start=1):
+            self.progress(f"reading task definitions: {n} of {len(definitions)}")
+            found[name] = self.definition(name)
+        return Account(olds=tuple(olds), definitions=found, others=dict(self.others), calls=self.calls)
+
+    def rules(self) -> Iterator[Old]:
+        """Of every rule of every bus, the targets that are ECS tasks."""
+        for bus in self._pages(self.events.list_event_buses, "EventBuses"):
+            rules = [*self._pages(self.events.list_rules, "Rules", EventBusName=bus["Name"])]
+            for n, rule in enumerate(rules, start=1):
+                self.progress(f"reading rules of bus {bus['Name']}: {n} of {len(rules)}")
+                yield from self._targets(bus["Name"], rule)
+
+    def schedules(self) -> Iterator[Old]:
+        """The schedules of every group that run an ECS task."""
+        listed = [*self._pages(self.scheduler.list_schedules, "Schedules")]
+        for n, item in enumerate(listed, start=1):
+            self.progress(f"reading schedules: {n} of {len(listed)}")
+            arn = item.get("Target", {}).get("Arn", "")
+            machine = self._machine(arn)
+            if machine or _is_cluster(arn) or arn.endswith(UNIVERSAL):
+                self.calls += 1
+                told = self.scheduler.get_schedule(Name=item["Name"], GroupName=item["GroupName"])
+                yield _schedule(told, machine)
+            else:
+                self.others[_service(arn)] += 1
+
+    def definition(self, name: str) -> Definition | None:
+        """A task definition; None for one that ECS does not have."""
+        self.calls += 1
+        try:
+            told = self.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
+        except ClientError as error:
+            # ECS has no error of its own for it: ClientException, "Unable to describe task definition."
+            if error.response.get("Error", {}).get("Code") == "ClientException":
+                return None
+            raise
+        containers = [
+            Container(name=each["name"], essential=each.get("essential", True), command=tuple(each.get("command", ())))
+            for each in told.get("containerDefinitions", ())
+        ]
+        return Definition(
+            containers=tuple(containers),
+            task_role=told.get("taskRoleArn"),
+            execution_role=told.get("executionRoleArn"),
+            active=told.get("status") != "INACTIVE",
+        )
+
+    def _targets(self, bus: str, rule: Mapping[str, Any]) -> Iterator[Old]:
+        targets = [*self._pages(self.events.list_targets_by_rule, "Targets", Rule=rule["Name"], EventBusName=bus)]
+        for target in targets:
+            machine = self._machine(target.get("Arn", ""))
+            if not machine and "EcsParameters" not in target and not _is_cluster(target.get("Arn", "")):
+                self.others[_service(target.get("Arn", ""))] += 1
+                continue
+            several = target["Id"] if len(targets) > 1 else None
+            yield Old(
+                origin=rule_origin(bus, rule["Name"], several),
+                arn=rule.get("Arn", ""),
+                kind="rule",
+                name=f"{rule['Name']}-{several}" if several else rule["Name"],
+                expression=rule.get("ScheduleExpression", ""),
+                events=bool(rule.get("EventPattern")),
+                enabled=rule.get("State") != "DISABLED",
+                description=rule.get("Description", ""),
+                managed_by=rule.get("ManagedBy", ""),
+                target=target,
+                machine=machine,
+            )
+
+    def _machine(self, arn: str) -> str:
+        """The definition of a state machine that runs ECS tasks; empty for every other target, and for our own."""
+        if ":stateMachine:" not in arn or ":stateMachine:batch-guard-" in arn:
+            return ""
+        if arn not in self._machines:
+            self.calls += 1
+            try:
+                self._machines[arn] = self.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
+            except self.stepfunctions.exceptions.StateMachineDoesNotExist:
+                self._machines[arn] = ""
+        definition = self._machines[arn]
+        return definition if runs_tasks(definition) else ""
+
+    def _pages(self, call: Callable[..., Mapping[str, Any]], items: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Every item of every page. ListEventBuses has no paginator in boto3; all of these page by NextToken."""
+        token: str | None = None
+        while True:
+            self.calls += 1
+            page = call(**arguments, **({"NextToken": token} if token else {}))
+            yield from page.get(items, ())
+            token = page.get("NextToken")
+            if not token:
+                return
+
+
+def _schedule(told: Mapping[str, Any], machine: str) -> Old:
+    window = told.get("FlexibleTimeWindow", {})
+    return Old(
+        origin=schedule_origin(told["GroupName"], told["Name"]),
+        arn=told["Arn"],
+        kind="schedule",
+        name=told["Name"],
+        expression=told["ScheduleExpression"],
+        timezone=told.get("ScheduleExpressionTimezone") or "UTC",
+        enabled=told.get("State") != "DISABLED",
+        description=told.get("Description", ""),
+        start=told.get("StartDate"),
+        end=told.get("EndDate"),
+        created=told.get("CreationDate"),
+        window=window.get("MaximumWindowInMinutes") if window.get("Mode") == "FLEXIBLE" else None,
+        removes_itself=told.get("ActionAfterCompletion") == "DELETE",
+        target=told["Target"],
+        machine=machine,
+    )
+
+
+def _service(arn: str) -> str:
+    """``states`` for the ARN of a state machine, ``lambda`` for Scheduler's own target that invokes a function."""
+    parts = arn.split(":")
+    return parts[6 - (len(parts) < 7)] if "aws-sdk" in parts else parts[2] if len(parts) > 2 else "unknown"
+
+
+def _is_cluster(arn: str) -> bool:
+    return ":ecs:" in arn and ":cluster/" in arn
