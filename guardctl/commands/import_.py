@@ -30,8 +30,8 @@ def import_(
 ) -> None:
     """Write a jobs file of what starts ECS tasks today.
 
-    That is, of the account's EventBridge rules and Scheduler schedules, which are only read. The jobs rest until
-    `guardctl handover` moves their work. What the jobs file has already is left as it is.
+    That is, of the account's EventBridge rules and Scheduler schedules, which are only read. The jobs are in shadow
+    until `guardctl handover` moves their work. What the jobs file has already is left as it is.
     """
     target = Stage(stage)
     file = (target.jobs_directory or DIRECTORY) / f"{stage}.toml"
@@ -78,7 +78,7 @@ def written(file: Path, existing: Existing, found: Settled) -> list[str]:
         backup.write_bytes(existing.text.encode())
         told.append(f"wrote {backup.name} into the project's folder: the jobs file as it was")
     file.write_bytes(found.text.encode())
-    return [*told, f"wrote {file.name}: {len(found.new)} jobs that rest"]
+    return [*told, f"wrote {file.name}: {len(found.new)} jobs in shadow"]
 
 
 def _existing(target: Stage, file: Path) -> Existing:

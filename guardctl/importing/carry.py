@@ -16,8 +16,8 @@ from guardctl.importing.said import Note, Reason
 
 Json = dict[str, Any]
 
-RESTS: Any = False
-"""What `enabled` is written as: deploying what was imported must not start anything twice."""
+RESTS = "shadow"
+"""What `enabled` is written as: what was imported says what it would do, and must not start anything twice."""
 
 _MINUTE = timedelta(minutes=1)
 _INSTANT = timedelta(microseconds=1)

@@ -67,7 +67,7 @@ def new_file(jobs: Sequence[Named], source: str) -> str:
     of_ecs = _common([row["ecs"] for row in rows], _SHARED_ECS, NEUTRAL_ECS)
     lines = [
         f"# Imported with `guardctl import` from {source}.",
-        "# The jobs rest until `guardctl handover JOB` moves their work here; what started them goes on meanwhile.",
+        "# In shadow until `guardctl handover JOB` moves their work here: what started them goes on meanwhile.",
     ]
     lines += ["", "[defaults]", *_pairs(defaults)] if defaults else []
     lines += ["", "[defaults.ecs]", *_pairs(of_ecs)] if of_ecs else []

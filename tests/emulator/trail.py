@@ -11,7 +11,7 @@ from lab.emulator import Emulator
 
 SOURCES = (
     *("states", "ecs", "lambda", "cloudformation", "s3", "ssm", "logs", "iam"),
-    *("events", "sts", "monitoring", "sqs", "sns", "ec2"),
+    *("events", "sts", "monitoring", "sqs", "sns", "ec2", "scheduler"),
 )
 MOST = 50
 """Events that an answer has at most: the newest, and it has no second page."""
