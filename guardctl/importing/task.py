@@ -112,11 +112,11 @@ def _network(rest: Json, table: Json) -> None:
 
 
 def _tags(rest: Json, table: Json) -> None:
-    """Both are on by default here: switched off where the target says so."""
+    """Propagated by default here, and without ECS's managed tags: written where the target says otherwise."""
     if rest.pop("propagateTags", None) == "NONE":
         table["propagate_tags"] = False
-    if rest.pop("enableECSManagedTags", None) is False:
-        table["managed_tags"] = False
+    if rest.pop("enableECSManagedTags", None):
+        table["managed_tags"] = True
 
 
 def _containers(overrides: Json, definition: Definition, task: Task) -> None:

@@ -23,7 +23,7 @@ NEUTRAL_ECS: Mapping[str, Any] = {
     "assign_public_ip": False,
     "pass_roles": [],
     "propagate_tags": True,
-    "managed_tags": True,
+    "managed_tags": False,
 }
 """Keys → what a job means that does not write them. A default for one of them can be taken back."""
 

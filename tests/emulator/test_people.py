@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from chalicelib.config.jobs import parse
 from guardctl import people
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage, local_stage
+from tests import targets as aws
 from tests.emulator.test_deployment import JOBS as TWO_JOBS
 from tests.emulator.trail import UNNAMED, calls
-from tests import targets as aws
 
 MOVED = TWO_JOBS.replace("[jobs.first]", '[jobs.first]\nimported_from = "schedule/default/first"').replace(
     "[jobs.second]", '[jobs.second]\nimported_from = "rule/default/second"'

@@ -39,7 +39,7 @@ def asked(target: Any) -> Any:
     if ":us-east-1:" in found["taskDefinition"]:
         found["taskDefinition"] = found["taskDefinition"].rpartition("/")[2]
     found["propagateTags"] = "TASK_DEFINITION"
-    if not found.setdefault("enableECSManagedTags", True):
+    if not found.setdefault("enableECSManagedTags", False):
         del found["enableECSManagedTags"]
     if found.get("platformVersion") == "LATEST":
         del found["platformVersion"]
@@ -97,7 +97,7 @@ def test_input_of_a_schedule_that_calls_runtask_itself_is_sent_as_it_is() -> Non
     }
     whole = {"Arn": aws.UNIVERSAL, "RoleArn": aws.ROLE, "Input": json.dumps(given)}
     found = sent(imported(schedules=[aws.schedule("a", Target=whole)])["a"])
-    del found["overrides"], found["enableECSManagedTags"]
+    del found["overrides"]
     expected = arguments.members(given)
     del expected["propagateTags"]
     assert found == expected
