@@ -12,6 +12,7 @@ from guardctl import __version__
 from guardctl.commands.acceptance import acceptance
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
+from guardctl.commands.export import export
 from guardctl.commands.history import history
 from guardctl.commands.iam import iam
 from guardctl.commands.logs import logs
@@ -46,6 +47,7 @@ COMMANDS = (
     problems,
     history,
     timeline,
+    export,
     logs,
     acceptance,
 )
