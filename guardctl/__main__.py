@@ -13,6 +13,7 @@ from guardctl.commands.acceptance import acceptance
 from guardctl.commands.check import check
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
+from guardctl.commands.export import export
 from guardctl.commands.handover import handover
 from guardctl.commands.history import history
 from guardctl.commands.iam import iam
@@ -52,6 +53,7 @@ COMMANDS = (
     problems,
     history,
     timeline,
+    export,
     logs,
     acceptance,
 )

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from chalicelib.config.tables import seconds_of
+from chalicelib.decide.facts import stamp
 from guardctl.errors import EXIT_CODES, Stop, explained
 from guardctl.ledger import KEPT
 from guardctl.records import Progress
@@ -62,9 +63,17 @@ def command(
     return lambda function: Command(function, f"Example: {example}\n\n{exit_codes}", name)
 
 
-def print_json(value: Any) -> None:
-    """Print `value` as JSON."""
-    out.print_json(json.dumps(value))
+SCHEMA = 1
+"""Of what the commands print as JSON: it rises when a key goes, or means something else."""
+
+
+def print_json(stage: Stage, **told: Any) -> None:
+    """Print what is told as JSON, with its schema's version, the stage, the zone of people's times, and when it was."""
+    zone = "UTC"
+    with suppress(Stop):  # there is no jobs file yet
+        zone = str(stage.zone)
+    about = {"schema": SCHEMA, "stage": stage.name, "timezone": zone, "read_at": stamp(datetime.now(UTC))}
+    out.print_json(json.dumps(about | told))
 
 
 @contextmanager
@@ -78,6 +87,15 @@ def confirmed(question: str) -> bool:
     """Whether a person said yes; no answer is a no, and Ctrl-C ends the command."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        out.print()
+        return False
+
+
+def typed(warning: str, name: str) -> bool:
+    """Whether a person typed this name, which nobody does by mistake; no answer is a no."""
+    try:
+        return input(f"{warning} Type {name} to go on: ").strip() == name
     except EOFError:
         out.print()
         return False

@@ -171,6 +171,8 @@ class Entry:
     by_hand: bool = False
     guard_execution: str | None = None
     """The name of the guard execution that has the last word."""
+    by: str | None = None
+    """Who asked for it by hand, and why: what they gave to `guardctl run`, or to the console."""
 
     @property
     def slot(self) -> int:
@@ -206,7 +208,14 @@ def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
             entries.append(replace(_told(job, repeated, name, facts, runs), by_hand=True))
     claimed = {entry.arn for entry in entries}
     entries += [of_run(job, run) for run in runs.values() if run.arn not in claimed and not run.renewal]
+    entries = [replace(entry, by=asked_by(facts.guards.get(entry.guard_execution or ""))) for entry in entries]
     return sorted(entries, key=lambda entry: (entry.scheduled, entry.by_hand, entry.started or entry.scheduled))
+
+
+def asked_by(guard: Record | None) -> str | None:
+    """``ada: the file came late``, of a start by hand; None for any other."""
+    said = [guard.input.get(key) for key in ("by", "reason")] if guard else []
+    return ": ".join(str(each) for each in said if each) or None
 
 
 def of_run(job: Job, run: Record) -> Entry:

@@ -20,6 +20,7 @@ from chalicelib.decide.facts import CantTell, Execution
 from chalicelib.decide.words import same
 from chalicelib.names import (
     LAST_REPETITION,
+    parse_guard_name,
     repetition_name,
     run_number,
     schedule_parameter,
@@ -187,7 +188,9 @@ class Reader:
     ) -> Facts:
         """`guards`, and what they lead to; `listed` are the runs that the list shows."""
         guards = self.with_waiters(guards, job.name)
-        return Facts(now=now, since=since, guards=guards, runs=tuple(self._runs(job, guards, listed)))
+        runs = tuple(self._runs(job, guards, listed))
+        hands = [name for run in runs if (name := run.guard_execution) and name not in guards and _by_hand(name)]
+        return Facts(now=now, since=since, guards=guards | self._guards(hands, f"{job.name}: by whom"), runs=runs)
 
     def with_waiters(self, guards: dict[str, Record], job: str) -> dict[str, Record]:
         waiters = [guard.waiter for guard in guards.values() if guard.waiter]
@@ -280,3 +283,8 @@ def _plain(execution: Execution) -> Record:
 def _tens(names: Sequence[str]) -> Iterator[list[str]]:
     """GetParameters takes ten names (AWS, GetParameters)."""
     return ([*names[first : first + 10]] for first in range(0, len(names), 10))
+
+
+def _by_hand(guard_execution: str) -> bool:
+    said = parse_guard_name(guard_execution)
+    return said is not None and said.kind == "by hand"

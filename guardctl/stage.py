@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
+_FEW = 10
+"""So many jobs fit a line."""
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -82,10 +85,11 @@ class Stage:
     def job(self, name: str) -> Job:
         """The job ``name``. Raises `Stop` naming the known ones."""
         if name not in self.file.jobs:
-            known = ", ".join(sorted(self.file.jobs)) or "none"
-            near = get_close_matches(name, self.file.jobs, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            raise Stop(f"no job {name!r} in stage {self.name}; {meant}the jobs are: {known}")
+            near = get_close_matches(name, self.file.jobs, n=3)
+            few = f"the jobs are: {', '.join(sorted(self.file.jobs)) or 'none'}"
+            many = f"there are {len(self.file.jobs)}: {self.command('status')}"
+            meant = f"did you mean {' or '.join(near)}? " if near else ""
+            raise Stop(f"no job {name!r} in stage {self.name}; {meant}{few if len(self.file.jobs) <= _FEW else many}")
         return self.file.jobs[name]
 
     @cached_property

@@ -53,9 +53,15 @@ def start(
     first: bool = False,
     after: int | None = None,
     anyway: bool = False,
+    reason: str | None = None,
 ) -> str:
-    """Start a guard execution by hand and return its ARN. It decides on its own, whether or not anyone waits."""
-    event: dict[str, Any] = {"job": job}
+    """Start a guard execution by hand and return its ARN. It decides on its own, whether or not anyone waits.
+
+    Its input says who asked for it, and why if they said so.
+    """
+    event: dict[str, Any] = {"job": job, "by": stage.who}
+    if reason:
+        event["reason"] = reason
     if commands:
         event["commands"] = commands
     if scheduled_at:

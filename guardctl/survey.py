@@ -34,6 +34,9 @@ _TOGETHER = 40
 DESCRIPTIONS = 100
 """So many executions are described for a picture, unless `--limit` says otherwise."""
 
+EVERYTHING = 1_000_000
+"""For what must be complete."""
+
 _BAD = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
 
 
@@ -155,7 +158,8 @@ class Survey:
         records: dict[str, Record] = {}
         for execution in pool.guards[job.name]:
             run = pool.paired.get(execution.arn)
-            told = listed.started(execution, run) if run else known.get(execution.arn) or listed.between(execution)
+            plain = listed.started(execution, run) if run else listed.between(execution)
+            told = known.get(execution.arn) or plain
             records[told.name] = told
         records |= {r.name: r for r in known.values() if r and _job_of(r) == job.name and r.name not in records}
         records = self.reader.with_waiters(records, job.name)
@@ -192,7 +196,7 @@ def _rows(pool: _Pool) -> list[listed.Row]:
     """All that a description would tell more about, the newest first."""
     found: list[listed.Row] = []
     for its in pool.guards.values():
-        quiet = {e.arn for e in its if e.closed and e.status == "SUCCEEDED"}
+        quiet = {e.arn for e in its if e.closed and e.status == "SUCCEEDED" and not _by_hand(e)}
         found += listed.rows(its, pool.runs, 0, fine=quiet)
         found += listed.rows(its, pool.runs, 2, fine=pool.paired.keys() | {e.arn for e in its} - quiet)
     found += [listed.Row(1, arns) for arns in pool.absent]
@@ -207,3 +211,9 @@ def _rows(pool: _Pool) -> list[listed.Row]:
 def _job_of(record: Record) -> str | None:
     said = parse_guard_name(record.name)
     return said.job if said else None
+
+
+def _by_hand(execution: Execution) -> bool:
+    """Who asked for it, and why, its description says."""
+    said = parse_guard_name(execution.name)
+    return said is not None and said.kind in {"by hand", "repetition"}

@@ -67,7 +67,7 @@ def sentence(entry: Entry, zone: ZoneInfo) -> str:
     """What became of a scheduled time, in one sentence."""
     phrase = _PHRASES[entry.outcome].format(
         run=entry.run_told,
-        hand=" by hand" if entry.by_hand else "",
+        hand=f" by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else "",
         took=f" after {span(entry.duration)}" if entry.duration is not None else "",
         late=f", having started {span(entry.late)} late" if entry.late else "",
     )
@@ -82,6 +82,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "scheduled_at": stamp(entry.scheduled),
         "outcome": entry.outcome,
         "by_hand": entry.by_hand,
+        "by": entry.by,
         "reason": entry.reason,
         "run": entry.run,
         "slot": entry.slot if entry.run else None,

@@ -11,7 +11,7 @@ import typer
 from chalicelib.decide.facts import CantTell
 from chalicelib.names import function_name, log_group
 from guardctl import links
-from guardctl.console import JsonOption, StageOption, asking, command, out, print_json
+from guardctl.console import JsonOption, StageOption, asking, command, out
 from guardctl.errors import AWS, NOT_RUN, OK, USAGE, Stop
 from guardctl.job_status import WOULD
 from guardctl.stage import Stage
@@ -39,7 +39,7 @@ def check(
     with asking("asking the checker…"):
         answer = ask(target, job)
     if as_json:
-        print_json(answer)
+        out.print_json(data=answer)
     else:
         for line in told(job, answer, _zone(target, job)):
             out.print(line, markup=False)

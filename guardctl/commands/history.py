@@ -46,7 +46,7 @@ def history(
     with asking("looking up every scheduled time…") as progress:
         entries, left_out = Reader(target, progress).entries(asked, start, now, limit=limit)
     if as_json:
-        print_json([entry_json(entry) for entry in entries])
+        print_json(target, entries=[entry_json(entry) for entry in entries], left_out=left_out)
     elif entries:
         for line in lines(entries, zone, out.width if out.is_terminal else None):
             out.print(line, markup=False)
@@ -60,7 +60,7 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
     """The table of `history`. A reason that does not fit into `width` has a line of its own; a pipe has room."""
     rows = [(f"scheduled {entries[0].scheduled.astimezone(zone):%Z}", "outcome", "started", "run", "took", "reason")]
     for entry in entries:
-        hand = " by hand" if entry.by_hand else ""
+        hand = f" by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else ""
         took = span(entry.duration) if entry.duration is not None else ""
         outcome = f"{_mark(entry)} {entry.outcome}{hand}"
         started = _started(entry, zone)

@@ -44,7 +44,7 @@ def import_(
     found = settled([carried(old, account.definitions, now) for old in account.olds], existing, stage, source)
     took = time.monotonic() - began
     if as_json:
-        print_json(report.as_json(found, account))
+        print_json(target, **report.as_json(found, account))
     else:
         for line in report.lines(found, account):
             out.print(line, markup=False)

@@ -68,8 +68,7 @@ def pause(
                 else:
                     made[name] = pauses.pause(target, name, reason, until_of[name], now)
     if as_json:
-        found = [_json(name, before.get(name) or made[name], new=name in made) for name in names]
-        print_json(found if several else found[0])
+        print_json(target, jobs=[_json(name, before.get(name) or made[name], new=name in made) for name in names])
         return
     for name in names:
         zone = target.zone

@@ -71,7 +71,7 @@ def problems(
     )
     unread = [row for row in rows if row.unread]
     if as_json:
-        print_json(_json(target, trigger, found, unread))
+        print_json(target, **_json(target, trigger, found, unread))
     else:
         if trigger:
             out.print(localised(f"! {trigger}", zone), style="bold red", markup=False)

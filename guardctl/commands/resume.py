@@ -44,8 +44,7 @@ def resume(
             with finishing():
                 ended[name] = pauses.resume(target, name)
     if as_json:
-        found = [{"job": name, "resumed": ended[name]} for name in names]
-        print_json(found if several else found[0])
+        print_json(target, jobs=[{"job": name, "resumed": ended[name]} for name in names])
         return
     for name in names:
         out.print(f"{name}: resumed" if ended[name] else f"{name}: was not paused")

@@ -35,6 +35,7 @@ def run(
         typer.Option("--after", min=1, help="With --first: the last run's number, where its name may still be taken."),
     ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Also when the job is paused.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why: it is kept with your name.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end, not only for the decision.")] = False,
     tz: TzOption = None,
     as_json: JsonOption = False,
@@ -65,9 +66,18 @@ def run(
         return starts.left(target, job, starts.now(target, verdict) if verdict.waiter else verdict)
 
     with explained(), interruptible(case, look=target.command("status", job)):
-        _ = target.guard, target.stepfunctions  # asked and made before Ctrl-C is held back
+        _ = target.guard, target.stepfunctions, target.who  # asked and made before Ctrl-C is held back
         with finishing():
-            arn = starts.start(target, job, commands=commands, scheduled_at=at, first=first, after=after, anyway=anyway)
+            arn = starts.start(
+                target,
+                job,
+                commands=commands,
+                scheduled_at=at,
+                first=first,
+                after=after,
+                anyway=anyway,
+                reason=reason,
+            )
         with err.status("waiting for the decision… (Ctrl-C stops the start)"):
             verdict = starts.verdict(target, arn)
         while wait and verdict.waiter:
@@ -89,7 +99,7 @@ def run(
             with err.status(f"{execution_name(verdict.run)} is running… (Ctrl-C stops waiting, not the run)"):
                 ok, sentence = starts.outcome(target, verdict.run)
     if as_json:
-        print_json({**result, "ok": ok, "reason": sentence})
+        print_json(target, **result, ok=ok, reason=sentence)
     else:
         told = f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}"
         out.print(localised(told, zone), markup=False)

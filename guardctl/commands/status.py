@@ -53,7 +53,7 @@ def status(
     with asking("asking AWS…") as progress:
         found = job_status.read(target, jobs, datetime.now(UTC), progress, closely=job is not None)
     if as_json:
-        print_json(_json(found))
+        print_json(target, **_json(found))
     elif job:
         (line,) = found.jobs
         zone = target.zone

@@ -49,13 +49,12 @@ def stop(
     if as_json:
         runs = [run.arn for run in found.runs]
         print_json(
-            {
-                "job": job,
-                "run": next(iter(runs), None),
-                "runs": runs,
-                "tasks": list(stopped),
-                "left_alone": [t.arn for t in found.others],
-            }
+            target,
+            job=job,
+            run=next(iter(runs), None),
+            runs=runs,
+            tasks=list(stopped),
+            left_alone=[t.arn for t in found.others],
         )
         return
     if not found.anything:

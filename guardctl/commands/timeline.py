@@ -58,7 +58,7 @@ def timeline(
             raise Stop(f"{page} can't be written: {error.strerror}") from error
         err.print(f"wrote {page}", markup=False)
     if as_json:
-        print_json([_row_json(row) for row in rows])
+        print_json(target, rows=[_row_json(row) for row in rows])
     elif not page:
         for line in drawn(chart, out.width):
             out.print(line)
@@ -79,4 +79,5 @@ def _row_json(row: Row) -> dict[str, Any]:
         "tasks_by_hand": tasks,
         "left_out": row.left_out,
         "deployed": row.deployed,
+        "unread": row.unread or None,
     }

@@ -58,7 +58,7 @@ def why(
         more = [
             {"sentence": sentence(entry, zone), "concern": concerns.get(entry.arn or "") or None} for entry in entries
         ]
-        print_json([{**entry_json(entry), **also} for entry, also in zip(entries, more, strict=True)])
+        print_json(target, entries=[{**entry_json(e), **also} for e, also in zip(entries, more, strict=True)])
     elif not entries:
         out.print(f"{job}: nothing of the past {_BACK.days} days needs a person")
     else:

@@ -135,7 +135,7 @@ def test_a_stage_that_is_not_deployed_is_said_to_be_so(stage: LocalStage) -> Non
     done = guardctl(stage, "run", "nightly-report", "--stage", "dev")
     assert done.returncode == 3
     assert "guardctl deploy --stage dev" in done.stderr
-    states = json.loads(guardctl(stage, "status", "--stage", "dev", "--json").stdout)
+    states = json.loads(guardctl(stage, "status", "--stage", "dev", "--json").stdout)["jobs"]
     assert {line["state"] for line in states} == {"not deployed"}
 
 

@@ -36,8 +36,10 @@ def guardctl(stage: LocalStage, *arguments: str, code: int = 0) -> str:
 
 
 def guardctl_json(stage: LocalStage, *arguments: str, code: int = 0) -> Any:
-    """The same with `--json`, parsed."""
-    return json.loads(guardctl(stage, *arguments, "--json", code=code))
+    """The same with `--json`, parsed: its list, if it is one."""
+    told = json.loads(guardctl(stage, *arguments, "--json", code=code))
+    assert (told["schema"], told["stage"]) == (1, stage.name)
+    return next((told[key] for key in ("entries", "rows", "jobs") if key in told), told)
 
 
 def test_what_became_of_a_time_is_told_by_name_and_in_the_history(stage: LocalStage) -> None:

@@ -121,7 +121,7 @@ def test_a_paused_job_rests_until_it_is_resumed(stage: LocalStage) -> None:
     assert refused["error"] == "BatchGuard.Paused"
     assert "the database moves" in refused["cause"]
     assert "paused already" in guardctl("pause", "paused", "--reason", "once more", code=2)
-    status = json.loads(guardctl("status", "--json"))
+    status = json.loads(guardctl("status", "--json"))["jobs"]
     assert next(line["state"] for line in status if line["job"] == "paused") == "paused"
     assert json.loads(stage.ended(stage.start("paused", renewal=True))["output"])["run"] == "run-000001"
 

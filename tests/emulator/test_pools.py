@@ -16,7 +16,7 @@ def guardctl(stage: LocalStage, *arguments: str, code: int = 0) -> str:
 
 def told(stage: LocalStage, job: str) -> Any:
     """What `guardctl status` tells of the job."""
-    return json.loads(guardctl(stage, "status", job, "--json"))[0]
+    return json.loads(guardctl(stage, "status", job, "--json"))["jobs"][0]
 
 
 def test_jobs_of_a_pool_do_not_meet_and_who_waits_goes_first(stage: LocalStage) -> None:
@@ -43,9 +43,9 @@ def test_jobs_of_a_pool_do_not_meet_and_who_waits_goes_first(stage: LocalStage) 
     assert "stopped run-000002" in guardctl(stage, "stop", "pool-close", "--yes", "--reason", "the test is over")
     assert stage.live_tasks("pool-close") == []
     assert no_two_overlap([*stage.runs("pool-import"), *stage.runs("pool-close")])
-    history = json.loads(guardctl(stage, "history", "pool-close", "--json"))
+    history = json.loads(guardctl(stage, "history", "pool-close", "--json"))["entries"]
     assert [(entry["run"], entry["outcome"]) for entry in history] == [("run-000002", "stopped")]
-    rows = json.loads(guardctl(stage, "timeline", "pool-import", "pool-close", "--json"))
+    rows = json.loads(guardctl(stage, "timeline", "pool-import", "pool-close", "--json"))["rows"]
     assert [(row["pool"], [entry["run"] for entry in row["entries"]]) for row in rows] == [
         ("pool-shared", ["run-000001"]),
         ("pool-shared", ["run-000002"]),
@@ -64,7 +64,7 @@ def test_a_pause_of_one_job_leaves_its_neighbour_alone(stage: LocalStage) -> Non
     assert "pool-a: was paused already" in both
     assert "pool-b: paused" in both
     assert stage.ended(stage.start("pool-b"))["error"] == "BatchGuard.Paused"
-    ended = json.loads(guardctl(stage, "resume", "--pool", "pool-two", "--json"))
+    ended = json.loads(guardctl(stage, "resume", "--pool", "pool-two", "--json"))["jobs"]
     assert [(line["job"], len(line["resumed"])) for line in ended] == [("pool-a", 1), ("pool-b", 1)]
 
 

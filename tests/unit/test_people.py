@@ -82,7 +82,8 @@ def test_no_person_may_do_it_in_another_stage(person: people.Role, action: str, 
     other = resource.replace("batch-guard-dev", "batch-guard-prod").replace("guard/dev/", "guard/prod/")
     other = other.replace("/day/", "/other/").replace("/night/", "/other/")
     assert other != resource
-    assert not allowed("deployer", action, other)
+    # `import` reads any state machine, which may be what runs a task today.
+    assert not allowed("operator" if action == "states:DescribeStateMachine" else "deployer", action, other)
 
 
 @pytest.mark.parametrize("policy", [*(people.policy(parse(JOBS, stage="dev", place="x"), role) for role in people.ROLES), permissions.policy("a" * 16)], ids=[*people.ROLES, "acceptance"])  # fmt: skip
