@@ -7,7 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -169,9 +171,9 @@ class PlayedStage(Stage):
         return vars(self)["stepfunctions"]
 
 
-def staged(jobs: str = JOBS) -> tuple[Play, Aws, Stage]:
-    """A stage in motion, the clients over it, and `guardctl`'s sight of it."""
-    play = played(jobs)
+def staged(jobs: str | Play = JOBS) -> tuple[Play, Aws, Stage]:
+    """A stage in motion, of a jobs file or as it has come to be, the clients over it, and `guardctl`'s sight of it."""
+    play = jobs if isinstance(jobs, Play) else played(jobs)
     aws, stage = Aws(play), PlayedStage("dev")
     identity = {"Arn": "arn:aws:iam::123456789012:user/ada", "Account": "123456789012"}
     vars(stage).update(
@@ -188,14 +190,27 @@ def due(play: Play, job: str) -> Played:
     return play.start(job, scheduled_name(job, at), scheduled_at=stamp(at), deadline=deadline)
 
 
-def a_day_of_neighbours(play: Play) -> None:
-    """The day close at six, for 25 minutes; then an import every five minutes, through the night."""
+@cache
+def _the_day() -> Play:
+    play = played(JOBS)
     play.run_task_answers = [Program(seconds=25 * MINUTE)]
     play.program = Program(seconds=30)
     due(play, "day-close")
     for n in range(6, 150):
         play.at(n * 5 * MINUTE, lambda: due(play, "import"))
     play.run_until(150 * 5 * MINUTE)
+    return play
+
+
+def a_day_of_neighbours() -> Play:
+    """The day close at six, for 25 minutes; then an import every five minutes, through the night.
+
+    It is played once (two seconds); each test has a copy of its own to go on with.
+    """
+    day = _the_day()
+    assert day.idle, "what is under way can't be copied"
+    unchanging = (day.jobs, day.definitions)
+    return deepcopy(day, {id(each): each for each in unchanging})
 
 
 def status(stage: Stage, play: Play, *jobs: str) -> list[JobStatus]:
@@ -207,8 +222,7 @@ def status(stage: Stage, play: Play, *jobs: str) -> list[JobStatus]:
 
 
 def test_last_run_and_usual_duration_are_the_jobs_own_though_its_neighbours_fill_the_page() -> None:
-    play, _, stage = staged()
-    a_day_of_neighbours(play)
+    play, _, stage = staged(a_day_of_neighbours())
     close, imports = status(stage, play, "day-close", "import")
     assert close.last
     assert (close.last.run, close.last.outcome) == ("run-000001", "ran")
@@ -225,8 +239,7 @@ def test_last_run_and_usual_duration_are_the_jobs_own_though_its_neighbours_fill
 
 
 def test_status_of_a_shared_pool_asks_the_same_however_many_runs_its_neighbours_had() -> None:
-    play, aws, stage = staged()
-    a_day_of_neighbours(play)
+    play, aws, stage = staged(a_day_of_neighbours())
     status(stage, play, "day-close", "import")
     assert aws.calls["ListExecutions"] == 4, "the guard's newest, its failures, the pool's one slot, who waits"
     assert aws.calls["DescribeExecution"] <= 2 * 20 + 2 * 10 + 2
@@ -247,8 +260,7 @@ def test_the_page_about_pools_says_what_its_commands_cost() -> None:
         ],
     }
     page = (ROOT / "docs" / "pools.md").read_text(encoding="utf-8")
-    play, aws, stage = staged()
-    a_day_of_neighbours(play)
+    play, aws, stage = staged(a_day_of_neighbours())
     for what, ask in asked.items():
         aws.calls.clear()
         ask(Reader(stage), play)
@@ -270,8 +282,7 @@ def test_the_page_about_pools_has_a_sound_example_and_commands_that_exist() -> N
 
 
 def test_history_and_timeline_give_each_run_to_its_job() -> None:
-    play, _, stage = staged()
-    a_day_of_neighbours(play)
+    play, _, stage = staged(a_day_of_neighbours())
     play.start("day-close")
     play.run_until(5 * MINUTE)
     reader = Reader(stage)
@@ -351,8 +362,7 @@ def test_logs_finds_the_jobs_own_run_in_whichever_slot() -> None:
 
 
 def test_logs_knows_the_start_of_the_newest_run() -> None:
-    play, _, stage = staged()
-    a_day_of_neighbours(play)
+    play, _, stage = staged(a_day_of_neighbours())
     for job, run in (("day-close", "run-000001"), ("import", "run-000145")):
         found = log_lines.find_run(Reader(stage), stage.job(job), None, None, play.now)
         assert found.name == run

@@ -232,11 +232,11 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
 
 
 @pytest.mark.parametrize(
-    ("file", "expected"),
+    ("made", "expected"),
     [
-        pytest.param(many(2, lambda n: 'schedule = "0 3 * * *"'), [], id="two jobs"),
+        pytest.param(lambda: many(2, lambda n: 'schedule = "0 3 * * *"'), [], id="two jobs"),
         pytest.param(
-            many(1, lambda n: f"ecs.pass_roles = [{', '.join(role(r) for r in range(110))}]"),
+            lambda: many(1, lambda n: f"ecs.pass_roles = [{', '.join(role(r) for r in range(110))}]"),
             [
                 (r"x:jobs\.job-0\.ecs: the policy of the machine's role would have 11,\d{3} characters "
                 r"and AWS takes 10,240; pass fewer roles, or name the families shorter: at least 1,\d{3} characters less")
@@ -244,34 +244,34 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
             id="more roles than a policy has room for",
         ),
         pytest.param(
-            many(1, lambda n: schedules(100)),
+            lambda: many(1, lambda n: schedules(100)),
             [],
             id="many schedules",
         ),
         pytest.param(
-            many(1, lambda n: schedules(170)),
+            lambda: many(1, lambda n: schedules(170)),
             [
                 (r"x:jobs\.job-0\.schedule: the record of its schedules would have 4,\d{3} characters "
                 r"and AWS takes 4,096; write fewer schedules: one cron\(\.\.\.\) may name several minutes")
             ],
             id="more schedules than a parameter has room for",
         ),
-        pytest.param(many(60, lambda n: "", family="f" * 240), [], id="longer families than one role has room for"),
-        pytest.param(many(300, lambda n: 'schedule = "0 3 * * *"\nexpect_success_within = "1d"', more=ALERTS), [], id="300 jobs, with every alarm"),
+        pytest.param(lambda: many(60, lambda n: "", family="f" * 240), [], id="longer families than one role has room for"),
+        pytest.param(lambda: many(300, lambda n: 'schedule = "0 3 * * *"\nexpect_success_within = "1d"', more=ALERTS), [], id="300 jobs, with every alarm"),
         pytest.param(
-            many(34, lambda n: f'orphans = "stop"\necs.cluster = "{n}{"c" * 250}"'),
+            lambda: many(34, lambda n: f'orphans = "stop"\necs.cluster = "{n}{"c" * 250}"'),
             [
                 r"x:jobs: the policy of the machine's role \(GuardMachineRole\) would have 10,\d{3} characters and AWS takes 10,240; spread",
             ],
             id="more clusters than the guard's role has room for",
         ),
         pytest.param(
-            many(313, lambda n: 'schedule = "0 3 * * *"', more=ALERTS),
+            lambda: many(313, lambda n: 'schedule = "0 3 * * *"', more=ALERTS),
             [r"x:jobs: the dashboard \(Dashboard\) would have 2,510 metrics and AWS takes 2,500; spread the jobs over two stages"],
             id="more jobs than a dashboard has room for",
         ),
         pytest.param(
-            many(501, lambda n: 'schedule = "0 3 * * *"'),
+            lambda: many(501, lambda n: 'schedule = "0 3 * * *"'),
             [
                 r"x:jobs: the template of the stage's machines would have 5\d\d resources and AWS takes 500; spread",
                 r"x:jobs: the template of the stage's records would have 501 resources and AWS takes 500; spread",
@@ -280,8 +280,8 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
         ),
     ],
 )  # fmt: skip
-def test_what_aws_would_not_make_is_told(file: JobsFile, expected: list[str]) -> None:
-    found = list(map(str, limits.faults(file, "x")))
+def test_what_aws_would_not_make_is_told(made: Callable[[], JobsFile], expected: list[str]) -> None:
+    found = list(map(str, limits.faults(made(), "x")))
     assert len(found) == len(expected), found
     for line, pattern in zip(found, expected, strict=True):
         assert re.match(pattern, line), line

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -37,13 +38,17 @@ def evaluate(template: Any, states: dict[str, Any], *, now: datetime = STARTED, 
         return {key: evaluate(value, states, now=now, **variables) for key, value in template.items()}
     if not (isinstance(template, str) and template.startswith("{%")):
         return template
-    program = jsonata.Jsonata(template.removeprefix("{%").removesuffix("%}"))
-    for name, value in {"states": states, **variables}.items():
-        program.assign(name, value)
+    program = compiled(template.removeprefix("{%").removesuffix("%}"))
     program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
     program.register_lambda("now", lambda: f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z")
     program.register_lambda("parse", json.loads)  # Step Functions' own
-    return program.evaluate(None)
+    return program.evaluate(None, {"states": states, **variables})
+
+
+@cache
+def compiled(expression: str) -> Any:
+    """The expression, read once: what it is asked with is bound apart, so that nothing stays."""
+    return jsonata.Jsonata(expression)
 
 
 def a_run(**execution: Any) -> dict[str, Any]:
