@@ -60,6 +60,9 @@ def with_pools(guard: Json, jobs: JobsFile) -> Json:
     return parsed
 
 
+UNWATCHED: Json = {"__evaluate_entry": None, "__evaluate_exit": None}
+"""To bind beside the variables: jsonata-python looks for these two at every step, through all frames up to theirs."""
+
 QUERY = "States.QueryEvaluationError"
 TAKEN = "StepFunctions.ExecutionAlreadyExistsException"
 
@@ -79,13 +82,11 @@ def evaluate(template: Any, variables: Mapping[str, Any], now: datetime) -> Any:
     if not (isinstance(template, str) and (match := re.fullmatch(r"\{%(.*)%\}", template, re.DOTALL))):
         return template
     program = _program(match[1])
-    # The engine looks for these two at every step, up through all frames: found here, they cost half.
-    bound: Json = {"__evaluate_entry": None, "__evaluate_exit": None}
-    bound |= {name: jsonata.utils.Utils.NULL_VALUE if value is None else value for name, value in variables.items()}
+    bound = {name: jsonata.utils.Utils.NULL_VALUE if value is None else value for name, value in variables.items()}
     program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
     program.register_lambda("now", lambda: stamp_ms(now))
     try:
-        value = program.evaluate(None, bound)
+        value = program.evaluate(None, UNWATCHED | bound)
     except jsonata.JException as error:
         raise StatesError(QUERY, str(error)) from error
     if not value or "v" not in value:

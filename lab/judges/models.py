@@ -4,6 +4,7 @@ Step Functions writes the names of an API's members in PascalCase at every level
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -35,6 +36,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
+@cache
 def service(name: str) -> ServiceModel:
     """The model of a service, by botocore's name."""
     return botocore.session.get_session().get_service_model(name)

@@ -33,13 +33,18 @@ def run(project: Path, code: str, **more: str) -> str:
 def deployed(project: Path) -> dict[str, bytes]:
     """``vendor/`` after Chalice's command line has imported the app to deploy it."""
     run(project, "import sys; sys.argv = ['chalice', 'deploy']; import app", AWS_CHALICE_CLI_MODE="true")
+    return vendored(project)
+
+
+def vendored(project: Path) -> dict[str, bytes]:
+    """What stands in ``vendor/``, by its place there."""
     vendor = project / "vendor"
     return {str(file.relative_to(vendor)): file.read_bytes() for file in vendor.rglob("*") if file.is_file()}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy that somebody has run a command in before, and that was deployed then."""
+    """A copy that somebody has run a command in before, and that was deployed then; ``vendor/`` is full."""
     made = copied(tmp_path_factory.mktemp("project") / "one")
     run(made, "import app")
     assert list((made / "chalicelib").rglob("__pycache__"))
@@ -57,7 +62,7 @@ def test_two_copies_have_the_same_bytes_whatever_was_run_in_them(project: Path, 
 
 def test_all_of_it_is_checked_against_its_source(project: Path) -> None:
     """PEP 552: the lowest bits of the flags say by hash, and checked."""
-    code = [content for name, content in deployed(project).items() if name.endswith(".pyc")]
+    code = [content for name, content in vendored(project).items() if name.endswith(".pyc")]
     assert {each[4:8] for each in code} == {b"\x03\x00\x00\x00"}
 
 

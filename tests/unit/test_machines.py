@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chalicelib.config import jobs
 from guardctl.template import definition
-from lab.play import with_pools
+from lab.play import UNWATCHED, with_pools
 
 BATCH, GUARD = definition("batch")["States"], definition("guard")["States"]
 RUN_TASK = "Run an ECS task and wait for it to complete"
@@ -42,7 +42,7 @@ def evaluate(template: Any, states: dict[str, Any], *, now: datetime = STARTED, 
     program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
     program.register_lambda("now", lambda: f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z")
     program.register_lambda("parse", json.loads)  # Step Functions' own
-    return program.evaluate(None, {"states": states, **variables})
+    return program.evaluate(None, UNWATCHED | {"states": states, **variables})
 
 
 @cache

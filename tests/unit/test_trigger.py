@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -75,6 +76,11 @@ class Clock:
         self.at += timedelta(seconds=seconds)
 
 
+@cache
+def parsed_once(file: str) -> jobs.JobsFile:
+    return jobs.parse(file, stage="dev", place="dev.toml")
+
+
 def trigger(
     client: FakeStepFunctions,
     *,
@@ -86,7 +92,7 @@ def trigger(
 
     It was warm an hour ago.
     """
-    parsed = jobs.parse(file, stage="dev", place="dev.toml")
+    parsed = parsed_once(file)
 
     def record(job: jobs.Job) -> Record:
         return Record(recorded_as(job) if recorded is None else recorded, changed)
