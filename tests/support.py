@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
+
+from lab.emulator import emulator as start_emulator
+from lab.stage import LocalStage, local_stage
+from tests.mocks import mock_config
 
 T = TypeVar("T")
 
@@ -19,3 +26,17 @@ def eventually(predicate: Callable[[], T], *, within: float, what: str = "", eve
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within:g} s: {what or predicate!r}; the last answer was {answer!r}")
         time.sleep(every)
+
+
+@contextmanager
+def deployed_stage() -> Iterator[LocalStage]:
+    """The stage e2e, deployed for real on an emulator of its own. Wait states and retries run at a tenth."""
+    recorded = {"CLOUDTRAIL_RECORDING": "1"}
+    with start_emulator(wait_scale=0.1, mock_config=mock_config(), environment=recorded) as running:
+        jobs = Path(__file__).with_name("e2e.toml").read_text(encoding="utf-8")
+        ten_minutes_ago = datetime.now(UTC) - timedelta(minutes=10)
+        jobs = jobs.replace("TEN_MINUTES_AGO", str(ten_minutes_ago.minute))
+        with local_stage(running, name="e2e", jobs=jobs) as deployed:
+            deployed.deploy()
+            deployed.stepfunctions.delete_state_machine(stateMachineArn=deployed.machine("gone"))
+            yield deployed

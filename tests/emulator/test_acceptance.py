@@ -104,6 +104,7 @@ def left(aws: Emulator) -> list[str]:
     return [name for name in found if "trial" in name]
 
 
+@pytest.mark.waits
 def test_the_report_says_what_differs_here_and_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:
     before, began = contents(project.directory), time.time()
     path = tmp_path / "report"
@@ -135,6 +136,7 @@ def assert_allowed(called: set[str]) -> None:
     assert {call.partition(":")[0] for call in unnamed} <= services
 
 
+@pytest.mark.waits
 def test_after_ctrl_c_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:
     process = acceptance(project, "--yes", "--report", str(tmp_path / "report"))
     read_until(process, "deploying the stage")

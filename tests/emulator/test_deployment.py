@@ -26,6 +26,8 @@ ecs = { task_definition = "second" }
 """
 BATCH_ROLE = next(iter(template._roles(parse(JOBS, stage="deployed", place="x"))))
 THIRD = '\n[jobs.third]\necs = { task_definition = "third" }\n'
+together = pytest.mark.xdist_group("deployed")
+"""For those that use `deployed`: on one worker, which deploys it."""
 CREATED = ["GuardMachine", "GuardMachineRole", "firstBatch", "secondBatch", "firstBatchSchedule"]
 
 
@@ -97,6 +99,7 @@ def test_a_dry_run_shows_what_would_be_made_and_changes_nothing(emulator: Emulat
     assert shown.endswith("dry run: nothing was changed\n")
 
 
+@together
 def test_a_dry_run_of_a_change_shows_the_change_and_changes_nothing(deployed: LocalStage) -> None:
     edit(deployed, JOBS + THIRD)
     before = what_is_there(deployed)
@@ -109,6 +112,7 @@ def test_a_dry_run_of_a_change_shows_the_change_and_changes_nothing(deployed: Lo
     assert {action for action, *_ in others} == {"Modify"}
 
 
+@together
 def test_a_deployment_makes_the_machines_and_the_functions_and_a_start_runs(deployed: LocalStage) -> None:
     found = what_is_there(deployed)
     assert sorted(found["machines"]) == [
@@ -125,6 +129,7 @@ def test_a_deployment_makes_the_machines_and_the_functions_and_a_start_runs(depl
     assert_a_start_runs(deployed)
 
 
+@together
 def test_a_second_deployment_finds_no_change(deployed: LocalStage) -> None:
     before = what_is_there(deployed)
     shown = deployed.command("guardctl", "deploy", "--stage", deployed.name).stdout
@@ -133,6 +138,7 @@ def test_a_second_deployment_finds_no_change(deployed: LocalStage) -> None:
     assert what_is_there(deployed) == before
 
 
+@together
 @pytest.mark.parametrize(
     ("jobs", "told"),
     [
@@ -156,6 +162,7 @@ def test_a_job_that_is_running_is_neither_removed_nor_renamed_unasked(
     deployed.finish("second")
 
 
+@together
 def test_a_job_at_rest_may_be_removed(deployed: LocalStage) -> None:
     edit(deployed, JOBS.partition("[jobs.second]")[0])
     shown = deployed.command("guardctl", "deploy", "--stage", deployed.name, "--dry-run").stdout
@@ -245,6 +252,7 @@ def test_two_hundred_and_fifty_jobs_with_alerts_are_a_stage_and_its_bucket_is_re
         assert in_the_account(what_is_there(stage)) == NOTHING
 
 
+@together
 def test_functions_deployed_from_elsewhere_are_not_left_without_machines(deployed: LocalStage) -> None:
     """Chalice deletes only what its own record names, and says nothing when it has none."""
     before = what_is_there(deployed)
@@ -290,6 +298,7 @@ def test_a_destroy_that_was_interrupted_is_finished_by_the_next(emulator: Emulat
         assert in_the_account(what_is_there(stage)) == NOTHING
 
 
+@together
 def test_a_new_stage_goes_on_after_the_numbers_whose_names_are_taken(deployed: LocalStage) -> None:
     deployed.command("guardctl", "run", "second", "--stage", deployed.name, "--first", "--after", "41")
     assert deployed.runs("second")[-1]["name"] == "run-000042"

@@ -65,6 +65,9 @@ def run_by(stage: LocalStage, person: str, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+pytestmark = pytest.mark.xdist_group("people")
+
+
 @pytest.fixture(scope="module")
 def called() -> Iterator[dict[str, set[str]]]:
     """Person → what their commands called, as ``service:Operation``."""

@@ -58,6 +58,9 @@ def pipeline(stage: LocalStage, script: str) -> "subprocess.CompletedProcess[str
     )
 
 
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+
 @pytest.fixture(scope="module")
 def deployed(emulator: Emulator) -> Iterator[LocalStage]:
     """Stage dev of 250 jobs with every alarm, deployed by the README's commands."""

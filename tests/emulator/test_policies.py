@@ -22,6 +22,7 @@ from lab.emulator import SECRET, Emulator
 from lab.play import evaluate
 from lab.stage import LocalStage
 from tests.emulator.test_end_to_end import schedule_event
+from tests.support import deployed_stage
 
 ACCOUNT = "us-east-1:000000000000"
 FUNCTIONS = ("check", "trigger")
@@ -106,6 +107,16 @@ class Apart(Emulator):
     def client(self, service: Any) -> Any:
         """As the other's."""
         return self.session().client(service, aws_access_key_id="this-test", aws_secret_access_key=SECRET)
+
+
+pytestmark = pytest.mark.xdist_group("policies")
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[LocalStage]:
+    """One of its own: what others start would push these calls out of what the trail shows."""
+    with deployed_stage() as deployed:
+        yield deployed
 
 
 @pytest.fixture(scope="module")
