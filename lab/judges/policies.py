@@ -12,10 +12,6 @@ from chalicelib.config.jobs import JobsFile, load
 from guardctl import template
 from lab.judges import Finding
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it reads its data with pkg_resources, which says at import that it is deprecated
-    import parliament
-
 PROJECT = Path(__file__).resolve().parents[2]
 EVERY_KEY = PROJECT / "tests" / "emulator" / "every_key.toml"
 """The jobs file that uses every key, so that every statement is seen that we can generate."""
@@ -51,6 +47,10 @@ _SAMPLE = {
 
 def judge(policies: Mapping[str, Document], accepted: Sequence[Accepted] = ACCEPTED) -> list[Finding]:
     """What is found in the policies (whose → document), and each accepted finding that no longer occurs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it reads its data with pkg_resources, which says that it is deprecated
+        import parliament  # noqa: PLC0415 (it takes half a second, and not every test that imports this needs it)
+
     findings: list[Finding] = []
     occurred: list[Accepted] = []
     for whose, document in policies.items():

@@ -464,6 +464,7 @@ WINDOWS = st.deferred(
 )
 
 
+@pytest.mark.thorough
 @deterministic
 @given(WINDOWS, MINUTES, HOURS, AWS_WEEKDAYS, st.integers(-3000, 3000), st.integers(0, 2 * 24 * 60))
 def test_every_time_is_what_the_clock_shows(
