@@ -14,14 +14,14 @@ DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.
 def main() -> int:
     """Run one after the other, since they would disturb each other."""
     progress = Console(stderr=True, highlight=False)
-    with progress.status("the decision, warm: about a minute") as status:
+    with progress.status("the decision, warm: about twenty seconds") as status:
         with endpoint() as url:
             decisions = warm.measure(url)
             status.update("cold starts: about a minute")
             starts = cold.measure(url)
-        status.update("from the tick to RunTask, on the emulator: about a minute and a half")
+        status.update("from the tick to RunTask, on the emulator: about a minute")
         delays = delay.measure()
-        status.update("the top of the hour, played: about half a minute")
+        status.update("the top of the hour, played: about twenty seconds")
         crowds = crowd.measure()
     calls = next(line.calls for line in decisions if line.outcome == "start")
     text = report.document(report.machine(), decisions, starts, costs.costs(calls), delays, crowds)

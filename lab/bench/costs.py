@@ -27,8 +27,9 @@ GB_SECOND = 16.6667
 WRITE = 0.625
 """Dollars per million writes of up to 1 KB (AWS, DynamoDB on demand, us-east-1)."""
 
-MEMORY = 0.5
-"""GB of the checker (.chalice/config.json)."""
+PROJECT = MACHINES.parent.parent
+MEMORY: int = json.loads((PROJECT / ".chalice" / "config.json").read_text(encoding="utf-8"))["lambda_memory_size"]
+"""MB of the checker, as it ships."""
 DECISION_SECONDS = 0.1
 """Assumed: three calls of 30 ms each, and 10 ms of work."""
 ARTICLE_MEMORY, ARTICLE_SECONDS = 0.125, 0.04
@@ -54,7 +55,7 @@ def costs(decision: Mapping[str, int]) -> list[Cost]:
             "batch-guard",
             ours,
             {"StartExecution": 2, "Invoke": 1, **decision, "RunTask": 1},
-            TRANSITION * ours + INVOCATION + GB_SECOND * MEMORY * DECISION_SECONDS,
+            TRANSITION * ours + INVOCATION + GB_SECOND * MEMORY / 1024 * DECISION_SECONDS,
         ),
         Cost(
             "the article's flow",

@@ -59,10 +59,10 @@ def measure() -> list[Delay]:
         _finish(stage)
         alone = _one_by_one(stage, lambda: stage.start(BY_HAND), lambda _: stage.run_arn(BY_HAND, _newest(stage)))
         alone_article = _one_by_one(stage, lambda: _start(stage, article[BY_HAND]), lambda arn: arn)
-        _next_minute()
-        ticked = _tick(stage)
-        _finish(stage)
         ticked_article = _start_all(stage, [article[job] for job in TICKED])
+        _finish(stage)
+        _next_minute()  # the one wait for the clock: the first tick has used its own minute up
+        ticked = _tick(stage)
     rows = {
         ("a start by hand", "batch-guard"): alone,
         ("a start by hand", "the article's flow"): alone_article,
@@ -117,7 +117,7 @@ def _one_by_one(stage: LocalStage, start: Callable[[], str], runs: Callable[[str
         arn = start()
         stage.a_task(BY_HAND)
         times.append(_called(stage, runs(arn), began))
-        _finish(stage)
+        stage.finish(BY_HAND)
         until(lambda: not stage.live_tasks(BY_HAND), within=60, what="the end of the task")
         stage.ended(arn)
     return times

@@ -18,9 +18,9 @@ from typing import Any
 NOW = time.time()
 
 
-def account(executions: int, *, running: bool, whole: bool = False) -> str:
-    """The account that has so many executions; the newest runs, or all have ended. `whole`: always on one page."""
-    return f"{1 if running else 2}{1 if whole else 2}{executions:010d}"
+def account(executions: int, *, running: bool) -> str:
+    """The account that has so many executions; the newest runs, or all have ended."""
+    return f"{1 if running else 2}{executions:011d}"
 
 
 @contextmanager
@@ -63,8 +63,8 @@ def answer(action: str, machine: str, size: int, token: str | None) -> bytes:
     if action != "AWSStepFunctions.ListExecutions":
         return json.dumps({"taskArns": []}).encode()
     of = machine.split(":")[4]
-    total, start = int(of[2:]), int(token or 0)
-    end = total if of[1] == "1" else min(total, start + size)
+    total, start = int(of[1:]), int(token or 0)
+    end = min(total, start + size)
     page: dict[str, Any] = {
         "executions": [_execution(machine, total - i, i, running=of[0] == "1" and i == 0) for i in range(start, end)]
     }

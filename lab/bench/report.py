@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from chalicelib.decide import pace
 from lab.bench.alternatives import SEMAPHORE, SEMAPHORE_COMMIT, SEMAPHORE_FILE
-from lab.bench.cold import ROUNDS, SHARE, Cold
-from lab.bench.costs import Cost
-from lab.bench.crowd import Crowd
+from lab.bench.cold import SHARE, Cold
+from lab.bench.costs import MEMORY, Cost
+from lab.bench.crowd import TOKYO, Crowd
 from lab.bench.delay import Delay
 from lab.bench.warm import Warm
 
@@ -36,8 +37,7 @@ Goal: at most {warm_goal:.2f} times, and never slower as history grows.
 
 {warm_verdict}
 
-- One page of 100 is read, however long the history is. The line with a page of 1,000 is what would be if AWS \
-answered more than it was asked for.
+- One page of 100 is read, however long the history is.
 - It is faster than the bare calls because the clients read timestamps by themselves (`chalicelib/read/aws.py`): \
 botocore takes two thirds of the time of a page for them. The same line makes boto3's bare call as fast.
 - What is left is a fixed part of {fixed:.2f} ms here, beside a call that takes {least:.1f} ms, on a page with one \
@@ -50,8 +50,8 @@ is full, ours takes {page:.1f} times what a call takes that shows one execution.
 ## A cold start
 The function as the zip has it: `import app`, the clients and the jobs file in the init phase, and one decision that \
 starts a run; beside boto3's clients made at import and the same three calls. Lambda gives the init phase a whole CPU \
-and a handler at 512 MB {share:.2f} of one, so the handler's CPU time is divided by that. CPU time of new processes, \
-medians of {cold_rounds} pairs taken turn about, with the quartiles of the ratio. Goal: at most {cold_goal:.2f} times.
+and a handler at {memory} MB {share:.2f} of one, so the handler's CPU time is divided by that. CPU time of new \
+processes, medians of pairs taken turn about, with the quartiles of the ratio. Goal: at most {cold_goal:.2f} times.
 
 {cold}
 
@@ -83,9 +83,9 @@ money than the semaphore, at most a third more transitions than the article.
 
 {costs_verdict}
 
-- The article's function is taken to be small (Go, 128 MB, 40 ms); our decision to take 100 ms at 512 MB. Prices are \
-AWS's of us-east-1: $25 per million transitions, $0.20 per million invocations, $16.67 per million GB-seconds, $0.625 \
-per million writes of DynamoDB on demand. What integrations do behind the scenes is the same in all three. Logs are \
+- The article's function is taken to be small (Go, 128 MB, 40 ms); our decision to take 100 ms at {memory} MB. Prices \
+are AWS's of us-east-1: $25 per million transitions, $0.20 per million invocations, $16.67 per million GB-seconds, \
+$0.625 per million writes of DynamoDB on demand. What integrations do behind the scenes is the same in all three. Logs are \
 not in it: ours are two lines a decision, the sample as published logs every event of the state machine.
 - The trigger is one invocation a minute for all jobs of a stage: 43,200 a month, a few cents.
 - What would beat us, and where: the article's flow in transitions, the semaphore in calls, on every run.
@@ -109,20 +109,20 @@ difference. Its times say how many steps there are, not how long AWS takes for t
 That many jobs due in the same minute, all of them free: each has to run. Played in virtual time with the trigger, the \
 definitions and the checker that ship, against token buckets with AWS's quotas of the Region. Goal, in Tokyo: 100 run \
 within {goal_100} s and 250 within {goal_250} s, at most 7 transitions each up to RunTask; none lost as long as the \
-refill of an hour has room for an hour's starts (7,200), and 10,000 at once within two hours.
+refill of an hour has room for an hour's starts ({hourly:,.0f}), and 10,000 at once within two hours.
 
 {crowds}
 
 {crowd_verdict}
 
 - *All at once* is how it was: every guard started in the same second, as EventBridge's own schedules do.
-- *Paced* is what ships ([operations](operations.md), *A quota is reached*): the trigger sends ten a second, and once \
-four fifths of the burst of ListExecutions are spent, as many as come in. The instants are a plan and not a memory, so \
-two instances of the trigger send the same name at the same instant.
+- *Paced* is what ships ([operations](operations.md), *A quota is reached*): the trigger sends {a_second:.0f} a \
+second, and once {burst} of the {whole_burst:.0f} calls that ListExecutions has in store are spent, as many as come \
+in. The instants are a plan and not a memory, so two instances of the trigger send the same name at the same instant.
 - *Plan alone*: more jobs than a stage has; only when they are sent is computed.
-- What would beat us, and where: any lock that is not read with ListExecutions (a table in DynamoDB), from about 120 \
-starts in the same minute on; it would start 20 a second, as Fargate does. An account may have the quota raised, and \
-says so in `[stage] quotas`.
+- What would beat us, and where: any lock that is not read with ListExecutions (a table in DynamoDB), in any crowd \
+that these {burst} are not enough for; it would start {run_task:.0f} a second, as Fargate does. An account may have \
+the quota raised, and says so in `[stage] quotas`.
 - Not played: others who use these quotas, cold starts of the function (a second for the first), and the tries of its \
 clients, so that every refusal is counted.
 """
@@ -139,6 +139,8 @@ def document(
     """The whole document."""
     calls = sorted({call for cost in costs for call in cost.calls})
     least = min(warm, key=lambda line: line.bare)
+    tokyo = pace.quotas(TOKYO)
+    curve = pace.curve(tokyo)
     return DOCUMENT.format(
         machine=machine,
         warm_goal=WARM_GOAL,
@@ -160,13 +162,14 @@ def document(
         warm_verdict=_verdict([f"{w.outcome}, history of {w.history:,}" for w in warm if w.ratio > WARM_GOAL]),
         fixed=least.check - least.bare,
         least=least.bare,
-        page=max(w.check for w in warm if w.page <= 100) / least.bare,
+        page=max(w.check for w in warm) / least.bare,
         share=SHARE,
         cold=table(
-            ("", "bare clients and calls", "init", "handler", "in all", "ratio", "quartiles"),
+            ("", "pairs", "bare clients and calls", "init", "handler", "in all", "ratio", "quartiles"),
             (
                 (
                     c.how,
+                    c.pairs,
                     f"{c.bare:.0f} ms",
                     f"{c.init:.0f} ms",
                     f"{c.handler / SHARE:.0f} ms",
@@ -177,7 +180,7 @@ def document(
                 for c in cold
             ),
         ),
-        cold_rounds=ROUNDS,
+        memory=MEMORY,
         cold_verdict=_verdict([c.how for c in cold if c.how == "as shipped" and c.ratio > COLD_GOAL]),
         costs=table(
             ("design", "transitions", *calls, "calls", "dollars per million"),
@@ -229,6 +232,11 @@ def document(
             ),
         ),
         crowd_verdict=_verdict(missed(crowds)),
+        hourly=3_600 * tokyo["ListExecutions"].refill,
+        a_second=1_000_000 / curve.gap,
+        burst=curve.burst // curve.token,
+        whole_burst=tokyo["ListExecutions"].burst,
+        run_task=tokyo["RunTask"].refill,
         goal_100=CROWD_GOALS[100],
         goal_250=CROWD_GOALS[250],
     )

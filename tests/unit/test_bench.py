@@ -77,7 +77,7 @@ def test_the_document_says_which_goals_are_missed() -> None:
     text = report.document(
         "A machine.",
         warm,
-        [Cold("as shipped", 200, 200, 5, 1.09, 1.05, 1.12)],
+        [Cold("as shipped", 50, 200, 200, 5, 1.09, 1.05, 1.12)],
         costs(CALLS),
         [Delay("a tick", "batch-guard", 1, 0.5, 0.5)],
         [lost],
