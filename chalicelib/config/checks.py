@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -188,8 +189,9 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
             if job.pool == pool and job.overlap == "replace" and number > 1:
                 right = 'write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'
                 spot.key("jobs").key(job.name).key("overlap").fault(f'"replace" is in a pool of {number} slots', right)
+    members = Counter(job.pool for job in jobs.values())
     for job in jobs.values():
-        shared = slots.get(job.pool, 1) > 1 or any(each.pool == job.pool for each in jobs.values() if each is not job)
+        shared = slots.get(job.pool, 1) > 1 or members[job.pool] > 1
         if shared and job.expect_success_within:
             # Step Functions counts successes by machine, and this one has its neighbours' runs, too.
             right = "leave it out, or give the job a pool of its own; guardctl status tells its last run"

@@ -85,8 +85,8 @@ money than the semaphore, at most a third more transitions than the article.
 
 - The article's function is taken to be small (Go, 128 MB, 40 ms); our decision to take 100 ms at {memory} MB. Prices \
 are AWS's of us-east-1: $25 per million transitions, $0.20 per million invocations, $16.67 per million GB-seconds, \
-$0.625 per million writes of DynamoDB on demand. What integrations do behind the scenes is the same in all three. Logs are \
-not in it: ours are two lines a decision, the sample as published logs every event of the state machine.
+$0.625 per million writes of DynamoDB on demand. What integrations do behind the scenes is the same in all three. \
+Logs are not in it: ours are two lines a decision, the sample as published logs every event of the state machine.
 - The trigger is one invocation a minute for all jobs of a stage: 43,200 a month, a few cents.
 - What would beat us, and where: the article's flow in transitions, the semaphore in calls, on every run.
 - The semaphore is [{semaphore}](https://github.com/{semaphore}/blob/{commit}/{file}), commit `{short}`: its \
