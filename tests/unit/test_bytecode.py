@@ -11,6 +11,8 @@ import pytest
 
 from tests.documents import ROOT
 
+pytestmark = pytest.mark.thorough
+
 
 def copied(to: Path) -> Path:
     """What Chalice packages of this project."""
@@ -52,7 +54,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.thorough
 def test_two_copies_have_the_same_bytes_whatever_was_run_in_them(project: Path, tmp_path: Path) -> None:
     vendor = deployed(project)
     assert vendor == deployed(copied(tmp_path / "two"))

@@ -416,9 +416,9 @@ def transitions() -> dict[str, tuple[datetime, ...]]:
     """
     start, weeks = utc("2016-11-24T00:00"), 523
     found: dict[object, tuple[str, tuple[datetime, ...]]] = {}
+    ends = [start + n * 7 * DAY for n in range(weeks)]
     for name in sorted(available_timezones()):
         zone = ZoneInfo(name)
-        ends = [start + n * 7 * DAY for n in range(weeks)]
         offsets = [end.astimezone(zone).utcoffset() for end in ends]
         changes = []
         for n in range(weeks - 1):
