@@ -41,6 +41,9 @@ NAME = "wide"
 TAG = {"Key": "team", "Value": "data"}
 
 
+pytestmark = pytest.mark.xdist_group("stagewide")
+
+
 @pytest.fixture(scope="module")
 def wide(emulator: Emulator) -> Iterator[LocalStage]:
     """A stage with every key of [stage], packaged and deployed; the last test removes it."""
