@@ -16,6 +16,9 @@ IN_SIX_HOURS = datetime.now(UTC) + timedelta(hours=6)
 """No time of a job here is near, whenever the tests run."""
 
 
+pytestmark = pytest.mark.xdist_group("handover")
+
+
 @pytest.fixture(scope="module")
 def ours(stage: LocalStage) -> Iterator[LocalStage]:
     """A checkout of one's own of the deployed stage, in which two jobs that rest say where they came from."""

@@ -63,6 +63,9 @@ def make(emulator: Emulator) -> None:
     scheduler.create_schedule(**here({key: value for key, value in told.items() if key != "Arn"}))
 
 
+pytestmark = pytest.mark.xdist_group("import")
+
+
 @pytest.fixture(scope="module")
 def account(emulator: Emulator) -> Iterator[LocalStage]:
     """The project beside that account; its jobs file is yet to be written."""
