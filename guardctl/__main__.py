@@ -13,6 +13,7 @@ from guardctl.commands.acceptance import acceptance
 from guardctl.commands.check import check
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
+from guardctl.commands.diff import diff
 from guardctl.commands.export import export
 from guardctl.commands.handover import handover
 from guardctl.commands.history import history
@@ -29,6 +30,7 @@ from guardctl.commands.stop import stop
 from guardctl.commands.template import template
 from guardctl.commands.timeline import timeline
 from guardctl.commands.validate import validate
+from guardctl.commands.verify import verify
 from guardctl.commands.why import why
 from guardctl.console import err, out
 from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, Stop
@@ -36,6 +38,8 @@ from guardctl.stage import PROJECT
 
 COMMANDS = (
     validate,
+    verify,
+    diff,
     template,
     iam,
     package,

@@ -1,5 +1,6 @@
 """What every part of the template is written with: logical IDs and ARNs."""
 
+import re
 from typing import Any
 
 Json = dict[str, Any]
@@ -24,3 +25,13 @@ def allow(actions: list[str], on: list[Any] | None, **more: Any) -> Json:
     """A statement that allows something; in a trust policy on nothing."""
     statement = {"Effect": "Allow", "Action": actions, **more}
     return statement if on is None else {**statement, "Resource": on}
+
+
+def resolved(value: Any, partition: str, region: str, account: str) -> Any:
+    """The value with its ARNs as CloudFormation would put them in."""
+    if isinstance(value, dict):
+        if "Fn::Sub" in value:
+            actual = {"Partition": partition, "Region": region, "AccountId": account}
+            return re.sub(r"\$\{AWS::(\w+)\}", lambda match: actual[match[1]], value["Fn::Sub"])
+        return {key: resolved(inner, partition, region, account) for key, inner in value.items()}
+    return [resolved(inner, partition, region, account) for inner in value] if isinstance(value, list) else value

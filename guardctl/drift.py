@@ -32,12 +32,22 @@ class Functions:
     """What the deployed functions are made of."""
 
     differences: tuple[str, ...] = ()
+    """How they differ from this checkout's, their jobs file apart."""
     jobs: JobsFile | None = None
     """Their jobs file; None if there is none that this checkout can read."""
     missing: tuple[Function, ...] = ()
     """Which of them are not deployed."""
     pipeline: bool = False
     """Whether a pipeline's stack of the stage is there."""
+    text: str | None = None
+    """The jobs file's text; None if they are not deployed, or have none."""
+    gone: tuple[str, ...] = ()
+    """The jobs that they know and this checkout does not."""
+
+    @property
+    def of_stage(self) -> tuple[str, ...]:
+        """How they differ, those jobs included."""
+        return (*self.differences, *(f"{name} is deployed, and not in the jobs file" for name in self.gone))
 
 
 def functions(stage: Stage) -> Functions:
@@ -59,23 +69,24 @@ def functions(stage: Stage) -> Functions:
     if len(found) < len(FUNCTIONS):
         missing = tuple(f for f in FUNCTIONS if f not in found)
         return Functions(tuple(differences), missing=missing, pipeline=pipeline)
-    if len({each["Configuration"]["CodeSha256"] for each in found.values()}) != 1:
+    digests = {each["Configuration"]["CodeSha256"] for each in found.values()}
+    if len(digests) != 1:
         differences.append("check and trigger run different code")
     deployed = _ours(_unzipped(found["trigger"]["Code"]["Location"]), stage.name)
     here = _ours(_project(), stage.name)
     changed = sorted(path for path in deployed.keys() | here.keys() if deployed.get(path) != here.get(path))
     jobs_file = f"chalicelib/jobs/{stage.name}.toml"
     if code := [path for path in changed if path != jobs_file]:
-        differences.append(f"the functions' code is not this checkout's: {', '.join(code)}")
+        which = f"CodeSha256 {', '.join(sorted(digests))}"
+        differences.append(f"the functions' code is not this checkout's ({which}): {', '.join(code)}")
+    text = deployed.get(jobs_file, b"").decode("utf-8-sig", errors="replace")
     try:
-        text = deployed.get(jobs_file, b"").decode()
         jobs = parse(text, stage=stage.name, place="the deployed jobs file", by_model=False)
-    except (JobsFileInvalid, UnicodeDecodeError):
+    except JobsFileInvalid:
         unread = "the functions' jobs file can't be read by this checkout"
-        return Functions((*differences, unread), pipeline=pipeline)
-    gone = sorted(jobs.jobs.keys() - stage.file.jobs.keys())
-    differences += [f"{name} is deployed, and not in the jobs file" for name in gone]
-    return Functions(tuple(differences), jobs, pipeline=pipeline)
+        return Functions((*differences, unread), pipeline=pipeline, text=text)
+    gone = tuple(sorted(jobs.jobs.keys() - stage.file.jobs.keys()))
+    return Functions(tuple(differences), jobs, pipeline=pipeline, text=text, gone=gone)
 
 
 def _ways(stage: Stage, by_chalice: bool) -> tuple[bool, list[str]]:

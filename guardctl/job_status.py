@@ -160,7 +160,7 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *
         answers = [pool.submit(look.job, job, known[job.name], pools.get(job.pool), waiting, seen) for job in jobs]
         guard = machine.result()
         lacks = drift.parts(stage, functions.result(), guard is not None)
-        differences = (*lacks, *functions.result().differences, *(guard or ()))
+        differences = (*lacks, *functions.result().of_stage, *(guard or ()))
         return StageStatus(tuple(answer.result() for answer in answers), differences, trigger.result(), now)
 
 

@@ -28,7 +28,7 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "deployer")
 
 def policy(jobs: JobsFile, role: Role) -> Json:
     """Each role may do what the one before it may."""
-    statements = [*viewer(jobs.stage)]
+    statements = [*viewer(jobs.stage), *verifier(jobs.stage)]
     if role != "viewer":
         statements += operator(jobs.stage, sorted({job.ecs.cluster_name for job in jobs.jobs.values()}))
     if role == "deployer":
@@ -46,7 +46,7 @@ def document(statements: list[Json]) -> Json:
 
 
 def viewer(stage: str) -> Iterator[Json]:
-    """`status`, `problems`, `check`, `why`, `history`, `timeline`, `logs`."""
+    """`status`, `problems`, `check`, `why`, `history`, `timeline`, `export`, `logs`, `diff`."""
     machines = _machines(stage)
     yield allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
     yield allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
@@ -60,6 +60,27 @@ def viewer(stage: str) -> Iterator[Json]:
     yield allow(["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"], ["*"], "ReadsTasksOfAnyCluster")
     yield allow(["logs:FilterLogEvents"], [f"arn:*:logs:*:*:log-group:{log_group(stage, 'check')}:*"])
     yield allow(["logs:GetLogEvents"], ["*"], "ReadsTheLogGroupsThatTaskDefinitionsName")
+
+
+def verifier(stage: str) -> Iterator[Json]:
+    """What `verify` reads beside that: whatever the jobs file and the task definitions name."""
+    yield allow(["iam:SimulatePrincipalPolicy"], [f"arn:*:iam::*:role/batch-guard-{stage}-*"])
+    yield allow(
+        [
+            "ecs:DescribeClusters",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeSecurityGroups",
+            "ecr:DescribeImages",
+            "logs:DescribeLogGroups",
+            "sns:GetTopicAttributes",
+            "kms:DescribeKey",
+            "kms:GetKeyPolicy",
+            "lambda:GetAccountSettings",
+            "servicequotas:ListServiceQuotas",
+        ],
+        ["*"],
+        "ReadsWhatTheJobsFileNamesAndTheAccountsQuotas",
+    )
 
 
 def operator(stage: str, clusters: list[str]) -> Iterator[Json]:

@@ -71,6 +71,11 @@ class Stage:
             raise Stop(f"--tz {name!r} is not a time zone; {meant}") from error
 
     @property
+    def text(self) -> str:
+        """The text of the jobs file, which `file` has read."""
+        return ((self.jobs_directory or DIRECTORY) / f"{self.name}.toml").read_text(encoding="utf-8-sig")
+
+    @property
     def place(self) -> str:
         """What faults of the jobs file call it."""
         return place_of(self.name, self.jobs_directory)
@@ -200,9 +205,18 @@ class Stage:
         return self._place[2]
 
     @property
-    def _states(self) -> str:
+    def partition(self) -> str:
+        """The partition: ``aws``, ``aws-cn``, ``aws-us-gov``."""
+        return self._place[0]
+
+    def arn(self, service: str) -> str:
+        """What the ARNs of the stage's account and Region in a service begin with, without a colon at the end."""
         partition, region, account = self._place
-        return f"arn:{partition}:states:{region}:{account}:stateMachine:"
+        return f"arn:{partition}:{service}:{region}:{account}"
+
+    @property
+    def _states(self) -> str:
+        return f"{self.arn('states')}:stateMachine:"
 
     def command(self, *words: str) -> str:
         """What a person types to go on: ``guardctl status nightly-report --stage dev``."""
@@ -210,8 +224,7 @@ class Stage:
 
     def function(self, name: Function) -> str:
         """The ARN of a function of the stage, ``check`` or ``trigger``."""
-        partition, region, account = self._place
-        return f"arn:{partition}:lambda:{region}:{account}:function:{function_name(self.name, name)}"
+        return f"{self.arn('lambda')}:function:{function_name(self.name, name)}"
 
     @property
     def function_roles(self) -> "Mapping[Function, str] | None":

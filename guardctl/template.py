@@ -30,7 +30,7 @@ from chalicelib.names import (
 )
 from chalicelib.read.record import recorded_as
 from guardctl import alarms, stagewide
-from guardctl.cloudformation import Json, allow, arn, logical_id, policy
+from guardctl.cloudformation import Json, allow, arn, logical_id, policy, resolved
 
 INLINE_LIMIT = 51_200
 """Bytes that CloudFormation takes as TemplateBody (AWS, CloudFormation quotas)."""
@@ -171,17 +171,8 @@ def guard_definition(jobs: JobsFile) -> Json:
 
 def policy_size(statements: Iterable[Json]) -> int:
     """Characters of a policy with these statements, as IAM counts them, its ARNs at their longest."""
-    return len(re.sub(r"\s", "", json.dumps(_resolved(policy(*statements)), separators=(",", ":"))))
-
-
-def _resolved(value: Any) -> Any:
-    """The value with the ARNs that CloudFormation will put in, at their longest."""
-    if isinstance(value, dict):
-        if "Fn::Sub" in value:
-            longest = {"Partition": "aws-us-gov", "Region": "ap-northeast-1", "AccountId": "123456789012"}
-            return re.sub(r"\$\{AWS::(\w+)\}", lambda match: longest[match[1]], value["Fn::Sub"])
-        return {key: _resolved(inner) for key, inner in value.items()}
-    return [_resolved(inner) for inner in value] if isinstance(value, list) else value
+    longest = resolved(policy(*statements), "aws-us-gov", "ap-northeast-1", "123456789012")
+    return len(re.sub(r"\s", "", json.dumps(longest, separators=(",", ":"))))
 
 
 def _stack(stage: str, part: str, found: Json) -> Json:

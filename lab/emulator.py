@@ -324,6 +324,7 @@ def _serve(directory: str) -> None:
     threading.Thread(target=end_with_the_parent, daemon=True).start()
 
     _let_a_timeout_be_an_expression()
+    _simulate_all_that_is_asked()
     sys.argv = ["ministack"]
     runpy.run_module("ministack", run_name="__main__")
 
@@ -344,6 +345,50 @@ def _let_a_timeout_be_an_expression() -> None:
         return execute(state, raw_input, execution, ctx)
 
     stepfunctions._execute_task = with_a_number
+
+
+def _simulate_all_that_is_asked() -> None:
+    """SimulatePrincipalPolicy takes many resources, a context, and policies to be added; MiniStack one resource alone.
+
+    Its own evaluation is used here for each action and resource (docs/emulator.md, with its test).
+    """
+    from ministack.core import iam_evaluator  # noqa: PLC0415 (as above)
+    from ministack.services import iam  # noqa: PLC0415
+
+    one_of: Any = iam._extract_simulate_params
+    local = threading.local()  # the parameters of the request that this thread answers
+
+    def members(name: str) -> Iterator[str]:
+        number = 1
+        while value := iam._p(local.parameters, name.format(number)):
+            yield value
+            number += 1
+
+    def keep(parameters: Any) -> Any:
+        local.parameters = parameters
+        return one_of(parameters)
+
+    def simulated(actions: list[str], _: str, principal: str, account: str, policies: list[Any]) -> str:
+        keys = members("ContextEntries.member.{}.ContextKeyName")
+        values = members("ContextEntries.member.{}.ContextKeyValues.member.1")
+        context = {key.lower(): value for key, value in zip(keys, values, strict=True)}
+        added = [iam_evaluator.parse_policy_document(text) for text in members("PolicyInputList.member.{}")]
+        words = {"Allow": "allowed", "Deny": "explicitDeny"}
+        found = ""
+        for action in actions:
+            for resource in [*members("ResourceArns.member.{}")] or ["*"]:
+                asked = iam_evaluator.EvalContext(
+                    principal, "AssumedRole", account, action, resource, REGION, service_context=context
+                )
+                decision = iam_evaluator.evaluate(asked, [*policies, *added]).decision
+                found += (
+                    f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
+                    f"<EvalDecision>{words.get(decision, 'implicitDeny')}</EvalDecision></member>"
+                )
+        return found
+
+    iam._extract_simulate_params = keep
+    iam._build_simulate_results_real = simulated
 
 
 if __name__ == "__main__":

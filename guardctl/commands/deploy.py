@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from guardctl import closing, limits, notes, pool_changes, project
+from chalicelib.decide.facts import CantTell
+from chalicelib.read.aws import Misconfigured, PermissionDenied
+from guardctl import closing, deployed, limits, notes, pool_changes, project
 from guardctl import deploy as deployment
 from guardctl.console import StageOption, command, confirmed, err, out
 from guardctl.deploy import Deployment
@@ -13,6 +15,7 @@ from guardctl.errors import Stop, explained
 from guardctl.interrupts import interruptible
 from guardctl.stacks import SHOWN
 from guardctl.stage import Stage
+from guardctl.verifying import verification
 
 
 @command(example="guardctl deploy --stage dev --dry-run")
@@ -44,6 +47,8 @@ def deploy(
     case = "nothing was changed; a change set may be left, which changes nothing by itself"
     with explained(), interruptible(lambda: case, look=again):
         deployment.require_no_pipeline(target)
+        if dry_run:
+            _foresee(target)
         chosen = deployment.bucket(
             target, bucket, lambda question: make_bucket or (not dry_run and confirmed(question))
         )
@@ -86,6 +91,22 @@ def deploy(
                 closing.close(target, opened, look, f"its job is removed ({target.who})", out.print, status.update)
             deployment.carry_out(target, found, out.print)
     out.print(f"deployed stage {stage}; see it with: {target.command('status')}")
+
+
+def _foresee(target: Stage) -> None:
+    """What `diff` and `verify` say, in short: before CloudFormation is asked, which knows nothing of either."""
+    now = datetime.now(UTC)
+    with out.status("reading what is deployed, and what the jobs name…"):
+        try:
+            lines = [*deployed.words(target, deployed.read(target, now))]
+        except (CantTell, PermissionDenied, Misconfigured) as error:
+            lines = [f"what is deployed could not be compared: {error}"]
+        verified = verification.verify(target, now)
+    for line in lines:
+        out.print(line, markup=False)
+    for job, each in verified.findings("NG"):
+        out.print(f"verify: NG {job or f'stage {target.name}'}: {each.what}: {each.reason}", markup=False)
+    out.print(f"verify: {verified.told}; the reasons: {target.command('verify')}")
 
 
 def _show(found: Deployment) -> None:

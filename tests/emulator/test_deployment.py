@@ -327,3 +327,122 @@ def test_a_stage_is_one_file_and_a_block_that_points_elsewhere_is_refused_by_eve
         assert json.loads(config.read_text(encoding="utf-8"))["stages"].keys() == {"dev", "local", "prod"}
         stage.chalice("deploy", "--stage", "prod")  # from now on it knows the stage
         stage.command("guardctl", "destroy", "--stage", "prod", "--yes")
+
+
+# --- guardctl verify and diff -----------------------------------------------------------------------------
+
+
+def test_verify_reads_the_account_and_says_what_is_wrong_with_each_job(emulator: Emulator) -> None:
+    network = emulator.session().client("ec2")
+    ecr = emulator.session().client("ecr")
+    registry = f"{emulator.account}.dkr.ecr.{emulator.region}.amazonaws.com"
+    subnet, other = (network.create_subnet(VpcId=network.create_vpc(CidrBlock=f"10.{n}.0.0/16")["Vpc"]["VpcId"], CidrBlock=f"10.{n}.1.0/24")["Subnet"] for n in (1, 2))  # fmt: skip
+    group = network.create_security_group(GroupName="batch", Description="x", VpcId=subnet["VpcId"])["GroupId"]
+    ecr.create_repository(repositoryName="fits")
+    ecr.put_image(repositoryName="fits", imageTag="v1", imageManifest="{}")
+    emulator.client("logs").create_log_group(logGroupName="/ecs/fits")
+    roles = [f"arn:aws:iam::{emulator.account}:role/{name}" for name in ("task", "execution")]
+    jobs = f"""
+[defaults.ecs]
+cluster = "verified"
+container = "app"
+pass_roles = {json.dumps(roles)}
+security_groups = ["{group}"]
+[jobs.fits]
+schedule = "cron(0 3 1 1 ? *)"
+ecs = {{ task_definition = "fits", subnets = ["{subnet["SubnetId"]}"] }}
+[jobs.fails]
+ecs = {{ task_definition = "fails", subnets = ["{other["SubnetId"]}"] }}
+[jobs.lacks]
+ecs = {{ task_definition = "lacks", cluster = "nowhere", subnets = ["subnet-0"] }}
+"""
+    logs = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/fits", "awslogs-region": emulator.region}}
+    common: Any = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+    ecs = emulator.client("ecs")
+    ecs.create_cluster(clusterName="verified")
+    for family, tag, name, role in (("fits", "v1", "app", roles[0]), ("fails", "v2", "web", roles[0] + "-not-passed")):
+        container: Any = {"name": name, "image": f"{registry}/fits:{tag}", "logConfiguration": logs}
+        ecs.register_task_definition(family=family, containerDefinitions=[container], taskRoleArn=role, **common)
+    with local_stage(emulator, name="verified", jobs=jobs) as stage:
+        shown = stage.command("guardctl", "verify", "--stage", "verified", code=1).stdout
+        of = by_job(shown)
+        assert not [line for line in of["fits"] if line.startswith("NG")], shown
+        assert {"cluster verified", "image fits:v1", "log group /ecs/fits", f"security group {group}"} <= {
+            line.partition(" ")[2].partition(": ")[0].strip() for line in of["fits"] if line.startswith("OK")
+        }
+        assert [line.partition(": ")[0].split(None, 1)[1] for line in of["fails"] if line.startswith("NG")] == [
+            "container app",
+            "task role task-not-passed",
+            "VPC",
+            "image fits:v2",
+        ]
+        assert [line.partition(": ")[0].split(None, 1)[1] for line in of["lacks"] if line.startswith("NG")] == [
+            "cluster nowhere",
+            "task definition lacks",
+            "subnet subnet-0",
+        ]
+        told = json.loads(stage.command("guardctl", "verify", "fits", "--stage", "verified", "--json").stdout)
+        assert (told["ok"], [subject["job"] for subject in told["subjects"]]) == (True, ["fits"])
+        assert "did you mean fits?" in stage.command("guardctl", "verify", "fit", "--stage", "verified", code=2).stderr
+
+
+def by_job(shown: str) -> dict[str, list[str]]:
+    """What `guardctl verify` prints: the name that stands to the left → the lines below it."""
+    found: dict[str, list[str]] = {}
+    for line in shown.splitlines():
+        if line.startswith("  "):
+            found[[*found][-1]].append(line.strip())
+        else:
+            found[line] = []
+    return found
+
+
+def test_what_a_role_may_do_is_simulated_and_what_it_will_be_allowed_is_no_fault(deployed: LocalStage) -> None:
+    def permissions(code: int = 0) -> list[str]:
+        shown = deployed.command("guardctl", "verify", "--stage", deployed.name, code=code).stdout
+        return [line for lines in by_job(shown).values() for line in lines if " permissions of " in line]
+
+    assert [line.split()[0] for line in permissions()] == ["OK", "OK", "OK"]
+    container: Any = {"name": "app", "image": "batch"}
+    deployed.ecs.register_task_definition(family="later", containerDefinitions=[container])
+    edit(deployed, JOBS.replace('task_definition = "second"', 'task_definition = "later"'))
+    told = permissions()
+    edit(deployed, JOBS)
+    assert [line.split()[0] for line in told] == ["OK", "SKIP", "OK"]
+    assert "not yet: ecs:RunTask on " in told[1]
+
+
+def test_diff_says_what_a_deployment_would_change_and_a_dry_run_too(deployed: LocalStage) -> None:
+    nothing = deployed.command("guardctl", "diff", "--stage", deployed.name, "--exit-code").stdout
+    assert nothing == "stage deployed: what is deployed is this checkout's\n"
+    edit(
+        deployed, JOBS.replace("cron(0 3", "cron(0 4").replace("[jobs.second]", '[jobs.second]\ntimeout = "2h"') + THIRD
+    )
+    code = deployed.directory / "chalicelib" / "lines.py"
+    before = code.read_text(encoding="utf-8")
+    code.write_text(before + "# another\n", encoding="utf-8")
+    shown = deployed.command("guardctl", "diff", "--stage", deployed.name, "--exit-code", code=1).stdout
+    dry = deployed.command("guardctl", "deploy", "--stage", deployed.name, "--dry-run").stdout
+    told = json.loads(deployed.command("guardctl", "diff", "--stage", deployed.name, "--json").stdout)
+    edit(deployed, JOBS)
+    code.write_text(before, encoding="utf-8")
+    lines = shown.splitlines()
+    assert lines[0] == "first: schedule cron(0 3 1 1 ? *) → cron(0 4 1 1 ? *)"
+    assert lines[1].startswith("first: next times before: 2")
+    assert lines[3:5] == ["second: timeout 1d → 2h", "third: new"]
+    assert lines[5].startswith("functions: the functions' code is not this checkout's (CodeSha256 ")
+    assert lines[5].endswith("): chalicelib/lines.py")
+    assert lines[6:8] == ["--- deployed/deployed.toml", "+++ deployed.toml"]
+    assert '+timeout = "2h"' in lines
+    assert dry.startswith("\n".join(lines[:6]))
+    assert [(each["job"], each["what"]) for each in told["jobs"]] == [
+        ("first", "changed"),
+        ("second", "changed"),
+        ("third", "new"),
+    ]
+
+
+def test_what_is_not_deployed_is_new(emulator: Emulator) -> None:
+    with local_stage(emulator, name="nothing", jobs=JOBS) as stage:
+        shown = stage.command("guardctl", "diff", "--stage", "nothing").stdout
+    assert shown == "stage nothing is not deployed yet: its 2 jobs are new\n"

@@ -128,3 +128,33 @@ def test_the_timeout_of_a_state_may_be_an_expression(emulator: Emulator) -> None
         return None if answer["status"] == "RUNNING" else answer.get("error", answer["status"])
 
     assert eventually(error, within=20, what="the state times out") == "States.Timeout"
+
+
+def test_a_simulation_takes_every_resource_its_context_and_policies_to_add(emulator: Emulator) -> None:
+    """As on AWS. MiniStack takes the first resource alone: `lab.emulator` evaluates each in the emulator's process."""
+    iam = emulator.client("iam")
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
+    role = iam.create_role(RoleName="simulated", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    first, second = (f"arn:aws:ecs:us-east-1:{emulator.account}:task-definition/{name}:1" for name in ("one", "two"))
+    condition = {"ArnEquals": {"ecs:cluster": "arn:aws:ecs:us-east-1:000000000000:cluster/batch"}}
+
+    def policy(resource: str) -> str:
+        allowed = {"Effect": "Allow", "Action": "ecs:RunTask", "Resource": resource, "Condition": condition}
+        return json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+
+    iam.put_role_policy(RoleName="simulated", PolicyName="batch-guard", PolicyDocument=policy(first))
+
+    def decisions(cluster: str, *added: str) -> list[str]:
+        arn = f"arn:aws:ecs:us-east-1:{emulator.account}:cluster/{cluster}"
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=role,
+            ActionNames=["ecs:RunTask"],
+            ResourceArns=[first, second],
+            ContextEntries=[{"ContextKeyName": "ecs:cluster", "ContextKeyValues": [arn], "ContextKeyType": "string"}],
+            PolicyInputList=[*added],
+        )
+        return [each["EvalDecision"] for each in answer["EvaluationResults"]]
+
+    assert decisions("batch") == ["allowed", "implicitDeny"]
+    assert decisions("other") == ["implicitDeny", "implicitDeny"]
+    assert decisions("batch", policy(second)) == ["allowed", "allowed"]

@@ -496,6 +496,36 @@ def alarm(emulator: Emulator, **more: Any) -> str:
     return found["StateValue"]
 
 
+def test_a_missing_image_is_left_out(emulator: Emulator) -> None:
+    """AWS: ImageNotFoundException, and nothing of the others."""
+    ecr = emulator.session().client("ecr")
+    ecr.create_repository(repositoryName="differs")
+    ecr.put_image(repositoryName="differs", imageTag="there", imageManifest="{}")
+    answer = ecr.describe_images(repositoryName="differs", imageIds=[{"imageTag": "there"}, {"imageTag": "gone"}])
+    assert [image["imageTags"] for image in answer["imageDetails"]] == [["there"]]
+
+
+def test_security_groups_are_not_filtered_by_their_ids(emulator: Emulator) -> None:
+    """AWS: none."""
+    filters: Any = [{"Name": "group-id", "Values": ["sg-0"]}]
+    assert emulator.session().client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+
+
+def test_log_groups_are_not_filtered_by_their_names(emulator: Emulator) -> None:
+    """AWS: one."""
+    logs = emulator.client("logs")
+    for name in ("/differs/a", "/differs/b"):
+        logs.create_log_group(logGroupName=name)
+    found = logs.describe_log_groups(logGroupIdentifiers=["/differs/a"])["logGroups"]
+    assert {"/differs/a", "/differs/b"} <= {group["logGroupName"] for group in found}
+
+
+def test_there_are_no_service_quotas(emulator: Emulator) -> None:
+    """AWS: the account's own."""
+    with pytest.raises(ClientError):
+        emulator.session().client("service-quotas").list_service_quotas(ServiceCode="fargate")
+
+
 def test_an_alarm_is_judged_by_one_statistic_over_all_dimensions(emulator: Emulator) -> None:
     """AWS: job b's metrics are not job a's, and one period of three is not two."""
     point: Any = {"MetricName": "Skip", "Dimensions": [{"Name": "job", "Value": "b"}], "Value": 3}

@@ -108,6 +108,7 @@ def test_a_stage_that_nobody_deployed_has_nothing_to_remove_and_a_mistyped_name_
 ASK = [
     "status --stage e2e",
     "check idle --stage e2e",
+    "verify --stage e2e",
     "run idle --stage e2e",
     "deploy --stage e2e --dry-run",
     "destroy --stage e2e --yes",

@@ -40,12 +40,21 @@ ecs = { task_definition = "fourth" }
 )
 NOT_MADE_HERE = {
     "logs:GetLogEvents": "no task here writes logs",
-    "ecs:DescribeTaskDefinition": "asked only for a task without a command of its own, or its logs",
+    "ecr:DescribeImages": "no image here is in ECR",
+    "logs:DescribeLogGroups": "no task here writes logs",
+    "ec2:DescribeSubnets": "no task here has a network",
+    "ec2:DescribeSecurityGroups": "no task here has a network",
+    "sns:GetTopicAttributes": "no topic here",
+    "kms:DescribeKey": "no topic here",
+    "kms:GetKeyPolicy": "no topic here",
+    "lambda:GetAccountSettings": "is recorded without its name",
+    "servicequotas:ListServiceQuotas": "the emulator has no Service Quotas",
 }
 """Action of a viewer or operator → why no command here calls it."""
 
+
 COMMANDS = {
-    "viewer": (["status"], ["status", "second"], ["status", "third"], ["check", "second"], ["problems"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"]),
+    "viewer": (["status"], ["status", "second"], ["status", "third"], ["check", "second"], ["problems"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"], ["verify"], ["diff"]),
     "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"], ["pause", "--pool", "seats", "--reason", "x"], ["resume", "--pool", "seats"]),
     "deployer": (["import", "--dry-run"], ["handover", "first", "--yes"], ["handover", "second", "--yes"], ["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
 }  # fmt: skip

@@ -1,0 +1,150 @@
+"""The topic of [alerts]: that it is there, and that its policy and its key let its publishers publish.
+
+Sources: SNS guide, "Key management" (who publishes to an encrypted topic needs kms:GenerateDataKey* and kms:Decrypt,
+and the key that AWS manages, alias/aws/sns, can't be given to a service); CloudWatch guide, alarms that notify a topic.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.config.jobs import JobsFile
+from chalicelib.names import region_of
+from guardctl import alarms, template
+from guardctl.verifying.account import Account
+from guardctl.verifying.findings import Finding, Unread, listed, ng, ok, skip
+from guardctl.verifying.policies import Caller, allows
+
+_OF_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
+_MANAGED = "alias/aws/sns"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What was read of the topic, and of its key if it has one."""
+
+    attributes: Mapping[str, str] | Unread | None
+    key: Mapping[str, Any] | Unread | None = None
+    """KeyMetadata; None if it is not there, or not asked for."""
+    key_policy: str | Unread | None = None
+
+
+def read(account: Account, arn: str) -> Topic:
+    """The topic with this ARN."""
+    sns = account.client("sns", region_of(arn))
+
+    def topic() -> Mapping[str, str]:
+        found: Mapping[str, str] = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+        return found
+
+    attributes = account.read("sns:GetTopicAttributes", topic, missing=("NotFound", "NotFoundException"))
+    if attributes is None or isinstance(attributes, Unread):
+        return Topic(attributes)
+    named = attributes.get("KmsMasterKeyId", "")
+    if not named or named.endswith(_MANAGED):
+        return Topic(attributes)
+    kms = account.client("kms", region_of(arn))
+
+    def key() -> Mapping[str, Any]:
+        found: Mapping[str, Any] = kms.describe_key(KeyId=named)["KeyMetadata"]
+        return found
+
+    described = account.read("kms:DescribeKey", key, missing=("NotFoundException",))
+    if described is None or isinstance(described, Unread):
+        return Topic(attributes, described)
+
+    def policy() -> str:
+        return str(kms.get_key_policy(KeyId=described["KeyId"], PolicyName="default")["Policy"])
+
+    return Topic(attributes, described, account.read("kms:GetKeyPolicy", policy))
+
+
+def publishers(account: Account, file: JobsFile) -> list[Caller]:
+    """Who publishes: CloudWatch for the stage's alarms, and any machine of the stage that does so itself."""
+    stage = account.stage
+    rings = [resource["Properties"] for resource in alarms.resources(file).values() if "Alarm" in resource["Type"]]
+    alarm = f"{stage.arn('cloudwatch')}:alarm:"
+    context = {
+        "aws:sourceaccount": (stage.account,),
+        "aws:sourceowner": (stage.account,),
+        "aws:sourcearn": tuple(alarm + each["AlarmName"] for each in rings),
+        "aws:securetransport": ("true",),
+        "aws:principalisawsservice": ("true",),
+        "kms:viaservice": (f"sns.{stage.region}.amazonaws.com",),
+    }
+    found = [Caller("CloudWatch's alarms", frozenset({("Service", "cloudwatch.amazonaws.com")}), context)]
+    if any("sns:Publish" in str(resource) for resource in template.machines(file).values()):
+        root = f"arn:{stage.partition}:iam::{stage.account}:root"
+        of_role = {
+            "aws:sourceowner": (stage.account,),
+            "aws:principalaccount": (stage.account,),
+            "aws:securetransport": ("true",),
+            "kms:calleraccount": (stage.account,),
+            "kms:viaservice": (f"sns.{stage.region}.amazonaws.com",),
+        }
+        found.append(Caller("the stage's machines", frozenset({("AWS", root), ("AWS", stage.account)}), of_role))
+    return found
+
+
+def judge(arn: str, topic: Topic, callers: list[Caller]) -> Iterator[Finding]:
+    """Whether what the stage has to tell would arrive there."""
+    what = f"topic {arn.rpartition(':')[2]}"
+    if isinstance(topic.attributes, Unread):
+        yield skip(what, topic.attributes.reason)
+    elif topic.attributes is None:
+        yield ng(what, f"{arn} does not exist: nobody would be told anything")
+    else:
+        yield ok(what, "there")
+        yield from _policy(arn, topic.attributes.get("Policy", ""), callers)
+        yield from _key(topic, topic.attributes.get("KmsMasterKeyId", ""), callers)
+
+
+def _policy(arn: str, policy: str, callers: list[Caller]) -> Iterator[Finding]:
+    for caller in callers:
+        what = f"{caller.called} may publish"
+        answer, why = allows(policy, caller, "sns:Publish", arn)
+        # In one account a role's own policy is enough, as long as the topic's does not deny (IAM, evaluation logic).
+        by_itself = answer == "no statement" and ("Service", "cloudwatch.amazonaws.com") not in caller.principals
+        if answer == "allowed":
+            yield ok(what, "by the topic's policy")
+        elif by_itself:
+            yield ok(what, "by their role's own policy; the topic's denies nothing")
+        elif answer == "unsure":
+            yield skip(what, f"the topic's policy can't be judged here: {why}")
+        elif answer == "denied":
+            yield ng(what, f"the topic's policy denies it: {why}")
+        else:
+            right = "allow cloudwatch.amazonaws.com sns:Publish in the topic's policy"
+            yield ng(what, f"the topic's policy allows it nowhere; {right}")
+
+
+def _key(topic: Topic, named: str, callers: list[Caller]) -> Iterator[Finding]:
+    what = f"key {named.rpartition(':key/')[2]} of the topic"
+    if not named:
+        return
+    if named.endswith(_MANAGED):
+        right = "encrypt the topic with a key of your own, whose policy lets cloudwatch.amazonaws.com use it"
+        yield ng(what, f"is managed by AWS, and can't be opened for CloudWatch: no alarm would arrive; {right}")
+    elif isinstance(topic.key, Unread):
+        yield skip(what, topic.key.reason)
+    elif topic.key is None:
+        yield ng(what, "does not exist: nothing can be published")
+    elif topic.key.get("KeyManager") == "AWS":
+        yield ng(what, "is managed by AWS, and can't be opened for CloudWatch: no alarm would arrive")
+    elif topic.key.get("KeyState") != "Enabled":
+        yield ng(what, f"is {topic.key.get('KeyState')}: nothing can be published")
+    elif isinstance(topic.key_policy, Unread) or topic.key_policy is None:
+        yield skip(what, topic.key_policy.reason if topic.key_policy else "it has no policy that could be read")
+    else:
+        for caller in callers:
+            yield _may_use(what, caller, topic.key_policy, str(topic.key.get("Arn", "*")))
+
+
+def _may_use(what: str, caller: Caller, policy: str, key: str) -> Finding:
+    answers = {action: allows(policy, caller, action, key) for action in _OF_KEY}
+    lacking = [action for action, (answer, _) in answers.items() if answer in ("denied", "no statement")]
+    if lacking:
+        return ng(what, f"its policy does not let {caller.called} use it: {listed(lacking)}")
+    if unsure := [why for answer, why in answers.values() if answer == "unsure"]:
+        return skip(what, f"its policy can't be judged here for {caller.called}: {unsure[0]}")
+    return ok(what, f"its policy lets {caller.called} use it")
