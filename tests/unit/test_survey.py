@@ -189,3 +189,22 @@ def test_a_person_takes_half_of_a_quota_at_most_and_the_guard_has_the_rest() -> 
         throttle.take("ListTags")
     assert at[0] == pytest.approx(200, abs=1), "Tokyo: a burst of 100 and 2 a second; of both half"
     assert people("ap-northeast-1", {"ListExecutions": Bucket(400, 40)})["ListExecutions"] == Bucket(200, 20)
+
+
+def test_two_hundred_and_fifty_jobs_in_tokyo_are_read_within_four_minutes_at_half_the_quota() -> None:
+    every = "".join(f'[jobs.d{n}]\nschedule = "{n % 60} {n // 60} * * *"\necs = {{ task_definition = "d{n}" }}\n' for n in range(250))  # fmt: skip
+    aws, stage = staged(every)
+    for n in range(250):
+        Times(aws, stage, f"d{n}").ran(NOW.replace(hour=n // 60, minute=n % 60, second=0) - DAY, minutes=50)
+    waits: list[float] = []  # until when each call has to wait: the clock stands still
+    throttle = Throttle(people("ap-northeast-1", {}), lambda: 0.0, waits.append)
+    shown = aws.list_executions
+
+    def paced(**asked: Any) -> Any:
+        throttle.take("ListExecutions")
+        return shown(**asked)
+
+    vars(aws)["list_executions"] = paced
+    rows = surveyed(stage)
+    assert [entry.outcome for row in rows.values() for entry in row.entries] == ["ran"] * 250
+    assert 150 < max(waits) <= 240
