@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -192,10 +193,10 @@ def test_a_person_takes_half_of_a_quota_at_most_and_the_guard_has_the_rest() -> 
 
 
 def test_two_hundred_and_fifty_jobs_in_tokyo_are_read_within_four_minutes_at_half_the_quota() -> None:
-    every = "".join(f'[jobs.d{n}]\nschedule = "{n % 60} {n // 60} * * *"\necs = {{ task_definition = "d{n}" }}\n' for n in range(250))  # fmt: skip
+    every = "".join(f'[jobs.d{n}]\nschedule = "{n % 60} {1 + n // 60} * * *"\necs = {{ task_definition = "d{n}" }}\n' for n in range(250))  # fmt: skip
     aws, stage = staged(every)
     for n in range(250):
-        Times(aws, stage, f"d{n}").ran(NOW.replace(hour=n // 60, minute=n % 60, second=0) - DAY, minutes=50)
+        Times(aws, stage, f"d{n}").ran(NOW.replace(hour=1 + n // 60, minute=n % 60, second=0) - DAY, minutes=50)
     waits: list[float] = []  # until when each call has to wait: the clock stands still
     throttle = Throttle(people("ap-northeast-1", {}), lambda: 0.0, waits.append)
     shown = aws.list_executions
