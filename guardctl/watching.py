@@ -26,10 +26,16 @@ _WHOLE = 30
 Board = Callable[[Stage, StageStatus, int | None], Iterator[Text]]
 
 
-def watch(stage: Stage, jobs: Sequence[Job], board: Board, sleep: Callable[[float], None] = time.sleep) -> None:
+def watch(
+    stage: Stage,
+    jobs: Sequence[Job],
+    board: Board,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
     """Show the jobs until Ctrl-C, which is how it ends. Raises `Stop` if AWS refuses the first look."""
     with asking("asking AWS…") as progress:
-        found = job_status.read(stage, jobs, datetime.now(UTC), progress)
+        found = job_status.read(stage, jobs, now(), progress)
     seen = _guards(stage)
     try:
         with Live(Group(), console=out, screen=out.is_terminal, auto_refresh=False) as live:
@@ -37,9 +43,9 @@ def watch(stage: Stage, jobs: Sequence[Job], board: Board, sleep: Callable[[floa
                 live.update(Group(*board(stage, found, out.width)), refresh=True)
                 sleep(EVERY)
                 with explained():
-                    now = _guards(stage)
-                    of = {job.name for job in jobs} if look % _WHOLE == 0 else _touched(found, seen ^ now)
-                    found, seen = _again(stage, [job for job in jobs if job.name in of], found), now
+                    shown = _guards(stage)
+                    of = {job.name for job in jobs} if look % _WHOLE == 0 else _touched(found, seen ^ shown)
+                    found, seen = _again(stage, [job for job in jobs if job.name in of], found, now()), shown
     except KeyboardInterrupt:
         return
 
@@ -65,9 +71,8 @@ def _touched(found: StageStatus, changed: Iterable[tuple[str, str]]) -> set[str]
     return named | {line.job for line in found.jobs if line.pool and line.pool.name in pools}
 
 
-def _again(stage: Stage, jobs: Sequence[Job], before: StageStatus) -> StageStatus:
+def _again(stage: Stage, jobs: Sequence[Job], before: StageStatus, now: datetime) -> StageStatus:
     """The same picture with these jobs read anew."""
-    now = datetime.now(UTC)
     if not jobs:
         return replace(before, read_at=now)
     fresh = job_status.read(stage, jobs, now, lambda _: None)

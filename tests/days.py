@@ -150,8 +150,8 @@ def staged(jobs: str) -> tuple[Aws, Stage]:
 class Times:
     """What became of one job's scheduled times, written down as Step Functions would have it."""
 
-    def __init__(self, aws: Aws, stage: Stage, job: str) -> None:
-        self.aws, self.machine, self.job, self.runs = aws, stage.machine(job), job, 0
+    def __init__(self, aws: Aws, stage: Stage, job: str, runs: int = 0) -> None:
+        self.aws, self.machine, self.job, self.runs = aws, stage.machine(job), job, runs
 
     def ran(self, at: datetime, minutes: float = 0.5, status: str = "SUCCEEDED", **said: Any) -> None:
         self.runs += 1

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from rich.text import Text
 
 from chalicelib.decide.facts import Execution, stamp
-from guardctl import job_status, links, triage, trigger_health
+from guardctl import job_status, links, triage, trigger_health, watching
 from guardctl.chart import Row
 from guardctl.commands.problems import of_row
 from guardctl.commands.status import board
-from guardctl.job_status import JobStatus, Usual, usual
+from guardctl.job_status import JobStatus, StageStatus, Usual, usual
 from guardctl.ledger import Entry, Outcome
 from guardctl.pauses import Pause
 from guardctl.stage import Stage
@@ -238,3 +240,31 @@ def test_problems_in_a_row_are_one_line_with_the_next_command() -> None:
         (3, 1, f"guardctl why j {MAY + timedelta(minutes=3):%Y-%m-%dT%H:%MZ} --stage dev"),
         (4, 1, "guardctl logs j run-000003 --stage dev"),
     ]
+
+
+# --- watching ---------------------------------------------------------------------------------------------
+
+
+def test_a_look_is_one_call_and_only_what_changed_is_read_again() -> None:
+    aws, stage = forty()
+    boards: list[list[str]] = []
+    asked: list[int] = []
+
+    def look(stage: Stage, found: StageStatus, width: int | None) -> Iterator[Text]:
+        lines = [*board(stage, found, width)]
+        boards.append([str(line) for line in lines])
+        return iter(lines)
+
+    def sleep(_seconds: float) -> None:
+        asked.append(aws.calls["ListExecutions"])
+        if len(asked) == 2:
+            Times(aws, stage, "d5", runs=1).ran(NOW.replace(second=0) - timedelta(hours=12), status="FAILED", error="BatchGuard.TaskFailed", cause="exit code 3")  # fmt: skip
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+
+    watching.watch(stage, [*stage.file.jobs.values()], look, sleep, lambda: NOW)
+    first, second, third = asked
+    assert second - first == 1, "nothing had changed"
+    assert third - second <= 5, "the guard's list, and what is known of one job"
+    assert not any("exit code 3" in line for line in boards[1])
+    assert any("exit code 3" in line for line in boards[2])
