@@ -10,9 +10,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from chalicelib.names import parse_guard_name
 from lab.play import Play, Program, StatesError
 
 MINUTE = 60.0
+BOUND = timedelta(minutes=62)
+"""`queue_timeout`, an hour, after which a waiter looks once more: within a minute, and a minute for an answer."""
 MACHINES = Path(__file__).parent.parent / "chalicelib" / "machines"
 
 
@@ -71,8 +74,18 @@ def most_in(play: Play, pool: int, pools: int) -> int:
     return play.most_of(lambda task: int(task.family[1:]) % pools == pool)
 
 
+def longest_wait(play: Play) -> timedelta:
+    """How long any start waited for its turn at most; a job waits for an hour (`queue_timeout`), and a look more."""
+    waits = [
+        (each.stopped_at or play.now) - each.started_at
+        for each in play.executions.values()
+        if (said := parse_guard_name(each.name)) and said.kind == "waiter"
+    ]
+    return max(waits, default=timedelta(0))
+
+
 def main() -> int:
-    """Print each seed's pools: their slots, and how many ran at once; 1 if there were ever more."""
+    """Print each seed's pools: their slots, and how many ran at once; 1 if there were ever more, or one waited on."""
     parser = argparse.ArgumentParser(prog="python -m lab.bad_day", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0)
@@ -83,11 +96,13 @@ def main() -> int:
         play, slots = bad_day(seed)
         hanging = sum(e.status == "RUNNING" for e in play.executions.values())
         most = [most_in(play, n, len(slots)) for n in range(len(slots))]
-        wrong += hanging > 0 or any(m > s for m, s in zip(most, slots.values(), strict=True))
+        waited = longest_wait(play)
+        wrong += hanging > 0 or any(m > s for m, s in zip(most, slots.values(), strict=True)) or waited > BOUND
         print(
             f"SEED={seed}: {len(play.tasks)} tasks; at once / slots: "
             f"{', '.join(f'{m}/{s}' for m, s in zip(most, slots.values(), strict=True))}; "
-            f"still open: {hanging}; {time.monotonic() - began:.0f} s"
+            f"still open: {hanging}; longest wait {waited.total_seconds() / 60:.0f} of {BOUND.seconds // 60} min; "
+            f"{time.monotonic() - began:.0f} s"
         )
     return 1 if wrong else 0
 
