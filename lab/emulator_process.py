@@ -1,0 +1,162 @@
+"""The emulator's own process: MiniStack, mended where this project needs it, until the pipe on stdin is closed.
+
+`lab.emulator` starts it, as a file and not as a module: nothing of the project is on its path, or its functions
+could import what their zip has not. What is mended here is in docs/emulator.md, each with its test.
+"""
+
+import hashlib
+import os
+import runpy
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+# Only this process has a use for MiniStack's modules: each mend imports those that it changes.
+
+
+def main(directory: str) -> None:
+    """Serve until the pipe is closed; then end every process of this group and remove what they wrote."""
+
+    def end_with_the_parent() -> None:
+        os.read(pipe, 1)  # returns when the other end is closed, and only then: nobody writes to it
+        shutil.rmtree(directory, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)
+
+    # Off stdin, so that no child of the emulator can hold it.
+    pipe = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+
+    let_a_timeout_be_an_expression()
+    simulate_all_that_is_asked()
+    unpack_once()
+    if seconds := os.environ.get("BATCH_GUARD_TASK_SECONDS"):
+        threading.Thread(target=end_tasks, args=(float(seconds),), daemon=True).start()
+    sys.argv = ["ministack"]
+    runpy.run_module("ministack", run_name="__main__")
+
+
+def let_a_timeout_be_an_expression() -> None:
+    """`TimeoutSeconds` of a state may be a JSONata expression on AWS; MiniStack takes a number only.
+
+    It is evaluated here, where the state is entered, as its arguments are.
+    """
+    from ministack.services import stepfunctions  # noqa: PLC0415
+
+    execute: Any = stepfunctions._execute_task
+
+    def with_a_number(state: dict[str, Any], raw_input: Any, execution: Any, ctx: Any) -> Any:
+        if isinstance(state.get("TimeoutSeconds"), str):
+            seconds = stepfunctions._apply_jsonata_template(state["TimeoutSeconds"], raw_input, ctx)
+            state = {**state, "TimeoutSeconds": seconds}
+        return execute(state, raw_input, execution, ctx)
+
+    stepfunctions._execute_task = with_a_number
+
+
+def simulate_all_that_is_asked() -> None:
+    """SimulatePrincipalPolicy takes many resources, a context, and policies to be added; MiniStack one resource alone.
+
+    Its own evaluation is used here for each action and resource.
+    """
+    from ministack.core import iam_evaluator  # noqa: PLC0415
+    from ministack.services import iam  # noqa: PLC0415
+
+    one_of: Any = iam._extract_simulate_params
+    region = os.environ["MINISTACK_REGION"]
+    local = threading.local()  # the parameters of the request that this thread answers
+
+    def members(name: str) -> Iterator[str]:
+        number = 1
+        while value := iam._p(local.parameters, name.format(number)):
+            yield value
+            number += 1
+
+    def keep(parameters: Any) -> Any:
+        local.parameters = parameters
+        return one_of(parameters)
+
+    def simulated(actions: list[str], _: str, principal: str, account: str, policies: list[Any]) -> str:
+        keys = members("ContextEntries.member.{}.ContextKeyName")
+        values = members("ContextEntries.member.{}.ContextKeyValues.member.1")
+        context = {key.lower(): value for key, value in zip(keys, values, strict=True)}
+        added = [iam_evaluator.parse_policy_document(text) for text in members("PolicyInputList.member.{}")]
+        words = {"Allow": "allowed", "Deny": "explicitDeny"}
+        found = ""
+        for action in actions:
+            for resource in [*members("ResourceArns.member.{}")] or ["*"]:
+                asked = iam_evaluator.EvalContext(
+                    principal, "AssumedRole", account, action, resource, region, service_context=context
+                )
+                decision = iam_evaluator.evaluate(asked, [*policies, *added]).decision
+                found += (
+                    f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
+                    f"<EvalDecision>{words.get(decision, 'implicitDeny')}</EvalDecision></member>"
+                )
+        return found
+
+    iam._extract_simulate_params = keep
+    iam._build_simulate_results_real = simulated
+
+
+def unpack_once() -> None:
+    """The processes of a function share its code; MiniStack unpacks the zip anew for each of them.
+
+    Most of its 780 files are time zones: of 25 starts at once 20,000 were left, and removing them took 15 s.
+    """
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+
+    lock = threading.Lock()
+
+    class UnpackedOnce(zipfile.ZipFile):
+        def extractall(
+            self,
+            path: str | os.PathLike[str] | None = None,
+            members: Iterable[str | zipfile.ZipInfo] | None = None,
+            pwd: bytes | None = None,
+        ) -> None:
+            """Make `path`, an empty directory, a link to the one place where this zip is unpacked."""
+            assert path is not None
+            assert self.filename is not None
+            digest = hashlib.sha256(Path(self.filename).read_bytes()).hexdigest()
+            unpacked = Path(tempfile.gettempdir(), f"unpacked-{digest}")
+            with lock:
+                if not unpacked.exists():
+                    super().extractall(unpacked, members, pwd)
+            Path(path).rmdir()
+            Path(path).symlink_to(unpacked, target_is_directory=True)
+
+    # Its module alone sees this: what else of `zipfile` it uses is there as before.
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
+
+
+def end_tasks(after: float) -> None:
+    """End each ECS task `after` so many seconds, as one whose program has ended well. Never returns.
+
+    Not by StopTask: that is somebody who stopped it, and a run of which the guard says Interrupted.
+    """
+    from ministack.core.responses import request_scope  # noqa: PLC0415
+    from ministack.services import ecs  # noqa: PLC0415
+
+    seen: dict[str, float] = {}
+    while True:
+        for (account, region, arn), task in ecs._tasks.all_items():
+            began = seen.setdefault(arn, time.monotonic())
+            if task["lastStatus"] == "RUNNING" and time.monotonic() - began >= after:
+                with request_scope(account, region):
+                    reason = "Essential container in task exited"
+                    ecs._mark_task_stopped(arn, task, reason, "EssentialContainerExited", exit_code=0)
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

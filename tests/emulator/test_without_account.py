@@ -1,0 +1,97 @@
+"""`make emulator`: the README's first job, for somebody who has no AWS account."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.emulator import Emulator
+from lab.stage import PROJECT, LocalStage, local_stage
+from lab.without_account import READY
+from tests.documents import read
+
+FIRST_JOB = next(
+    text for section in read("README.md") for language, text in section.blocks if language == "toml" and "[jobs." in text
+)
+ANOTHER = """
+[jobs.day-close.ecs]
+task_definition = "close:3"
+container = "main"
+"""
+
+
+@contextmanager
+def made(project: Path, temporary: Path) -> Iterator[subprocess.Popen[str]]:
+    """`make emulator` of that project, as a shell starts it."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "lab.without_account", str(project), "--seconds", "2"],
+        cwd=PROJECT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield running
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+
+
+def told(running: subprocess.Popen[str], last: str) -> str:
+    """What it says, up to that line."""
+    assert running.stdout
+    lines: list[str] = []
+    while not lines or last not in lines[-1]:
+        lines.append(running.stdout.readline())
+        assert lines[-1], f"it ended: {running.communicate()}"
+    return "".join(lines)
+
+
+def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(tmp_path: Path) -> None:
+    nowhere = Emulator(endpoint="", region="", account="", log=tmp_path)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with local_stage(nowhere, name="dev", jobs=FIRST_JOB) as copy, made(copy.directory, temporary) as running:
+        ready = told(running, READY)
+        assert "stage dev: task definition report:1 with container app" in ready
+        exports = dict(re.findall(r"^export (\w+)=(.+)$", ready, re.MULTILINE))
+        aws = Emulator(
+            endpoint=exports["AWS_ENDPOINT_URL"],
+            region=exports["AWS_DEFAULT_REGION"],
+            account=exports["AWS_ACCESS_KEY_ID"],
+            log=tmp_path,
+        )
+        assert exports.items() <= aws.environment().items()
+        stage = LocalStage(aws, copy.directory, "dev")
+        of_a_real_account = copy.directory / ".chalice" / "deployed" / "prod.json"
+        stage.command("guardctl", "deploy")
+        of_a_real_account.write_text("{}")
+
+        waited = stage.command("guardctl", "run", "nightly-report", "--wait").stdout
+        assert "run-000001" in waited
+        assert stage.ended(stage.run_arn("nightly-report", "run-000001"))["status"] == "SUCCEEDED"
+        assert "1 ok" in stage.command("guardctl", "status").stdout
+        files = [file for file in (copy.directory / ".chalice").glob("*") if file.is_file()]
+        assert not [file.name for file in files if exports["AWS_ACCESS_KEY_ID"] in file.read_text()]  # to be committed
+        answer = json.loads(stage.chalice("invoke", "-n", "check", stdin='{"job": "nightly-report"}').stdout)
+        assert (answer["outcome"], answer["running_flg"]) == ("start", False)
+
+        with (copy.directory / "chalicelib" / "jobs" / "dev.toml").open("a") as file:
+            file.write(ANOTHER)
+        told(running, "stage dev: task definition close:3 with container main")
+
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        output, errors = running.communicate(timeout=60)
+        assert (running.returncode, errors) == (0, ""), output
+        assert [file.name for file in of_a_real_account.parent.iterdir()] == ["prod.json"]
+    assert list(temporary.iterdir()) == []
