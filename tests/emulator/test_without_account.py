@@ -18,7 +18,10 @@ from lab.without_account import READY
 from tests.documents import read
 
 FIRST_JOB = next(
-    text for section in read("README.md") for language, text in section.blocks if language == "toml" and "[jobs." in text
+    text
+    for section in read("README.md")
+    for language, text in section.blocks
+    if language == "toml" and "[jobs." in text
 )
 ANOTHER = """
 [jobs.day-close.ecs]
