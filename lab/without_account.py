@@ -36,7 +36,11 @@ def main(project: Path, task_seconds: float) -> int:
     for ends in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ends, _end_once)
     try:
-        with remembered_by_chalice(project / ".chalice" / "deployed"), emulator(task_seconds=task_seconds) as aws:
+        with (
+            alone_on_the_terminal(),
+            remembered_by_chalice(project / ".chalice" / "deployed"),
+            emulator(task_seconds=task_seconds) as aws,
+        ):
             console.print(greeting(aws, task_seconds), end="\n\n")
             provided = Provided(aws.client("ecs"), project / "chalicelib" / "jobs")
             for line in provided.look():
@@ -160,6 +164,26 @@ def remembered_by_chalice(directory: Path) -> Iterator[None]:
         for file, content in before.items():
             if not file.exists():
                 file.write_bytes(content)
+
+
+@contextmanager
+def alone_on_the_terminal() -> Iterator[None]:
+    """Ctrl-C reaches this process and not the `make` that started it, which would say 130 whatever our exit code is.
+
+    As a shell does it for its jobs. So Ctrl-Z, which nobody could take back, does nothing.
+    """
+    before = os.getpgrp()
+    if not sys.stdin.isatty() or before == os.getpid():  # no terminal, or a shell has done it
+        yield
+        return
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to take the terminal from the background, and to give it back
+    os.setpgid(0, 0)
+    os.tcsetpgrp(sys.stdin.fileno(), os.getpid())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(sys.stdin.fileno(), before)
 
 
 def _end_once(*_: object) -> NoReturn:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +23,11 @@ FIRST_JOB = next(
     for language, text in section.blocks
     if language == "toml" and "[jobs." in text
 )
+ON_ITS_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp("make", ["make", "-f", sys.argv[1]])
+"""
 ANOTHER = """
 [jobs.day-close.ecs]
 task_definition = "close:3"
@@ -31,23 +36,27 @@ container = "main"
 
 
 @contextmanager
-def made(project: Path, temporary: Path) -> Iterator[subprocess.Popen[str]]:
-    """`make emulator` of that project, as a shell starts it."""
+def made(project: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`make emulator` of that project, started on a terminal; and the terminal's other side, to type there."""
+    command = f"{sys.executable} -m lab.without_account {project} --seconds 2"
+    (temporary / "Makefile").write_text(f"emulator:\n\t@{command}\n")
+    typed, terminal = pty.openpty()
     running = subprocess.Popen(
-        [sys.executable, "-m", "lab.without_account", str(project), "--seconds", "2"],
+        [sys.executable, "-c", ON_ITS_TERMINAL, str(temporary / "Makefile")],
         cwd=PROJECT,
         env={**os.environ, "TMPDIR": str(temporary)},
+        stdin=terminal,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+    os.close(terminal)
     try:
-        yield running
+        yield running, typed
     finally:
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.communicate()
+        os.close(typed)  # its session ends with its terminal
+        running.communicate()
 
 
 def told(running: subprocess.Popen[str], last: str) -> str:
@@ -64,7 +73,7 @@ def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(tmp_path: Path
     nowhere = Emulator(endpoint="", region="", account="", log=tmp_path)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    with local_stage(nowhere, name="dev", jobs=FIRST_JOB) as copy, made(copy.directory, temporary) as running:
+    with local_stage(nowhere, name="dev", jobs=FIRST_JOB) as copy, made(copy.directory, temporary) as (running, typed):
         ready = told(running, READY)
         assert "stage dev: task definition report:1 with container app" in ready
         exports = dict(re.findall(r"^export (\w+)=(.+)$", ready, re.MULTILINE))
@@ -93,8 +102,8 @@ def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(tmp_path: Path
             file.write(ANOTHER)
         told(running, "stage dev: task definition close:3 with container main")
 
-        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        os.write(typed, b"\x03")  # Ctrl-C
         output, errors = running.communicate(timeout=60)
         assert (running.returncode, errors) == (0, ""), output
         assert [file.name for file in of_a_real_account.parent.iterdir()] == ["prod.json"]
-    assert list(temporary.iterdir()) == []
+    assert [file.name for file in temporary.iterdir()] == ["Makefile"]
