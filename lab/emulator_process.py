@@ -39,6 +39,7 @@ def main(directory: str) -> None:
     let_a_timeout_be_an_expression()
     simulate_all_that_is_asked()
     unpack_once()
+    give_the_ids_that_a_tag_asks_for()
     if seconds := os.environ.get("BATCH_GUARD_TASK_SECONDS"):
         threading.Thread(target=end_tasks, args=(float(seconds),), daemon=True).start()
     sys.argv = ["ministack"]
@@ -137,6 +138,26 @@ def unpack_once() -> None:
 
     # Its module alone sees this: what else of `zipfile` it uses is there as before.
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
+
+
+def give_the_ids_that_a_tag_asks_for() -> None:
+    """A subnet or security group made with a tag `id` is there under that ID, too: jobs files name theirs by ID."""
+    from ministack.services import ec2  # noqa: PLC0415
+
+    parse: Any = ec2._parse_tag_specs
+    kinds: dict[str, tuple[Any, str]] = {
+        "subnet": (ec2._subnets, "SubnetId"),
+        "security-group": (ec2._security_groups, "GroupId"),
+    }
+
+    def with_its_id(parameters: Any, kind: str, given: str) -> None:
+        parse(parameters, kind, given)
+        for tag in ec2._tags.get(given, []):
+            if kind in kinds and tag["Key"] == "id":
+                there, name = kinds[kind]
+                there[tag["Value"]] = {**there[given], name: tag["Value"]}
+
+    ec2._parse_tag_specs = with_its_id
 
 
 def end_tasks(after: float) -> None:

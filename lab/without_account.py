@@ -1,6 +1,6 @@
 """``make emulator``: AWS on this machine, until Ctrl-C, for somebody who has no account.
 
-It has the clusters and task definitions that the jobs files name, also those that come to be named while it runs.
+It has the clusters, subnets and task definitions that the jobs files name, also those that they name later on.
 Its tasks run no program: they end by themselves. What is deployed there is gone with it, and so is what Chalice
 remembers of that (.chalice/deployed): the next deployment would look for it.
 """
@@ -42,7 +42,7 @@ def main(project: Path, task_seconds: float) -> int:
             emulator(task_seconds=task_seconds) as aws,
         ):
             console.print(greeting(aws, task_seconds), end="\n\n")
-            provided = Provided(aws.client("ecs"), project / "chalicelib" / "jobs")
+            provided = Provided(aws.client("ecs"), aws.session().client("ec2"), project / "chalicelib" / "jobs")
             for line in provided.look():
                 console.print(line)
             console.print(f"\n{READY}")
@@ -77,9 +77,10 @@ def greeting(aws: Emulator, task_seconds: float) -> str:
 
 @dataclass
 class Provided:
-    """What ECS has been given for the jobs files in `directory`."""
+    """What the account has been given for the jobs files in `directory`."""
 
     ecs: "ECSClient"
+    ec2: Any
     directory: Path
     _read: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _made: set[tuple[str, ...]] = field(default_factory=set)
@@ -104,6 +105,10 @@ class Provided:
             if self._first("cluster", cluster):
                 self.ecs.create_cluster(clusterName=cluster)
                 yield f"stage {stage}: cluster {cluster}"
+        for name in sorted({name for job in jobs for name in (*job.ecs.subnets, *job.ecs.security_groups)}):
+            if self._first("network", name):
+                self._make_network(name)
+                yield f"stage {stage}: {name}"
         for family in sorted({job.ecs.family for job in jobs}):
             users = [job for job in jobs if job.ecs.family == family]
             containers = sorted({name for job in users for name in containers_of(job)})
@@ -111,6 +116,16 @@ class Provided:
             if self._first("family", family, str(revision), *containers):
                 given = self._register(users[0], containers, revision)
                 yield f"stage {stage}: task definition {given} with container {', '.join(containers)}"
+
+    def _make_network(self, name: str) -> None:
+        """A subnet or a security group of that ID, in the VPC that there is."""
+        vpc = self.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        kind = "subnet" if name.startswith("subnet-") else "security-group"
+        tagged = [{"ResourceType": kind, "Tags": [{"Key": "id", "Value": name}]}]
+        if kind == "subnet":
+            self.ec2.create_subnet(VpcId=vpc, CidrBlock="172.31.48.0/20", TagSpecifications=tagged)
+        else:
+            self.ec2.create_security_group(VpcId=vpc, GroupName=name, Description=name, TagSpecifications=tagged)
 
     def _first(self, *thing: str) -> bool:
         """Whether this has not been made yet; it is made now."""

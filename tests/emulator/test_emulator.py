@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +26,16 @@ from lab.emulator import emulator
 with emulator() as running:
     print(running.endpoint, running.log.parent, flush=True)
     time.sleep(60)
+"""
+
+MEETS_ANOTHER = """
+import os, pathlib, time
+def handler(event, context):
+    here = pathlib.Path(event["here"])
+    (here / str(os.getpid())).touch()
+    while len(list(here.iterdir())) < 2:
+        time.sleep(0.01)
+    return os.path.realpath(__file__)
 """
 
 
@@ -105,7 +118,7 @@ def test_nothing_of_the_callers_settings_reaches_a_client(emulator: Emulator, mo
 
 
 def test_the_timeout_of_a_state_may_be_an_expression(emulator: Emulator) -> None:
-    """As on AWS. MiniStack takes a number only: `lab.emulator` evaluates it in the emulator's process."""
+    """As on AWS. MiniStack takes a number only: `lab.emulator_process` evaluates it."""
     sfn, ecs = emulator.client("stepfunctions"), emulator.client("ecs")
     ecs.create_cluster(clusterName="expressions")
     ecs.register_task_definition(family="endless", containerDefinitions=[{"name": "app", "image": "batch"}])
@@ -131,7 +144,7 @@ def test_the_timeout_of_a_state_may_be_an_expression(emulator: Emulator) -> None
 
 
 def test_a_simulation_takes_every_resource_its_context_and_policies_to_add(emulator: Emulator) -> None:
-    """As on AWS. MiniStack takes the first resource alone: `lab.emulator` evaluates each in the emulator's process."""
+    """As on AWS. MiniStack takes the first resource alone: `lab.emulator_process` evaluates each."""
     iam = emulator.client("iam")
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
     role = iam.create_role(RoleName="simulated", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
@@ -158,3 +171,29 @@ def test_a_simulation_takes_every_resource_its_context_and_policies_to_add(emula
     assert decisions("batch") == ["allowed", "implicitDeny"]
     assert decisions("other") == ["implicitDeny", "implicitDeny"]
     assert decisions("batch", policy(second)) == ["allowed", "allowed"]
+
+
+def test_the_processes_of_a_function_share_its_code(emulator: Emulator, tmp_path: Path) -> None:
+    """MiniStack unpacks the zip for each: `make demo` then takes 15 s and more to remove tens of thousands of files."""
+    functions = emulator.client("lambda")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", MEETS_ANOTHER)
+    functions.create_function(
+        FunctionName="meets-another",
+        Runtime="python3.11",
+        Role="arn:aws:iam::000000000000:role/there-is-no-such-role",
+        Handler="app.handler",
+        Timeout=20,
+        Code={"ZipFile": archive.getvalue()},
+    )
+
+    def invoke(_: int) -> str:
+        answer = functions.invoke(FunctionName="meets-another", Payload=json.dumps({"here": str(tmp_path)}))
+        return str(json.load(answer["Payload"]))
+
+    with ThreadPoolExecutor(2) as pool:
+        files = [*pool.map(invoke, range(2))]
+    assert len({*tmp_path.iterdir()}) == 2
+    assert len({*files}) == 1
+    assert Path(files[0]).read_text(encoding="utf-8") == MEETS_ANOTHER

@@ -575,6 +575,21 @@ def test_a_start_date_in_the_past_is_taken(emulator: Emulator) -> None:
     assert scheduler.get_schedule(Name="s")["StartDate"].year == 2020
 
 
+def test_a_rule_with_an_ecs_target_starts_no_task(emulator: Emulator) -> None:
+    """AWS: a task, with `events-rule/…` as its startedBy. The rule's other target shows that it has fired."""
+    events, queues = emulator.client("events"), emulator.session().client("sqs")
+    queue = queues.create_queue(QueueName="fired")["QueueUrl"]
+    task_definition(emulator.client("ecs"), "of-a-rule")
+    events.put_rule(Name="starts", EventPattern=json.dumps({"source": ["differences"]}))
+    cluster = f"arn:aws:ecs:{emulator.region}:{emulator.account}:cluster/differences"
+    of_the_rule: Any = targets.target(parameters=targets.ecs("of-a-rule"), Arn=cluster)
+    fired: Any = {"Id": "2", "Arn": f"arn:aws:sqs:{emulator.region}:{emulator.account}:fired"}
+    events.put_targets(Rule="starts", Targets=[of_the_rule, fired])
+    events.put_events(Entries=[{"Source": "differences", "DetailType": "now", "Detail": "{}"}])
+    eventually(lambda: queues.receive_message(QueueUrl=queue).get("Messages"), within=5, what="the rule fires")
+    assert running_tasks(emulator.client("ecs"), "of-a-rule") == []
+
+
 def test_a_stack_is_not_found_by_a_resource_of_it(emulator: Emulator) -> None:
     cloudformation = emulator.client("cloudformation")
     with pytest.raises(ClientError, match="ValidationError"):

@@ -85,6 +85,7 @@ def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(tmp_path: Path
         )
         assert exports.items() <= aws.environment().items()
         stage = LocalStage(aws, copy.directory, "dev")
+        assert " 0 NG" in stage.command("guardctl", "verify").stdout
         of_a_real_account = copy.directory / ".chalice" / "deployed" / "prod.json"
         stage.command("guardctl", "deploy")
         of_a_real_account.write_text("{}")

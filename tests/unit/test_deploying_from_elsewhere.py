@@ -79,8 +79,6 @@ def test_the_workflow_asks_on_a_pull_request_and_deploys_on_main() -> None:
 
 def test_its_commands_exist() -> None:
     for name, *rest in typed():
-        if name in {"verify", "diff"} - {*GUARDCTL}:  # to go when these two are merged
-            continue
         known = {option for parameter in GUARDCTL[name].params for option in parameter.opts}
         assert {word for word in rest if word.startswith("--")} <= known, name
 
