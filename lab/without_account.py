@@ -164,18 +164,19 @@ def revision_of(job: Job) -> int:
 
 @contextmanager
 def remembered_by_chalice(directory: Path) -> Iterator[None]:
-    """What Chalice remembers of a deployment to the emulator is forgotten at the end; of others it is put back."""
+    """What Chalice keeps of deployments to an emulator is forgotten, before and after; of others it is put back."""
 
-    def of_the_emulator(file: Path) -> bool:
-        return f":{ACCOUNT}:".encode() in file.read_bytes()
+    def forget() -> None:
+        for file in directory.glob("*.json"):
+            if f":{ACCOUNT}:".encode() in file.read_bytes():
+                file.unlink()
 
-    before = {file: file.read_bytes() for file in directory.glob("*.json") if not of_the_emulator(file)}
+    forget()  # of an emulator that was killed
+    before = {file: file.read_bytes() for file in directory.glob("*.json")}
     try:
         yield
     finally:
-        for file in directory.glob("*.json"):
-            if of_the_emulator(file):
-                file.unlink()
+        forget()
         for file, content in before.items():
             if not file.exists():
                 file.write_bytes(content)
