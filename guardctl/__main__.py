@@ -20,6 +20,7 @@ from guardctl.commands.history import history
 from guardctl.commands.iam import iam
 from guardctl.commands.import_ import import_
 from guardctl.commands.logs import logs
+from guardctl.commands.next import next_
 from guardctl.commands.package import package
 from guardctl.commands.pause import pause
 from guardctl.commands.problems import problems
@@ -55,6 +56,7 @@ COMMANDS = (
     status,
     why,
     problems,
+    next_,
     history,
     timeline,
     export,
