@@ -10,6 +10,7 @@ from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
 from guardctl import __version__
 from guardctl.commands.acceptance import acceptance
+from guardctl.commands.backfill import backfill
 from guardctl.commands.check import check
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
@@ -49,6 +50,7 @@ COMMANDS = (
     handover,
     destroy,
     run,
+    backfill,
     stop,
     pause,
     resume,

@@ -42,6 +42,8 @@ class Verdict:
     reason: str
     waiter: str | None = None
     """The ARN of the guard execution that waits in the queue for it."""
+    error: str | None = None
+    """Of a start that started nothing: ``BatchGuard.AlreadyRunning``."""
 
 
 def start(
@@ -99,9 +101,9 @@ def _names(job: str, scheduled_at: datetime | None) -> Iterator[str]:
         yield repetition_name(job, scheduled_at, number)
 
 
-def verdict(stage: Stage, guard_execution: str) -> Verdict:
+def verdict(stage: Stage, guard_execution: str, sleep: Callable[[float], None] = time.sleep) -> Verdict:
     """Wait for the guard execution to end (seconds, or the job's grace) and say what it decided."""
-    return _verdict(stage, _ended(stage, guard_execution))
+    return _verdict(stage, _ended(stage, guard_execution, sleep))
 
 
 def _verdict(stage: Stage, ended: Mapping[str, Any]) -> Verdict:
@@ -114,13 +116,14 @@ def _verdict(stage: Stage, ended: Mapping[str, Any]) -> Verdict:
             reason = f"waits in the queue as {output['waiter']}: {output['reason']}"
             machine = output.get("state_machine_arn", stage.guard)  # an older release did not say
             return Verdict(False, None, reason, execution_arn(machine, output["waiter"]))
-        return Verdict(False, None, output.get("reason", ended["output"]))
-    return Verdict(False, None, f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}")
+        return Verdict(False, None, output.get("reason", ended["output"]), error=output.get("error"))
+    reason = f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}"
+    return Verdict(False, None, reason, error=ended.get("error"))
 
 
-def outcome(stage: Stage, run: str) -> tuple[bool, str]:
+def outcome(stage: Stage, run: str, sleep: Callable[[float], None] = time.sleep) -> tuple[bool, str]:
     """Wait for a run to end: whether it succeeded, and a sentence."""
-    ended = _ended(stage, run)
+    ended = _ended(stage, run, sleep)
     name = execution_name(run)
     seconds = round((ended["stopDate"] - ended["startDate"]).total_seconds())
     if ended["status"] == "SUCCEEDED":
@@ -138,7 +141,7 @@ def abandon(stage: Stage, guard_execution: str, sleep: Callable[[float], None] =
     """
     with suppress(stage.stepfunctions.exceptions.ValidationException):  # it ended on its own meanwhile
         stage.stepfunctions.stop_execution(executionArn=guard_execution, cause=f"interrupted by {stage.who}")
-    ended = _ended(stage, guard_execution)
+    ended = _ended(stage, guard_execution, sleep)
     if ended["status"] != "ABORTED":
         return _verdict(stage, ended)
     unseen = ""
@@ -200,16 +203,17 @@ def _shown(stage: Stage, arn: str, sleep: Callable[[float], None]) -> Any:
     return None
 
 
-def _ended(stage: Stage, arn: str) -> Any:
-    begun = time.monotonic()
+def _ended(stage: Stage, arn: str, sleep: Callable[[float], None] = time.sleep) -> Any:
+    unseen = 0
     missing = stage.stepfunctions.exceptions.ExecutionDoesNotExist
     while True:
         try:
             answer = stage.stepfunctions.describe_execution(executionArn=arn)
         except missing:  # it has been started; DescribeExecution is eventually consistent
-            if time.monotonic() - begun > _SHOWN_SECONDS:
+            unseen += 1
+            if unseen * _POLL_SECONDS > _SHOWN_SECONDS:
                 raise
         else:
             if answer["status"] != "RUNNING":
                 return answer
-        time.sleep(_POLL_SECONDS)
+        sleep(_POLL_SECONDS)

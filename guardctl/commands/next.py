@@ -48,7 +48,7 @@ def next_(
         found = durations.read(target, members, now)
         seen = outlook(file, members, target.session.region_name or "", now, until, found)
     if as_json:
-        print_json(_json(asked, seen, found, until))
+        print_json(target, **_json(asked, seen, found, until))
         return
     out.print(f"{stage}, until {clock(until, zone)} {until.astimezone(zone):%Z}, by the jobs file", markup=False)
     for line in lines(asked, seen, found, zone, limit):
