@@ -136,16 +136,19 @@ class Backfill:
                 return
 
     def interrupted(self) -> str:
-        """What an interruption leaves behind: a start without a decision is stopped, a run goes on."""
+        """What an interruption leaves behind, once the start that was under way is decided.
+
+        That start is not stopped: what it begins is found by its name, and only by that.
+        """
+        if self._start is not None:
+            self._begun = starts.verdict(self.stage, self._start, self.sleep)
         if self._begun is not None and self._begun.waiter:
-            return starts.left(self.stage, self.job.name, starts.now(self.stage, self._begun))
+            self._begun = starts.now(self.stage, self._begun)
         if self._begun is not None:
             return starts.left(self.stage, self.job.name, self._begun)
-        if self._start is not None:
-            return starts.left(self.stage, self.job.name, starts.abandon(self.stage, self._start, self.sleep))
         if self._awaited is not None:
             return f"{self._awaited.run_told or self._awaited.guard_execution} goes on"
-        return "nothing that it started is under way"
+        return "nothing of it is under way"
 
     def _item(self, at: datetime) -> Item:
         entries = self._reader.entry(self.job, at, self.now())
@@ -208,7 +211,7 @@ class Backfill:
             self._start = starts.start(self.stage, name, scheduled_at=at, anyway=self.anyway, reason="backfill")
         found = starts.verdict(self.stage, self._start, self.sleep)
         while found.waiter:
-            self._begun = found
+            self._start, self._begun = None, found
             self.show(f"{place}: {stamp(at)}: {found.reason}")
             found = starts.verdict(self.stage, found.waiter, self.sleep)
         self._start, self._begun = None, found if found.run else None

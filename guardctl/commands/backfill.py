@@ -68,8 +68,8 @@ def backfill(
     if begun and not every:
         raise Stop("--begun goes with --all: without it, what succeeded is left out anyway")
     since = moment(begun, zone, "--begun") if begun else now.replace(microsecond=0)
-    first, last = _range(begin, end, zone, now)
-    times = _times(asked, first, last, zone)
+    first, last = span_of(begin, end, zone, now)
+    times = times_of(asked, first, last, zone)
     plan = Backfill(
         target,
         asked,
@@ -77,7 +77,6 @@ def backfill(
         begun=since,
         max_failures=max_failures,
         anyway=anyway,
-        tell=lambda line: None if as_json else out.print(localised(line, zone), markup=False),
     )
     with interruptible(lambda: "nothing was started", look=target.command("status", job)):
         with asking("looking up every time…") as plan.show:
@@ -97,7 +96,7 @@ def backfill(
     words = ["--from", stamp(first), "--to", stamp(last), *(("--all", "--begun", stamp(since)) if every else ())]
     words += [] if max_failures == 1 else ["--max-failures", str(max_failures)]
     words += [word for word, said in (("--anyway", anyway), ("--yes", yes)) if said]
-    _go(plan, items, f"go on with: {target.command('backfill', job, *words)}", as_json=as_json)
+    go(plan, items, f"go on with: {target.command('backfill', job, *words)}", as_json=as_json)
     if as_json:
         print_json(
             target,
@@ -110,7 +109,7 @@ def backfill(
         raise typer.Exit(NOT_RUN)
 
 
-def _go(plan: Backfill, items: Sequence[Item], go_on: str, *, as_json: bool) -> None:
+def go(plan: Backfill, items: Sequence[Item], go_on: str, *, as_json: bool) -> None:
     """Start what is to be started, and say where it stands when that ends."""
     zone, job, where = plan.stage.zone, plan.job.name, err if as_json else out
 
@@ -122,6 +121,7 @@ def _go(plan: Backfill, items: Sequence[Item], go_on: str, *, as_json: bool) -> 
 
     try:
         with interruptible(case, look=plan.stage.command("status", job)), explained(), where.status("…") as status:
+            plan.tell = lambda line: None if as_json else where.print(localised(line, zone), markup=False)
             plan.show = lambda text: status.update(escape(localised(text, zone)))
             plan.run(items)
     except (Stop, CantTell, Refused) as error:
@@ -134,7 +134,7 @@ def _go(plan: Backfill, items: Sequence[Item], go_on: str, *, as_json: bool) -> 
         out.print(stands(), markup=False)
 
 
-def _range(begin: str, end: str | None, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
+def span_of(begin: str, end: str | None, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
     """The first and the last moment (UTC), both included, up to now. Raises `Stop`."""
     first = moment(begin, zone, "--from")
     last = now
@@ -150,7 +150,7 @@ def _range(begin: str, end: str | None, zone: ZoneInfo, now: datetime) -> tuple[
     return first, min(last, now).replace(second=0, microsecond=0)
 
 
-def _times(job: Job, first: datetime, last: datetime, zone: ZoneInfo) -> list[datetime]:
+def times_of(job: Job, first: datetime, last: datetime, zone: ZoneInfo) -> list[datetime]:
     """The scheduled times in the range, by the jobs file. Raises `Stop` if there are none, or too many."""
     if not job.schedules:
         raise Stop(f"{job.name} has no schedule in the jobs file; start it with: guardctl run {job.name}")
