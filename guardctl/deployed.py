@@ -3,13 +3,17 @@
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from guardctl import drift
+from chalicelib.config.jobs import JobsFile
+from guardctl import drift, durations, outlook
 from guardctl.differences import Differences, JobDifference, Written, compare
 from guardctl.stage import Stage
-from guardctl.wording import local
+from guardctl.wording import local, localised
+
+_DAYS = 7
+"""So far ahead it is looked who meets whom."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Diff:
     """What else differs of the functions."""
     text: tuple[str, ...]
     """The jobs files as a unified diff, a line each."""
+    meets: tuple[str, ...] = ()
+    """Where times change: who will meet a run that did not, or the other way round."""
 
     def __bool__(self) -> bool:
         return not self.deployed or bool(self.found or self.functions or self.text)
@@ -46,7 +52,22 @@ def read(stage: Stage, now: datetime) -> Diff:
         f"{stage.name}.toml",
         lineterm="",
     )
-    return Diff(True, jobs, found, there.differences, tuple(lines))
+    meets = who_meets(stage, there.jobs, found, now) if there.jobs and found else ()
+    return Diff(True, jobs, found, there.differences, tuple(lines), meets)
+
+
+def who_meets(stage: Stage, before: JobsFile, found: Differences, now: datetime) -> tuple[str, ...]:
+    """Asked only where times change, since it takes a call for each machine of those pools."""
+    changed = {each.job for each in found.jobs if each.times}
+    pools = {file.jobs[name].pool for file in (before, stage.file) for name in changed if name in file.jobs}
+    if not pools:
+        return ()
+    asked = [job for job in stage.file.jobs.values() if job.pool in pools]
+    took = durations.read(stage, asked, now)
+    if took.refused:
+        return (f"who meets whom is not known, since nobody could say how long runs take: {took.refused}",)
+    until = now + timedelta(days=min(outlook.reach(file, now, _DAYS) for file in (before, stage.file)))
+    return tuple(outlook.compared(before, stage.file, stage.region, now, until, took))
 
 
 def words(stage: Stage, diff: Diff) -> Iterator[str]:
@@ -58,6 +79,8 @@ def words(stage: Stage, diff: Diff) -> Iterator[str]:
     if diff.found is not None:
         for job in diff.found.jobs:
             yield from _of_job(job)
+        for line in diff.meets:
+            yield localised(line, stage.zone)
         for setting in diff.found.stage:
             yield f"stage {stage.name}: {setting}"
         if diff.text and not diff.found:

@@ -4,8 +4,9 @@ By the jobs file, as the trigger would go by it once it is deployed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 
 from chalicelib.config.jobs import Job, JobsFile
@@ -37,7 +38,7 @@ class Coming:
     """Why it never starts."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outlook:
     """What is to come, from one moment to another (UTC)."""
 
@@ -48,7 +49,14 @@ class Outlook:
 
     def of(self, job: str) -> tuple[Coming, ...]:
         """The job's own times."""
-        return tuple(each for each in self.times if each.job == job)
+        return self._by_job.get(job, ())
+
+    @cached_property
+    def _by_job(self) -> Mapping[str, tuple[Coming, ...]]:
+        of: dict[str, list[Coming]] = {}
+        for each in self.times:
+            of.setdefault(each.job, []).append(each)
+        return {job: tuple(its) for job, its in of.items()}
 
 
 def outlook(
@@ -114,31 +122,25 @@ def summary(times: Iterable[Coming], usual: Mapping[str, Usual]) -> Iterator[str
         yield f"{len(some)} of {len(every)} {verb} {' and '.join(named)} ({then})"
 
 
-def lines_for(
-    old: Job | None, new: Job | None, file: JobsFile, found: Durations, region: str, since: datetime, until: datetime
+def compared(
+    before: JobsFile, after: JobsFile, region: str, since: datetime, until: datetime, found: Durations
 ) -> list[str]:
-    """What a changed job, and its neighbours because of it, will meet until then, before and after: `guardctl diff`.
-
-    `file` is the new jobs file; the old job is looked at beside the same neighbours. Nothing where both are the same.
-    """
-    worlds = [_summaries(job, file, found, region, since, until) for job in (old, new)]
+    """What each job will meet until then, by one jobs file and by another; nothing of those that meet the same."""
+    worlds = [_summaries(file, region, since, until, found) for file in (before, after)]
     said = []
-    for name in dict.fromkeys(name for world in worlds for name in world):
-        before, after = (world.get(name, ()) for world in worlds)
-        if before != after:
-            what = f"{'; '.join(before) or 'nothing'} → {'; '.join(after) or 'nothing'}"
-            said.append(f"{name} meets, until {stamp(until)}: {what}")
+    for name in dict.fromkeys(name for world in reversed(worlds) for name in world):
+        old, new = (world.get(name, ()) for world in worlds)
+        if old != new:
+            said.append(
+                f"{name}: until {stamp(until)}: {'; '.join(old) or 'meets nobody'} → {'; '.join(new) or 'meets nobody'}"
+            )
     return said
 
 
 def _summaries(
-    job: Job | None, file: JobsFile, found: Durations, region: str, since: datetime, until: datetime
+    file: JobsFile, region: str, since: datetime, until: datetime, found: Durations
 ) -> dict[str, tuple[str, ...]]:
-    """By name, of the members of the job's pool."""
-    if job is None:
-        return {}
-    beside = replace(file, jobs={**file.jobs, job.name: job})
-    members = beside.members(job.pool)
-    seen = outlook(beside, members, region, since, until, found)
+    """By job."""
+    seen = outlook(file, file.jobs.values(), region, since, until, found)
     usual = known(found.usual)
-    return {member.name: tuple(summary(seen.of(member.name), usual)) for member in members}
+    return {name: tuple(summary(seen.of(name), usual)) for name in file.jobs}

@@ -66,6 +66,7 @@ def _json(found: Diff) -> dict[str, Any]:
             for each in jobs
         ],
         "settings": _settings(told.stage if told else ()),
+        "meets": [*found.meets],
         "functions": [*found.functions],
         "text": [*found.text],
     }

@@ -185,7 +185,7 @@ ABANDONED = [
     pytest.param(Steps(ABORTED, [START]), Verdict(False, None, "the start was stopped, but it had asked for run-000042, which Step Functions does not show (yet)"), id="that run is not shown"),
     pytest.param(Steps(ABORTED, [QUEUE], {WAITER: GUARD}), Verdict(False, None, "waits in the queue as report-after-run-000041-1", WAITER), id="stopped, and it has a place in the queue"),
     pytest.param(Steps(STARTED), RUNS, id="it had started a run by then"),
-    pytest.param(Steps(STEPPED_BACK), Verdict(False, None, "BatchGuard.AlreadyRunning: run-000041 has been running"), id="it had stepped back by then"),
+    pytest.param(Steps(STEPPED_BACK), Verdict(False, None, "BatchGuard.AlreadyRunning: run-000041 has been running", error="BatchGuard.AlreadyRunning"), id="it had stepped back by then"),
 ]  # fmt: skip
 
 

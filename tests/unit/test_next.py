@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.config.jobs import JobsFile, parse
+from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import waiting_machine
-from guardctl import crowds, durations
+from guardctl import crowds, deployed, durations
 from guardctl.commands.next import lines, unknown
+from guardctl.differences import Written, compare
 from guardctl.durations import Durations
 from guardctl.job_status import Usual
 from guardctl.meeting import Meeting, Pool, Running, Start, known, meetings
-from guardctl.outlook import lines_for, outlook, reach
+from guardctl.outlook import compared, outlook, reach
 from tests.days import DEFAULTS, GUARD, NOW, Times, staged
 
 BEGIN = datetime(2026, 11, 26, tzinfo=UTC)
@@ -196,22 +199,22 @@ def test_next_shows_times_in_order_and_counts_what_it_leaves_out() -> None:
 
 
 def test_a_changed_schedule_says_what_it_meets_before_and_after_and_what_its_neighbours_do() -> None:
-    old = WEEK.jobs["report"]
-    new = file(hourly_import="", report='schedule = "58 3 * * *"\npool = "p"').jobs["report"]
+    later = replace(WEEK.jobs["report"], schedules=(parse_schedule("58 3 * * *"),))
+    after = replace(WEEK, jobs={**WEEK.jobs, "report": later})
     found = Durations({"hourly-import": usual(50, 52), "report": usual(10, runs=6)})
     until = BEGIN + timedelta(days=1)
-    assert lines_for(old, new, WEEK, found, "", BEGIN, until) == [
+    assert compared(WEEK, after, "", BEGIN, until, found) == [
         (
-            "hourly-import meets, until 2026-11-27T00:00:00Z: "
-            "nothing → 1 of 24 probably meet report (p95 10 min, from 6 runs) (steps back)"
+            "hourly-import: until 2026-11-27T00:00:00Z: meets nobody → "
+            "1 of 24 probably meet report (p95 10 min, from 6 runs) (steps back)"
         ),
         (
-            "report meets, until 2026-11-27T00:00:00Z: "
-            "1 of 1 probably meet hourly-import (p95 52 min, from 30 runs) (steps back) → nothing"
+            "report: until 2026-11-27T00:00:00Z: "
+            "1 of 1 probably meet hourly-import (p95 52 min, from 30 runs) (steps back) → meets nobody"
         ),
     ]
-    assert lines_for(old, old, WEEK, found, "", BEGIN, until) == []
-    assert lines_for(None, new, WEEK, Durations(), "", BEGIN, until) == []
+    assert compared(WEEK, WEEK, "", BEGIN, until, found) == []
+    assert compared(WEEK, after, "", BEGIN, until, Durations()) == []
 
 
 # --- how long runs take -----------------------------------------------------------------------------------
@@ -261,6 +264,28 @@ def test_a_rare_job_of_a_busy_pool_is_found_by_the_names_of_its_last_times() -> 
     aws.machines[machine] = []  # its neighbours' runs have taken the page
     found = durations.read(stage, stage.file.jobs.values(), NOW)
     assert found.usual["close"] == usual(40, runs=6)
+
+
+def test_diff_asks_for_durations_only_where_times_change() -> None:
+    aws, stage = staged(SHARED)
+    close = Times(aws, stage, "close")
+    for day in range(6, 0, -1):
+        close.ran(NOW.replace(hour=18, minute=2, second=0) - timedelta(days=day), 40)
+    before = parse(DEFAULTS + SHARED.replace('"2 18 * * *"', '"0 12 1 1 *"'), stage="dev", place="dev.toml")
+
+    def asked(old: JobsFile) -> tuple[str, ...]:
+        found = compare(Written(old, ""), Written(stage.file, ""), NOW)
+        return deployed.who_meets(stage, old, found, NOW)
+
+    assert asked(stage.file) == ()
+    assert aws.calls == {}
+    assert asked(before) == (
+        (
+            "import: until 2026-12-01T00:00:30Z: meets nobody → "
+            "56 of 2016 probably meet close (p95 40 min, from 6 runs) (steps back)"
+        ),
+    )
+    assert aws.calls["ListExecutions"] == 3, "the guard's, who waits, and the pool's machine"
 
 
 def test_a_run_in_progress_is_told_with_its_job() -> None:
