@@ -46,7 +46,7 @@ def document(statements: list[Json]) -> Json:
 
 
 def viewer(stage: str) -> Iterator[Json]:
-    """`status`, `problems`, `check`, `why`, `history`, `timeline`, `export`, `logs`, `diff`."""
+    """`status`, `problems`, `check`, `why`, `history`, `timeline`, `export`, `logs`, `diff`, `next`."""
     machines = _machines(stage)
     yield allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
     yield allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
@@ -84,7 +84,7 @@ def verifier(stage: str) -> Iterator[Json]:
 
 
 def operator(stage: str, clusters: list[str]) -> Iterator[Json]:
-    """`run`, `pause`, `resume`, `stop`."""
+    """`run`, `backfill`, `pause`, `resume`, `stop`."""
     yield allow(["states:StartExecution"], _machines(stage))
     yield allow(["states:StopExecution"], _executions(stage))
     yield allow(["ecs:StopTask"], [f"arn:*:ecs:*:*:task/{cluster}/*" for cluster in clusters])

@@ -33,7 +33,7 @@ def test_its_errors_and_the_keys_of_the_jobs_file_exist() -> None:
     assert len(errors) >= 5
     assert [error for error in errors if not re.search(rf"\b{error.partition('.')[2]}\b", code)] == []
     keys = {match[1] for span in SPANS if (match := re.fullmatch(r"([a-z_]+) = .+", span))}
-    assert keys == {"orphans", "outsiders"}
+    assert keys == {"orphans", "outsiders", "overlap"}
     assert keys <= {field.name for field in dataclasses.fields(Job)}
 
 
