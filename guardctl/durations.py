@@ -21,6 +21,7 @@ from guardctl.errors import Stop, explained
 from guardctl.job_status import Usual, usual
 from guardctl.ledger import Record
 from guardctl.meeting import ENOUGH, Running
+from guardctl.pauses import in_force
 from guardctl.records import Reader
 from guardctl.stage import Stage
 
@@ -36,6 +37,8 @@ class Durations:
     """By job: of its runs that succeeded."""
     running: Mapping[str, tuple[Running, ...]] = field(default_factory=dict)
     """By pool: its runs in progress, as far as it is known whose they are."""
+    paused: frozenset[str] = frozenset()
+    """The jobs that are paused now."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """By pool: why nothing is known."""
     refused: str = ""
@@ -57,6 +60,8 @@ class _Pool:
     runs: tuple[Execution, ...] = ()
     """Of all its slots."""
     running: tuple[Execution, ...] = ()
+    every: tuple[Execution, ...] = ()
+    """Those, and the pauses of a job that has it to itself."""
     unread: str = ""
 
 
@@ -77,7 +82,10 @@ def _read(stage: Stage, jobs: Sequence[Job], now: datetime) -> Durations:
         )
         for p in found
     }
-    return Durations(every, running, {p.name: p.unread for p in found if p.unread})
+    of_pool = {p.name: p.every for p in found}
+    beside = begun[1] if begun else ()
+    paused = {job.name for job in jobs if in_force(job.name, beside if job.pool in shared else of_pool[job.pool])}
+    return Durations(every, running, frozenset(paused), {p.name: p.unread for p in found if p.unread})
 
 
 def _page(stage: Stage, machine: str) -> tuple[Execution, ...]:
@@ -94,8 +102,9 @@ def _pool(stage: Stage, name: str, machines: Iterable[str]) -> _Pool:
         return _Pool(name, unread="not deployed")
     except (CantTell, Refused) as error:
         return _Pool(name, unread=str(error))
-    runs = tuple(run for page in pages for run in page if run_number(run.name))
-    return _Pool(name, runs, tuple(run for page in pages if (run := open_run(page))))
+    every = tuple(execution for page in pages for execution in page)
+    runs = tuple(run for run in every if run_number(run.name))
+    return _Pool(name, runs, tuple(run for page in pages if (run := open_run(page))), every)
 
 
 def _whose(begun: Sequence[Execution], runs: Sequence[Execution]) -> dict[str, str]:

@@ -89,28 +89,23 @@ def backfill(
                 print_json(target, job=job, dry_run=True, times=[_item_json(item) for item in items])
             return
         if todo > ASKED_FROM and not yes:
-            if as_json:
-                raise Stop("--json asks no questions: say --yes with it")
-            if not confirmed(f"Start {todo} runs of {job}, one after the other?"):
-                raise Stop("nothing was started", NOT_RUN)
+            ask(job, todo, as_json=as_json)
     words = ["--from", stamp(first), "--to", stamp(last), *(("--all", "--begun", stamp(since)) if every else ())]
     words += [] if max_failures == 1 else ["--max-failures", str(max_failures)]
     words += [word for word, said in (("--anyway", anyway), ("--yes", yes)) if said]
     go(plan, items, f"go on with: {target.command('backfill', job, *words)}", as_json=as_json)
+
+
+def ask(job: str, starts: int, *, as_json: bool) -> None:
+    """Ask whether so many are to be started. Raises `Stop` if not."""
     if as_json:
-        print_json(
-            target,
-            job=job,
-            ok=not plan.failures,
-            times=[_made_json(each) for each in plan.made],
-            left=[stamp(at) for at in plan.left],
-        )
-    if plan.failures:
-        raise typer.Exit(NOT_RUN)
+        raise Stop("--json asks no questions: say --yes with it")
+    if not confirmed(f"Start {starts} runs of {job}, one after the other?"):
+        raise Stop("nothing was started", NOT_RUN)
 
 
 def go(plan: Backfill, items: Sequence[Item], go_on: str, *, as_json: bool) -> None:
-    """Start what is to be started, and say where it stands when that ends."""
+    """Start what is to be started, and say where it stands when that ends. Exits with 1 if any failed."""
     zone, job, where = plan.stage.zone, plan.job.name, err if as_json else out
 
     def stands() -> str:
@@ -128,10 +123,14 @@ def go(plan: Backfill, items: Sequence[Item], go_on: str, *, as_json: bool) -> N
         if getattr(error, "code", None) != INTERRUPTED:
             err.print(f"{stands()}; {go_on}", markup=False)
         raise
+    if as_json:
+        times, left = [_made_json(each) for each in plan.made], [stamp(at) for at in plan.left]
+        print_json(plan.stage, job=job, ok=not plan.failures, times=times, left=left)
+    elif not plan.failures:
+        out.print(stands(), markup=False)
     if plan.failures:
         err.print(f"{stands()}; {go_on}", markup=False)
-    elif not as_json:
-        out.print(stands(), markup=False)
+        raise typer.Exit(NOT_RUN)
 
 
 def span_of(begin: str, end: str | None, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
@@ -165,30 +164,32 @@ def times_of(job: Job, first: datetime, last: datetime, zone: ZoneInfo) -> list[
 
 
 _WOULD = {
-    "done": "left out",
-    "left to its schedule": "left out",
-    "under way": "waited for",
-    "to do": "started",
+    "done": "leave out",
+    "left to its schedule": "leave out",
+    "under way": "wait for",
+    "to do": "start",
 }
 
 
 def _head(job: Job, items: Sequence[Item], zone: ZoneInfo, *, listed: bool) -> None:
     counts = Counter(_WOULD[item.standing] for item in items)
     first, last = (local(item.at, zone) for item in (items[0], items[-1]))
-    told = ", ".join(f"{count} {what}" for what, count in counts.items())
+    told = ", ".join(f"{count} to {what}" for what, count in counts.items())
     out.print(f"{job.name}: {len(items)} times by the jobs file, {first} to {last}: {told}", markup=False)
     if listed:
         for item in items:
             entry = item.entry
             why = f"{entry.outcome}{f' as {entry.run_told}' if entry.run else ''}"
             reason = f": {localised(entry.reason, zone)}" if entry.reason else ""
-            out.print(f"  {local(item.at, zone)}  {_WOULD[item.standing]:<10}  {why}{reason}", markup=False)
+            out.print(f"  {local(item.at, zone)}  {_WOULD[item.standing]:<9}  {why}{reason}", markup=False)
 
 
 def _stands(made: Sequence[Made], left: Sequence[datetime], zone: ZoneInfo) -> str:
     """Where it stands."""
     counts = Counter(each.outcome for each in made)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "nothing to do"
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or (
+        "none done" if left else "nothing to do"
+    )
     return f"{told}, {len(left)} left, from {local(left[0], zone)} on" if left else told
 
 

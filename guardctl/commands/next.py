@@ -48,7 +48,7 @@ def next_(
         found = durations.read(target, members, now)
         seen = outlook(file, members, target.session.region_name or "", now, until, found)
     if as_json:
-        print_json(target, **_json(asked, seen, found, until))
+        print_json(target, **as_data(asked, seen, found, until))
         return
     out.print(f"{stage}, until {clock(until, zone)} {until.astimezone(zone):%Z}, by the jobs file", markup=False)
     for line in lines(asked, seen, found, zone, limit):
@@ -75,6 +75,8 @@ def lines(asked: list[Job], seen: Outlook, found: Durations, zone: ZoneInfo, lim
         elif len(its) > limit:
             more = f"{job.name}: {len(its) - limit} more, until {clock(its[-1].scheduled, zone)}"
             yield "; ".join((more, *summary(its, usual)))
+        if job.name in found.paused:
+            yield f"{job.name}: paused now, and its starts step back until that ends"
     told = [*crowds.lines(seen.crowds, zone)]
     if told:
         yield "more start than the quotas take:"
@@ -114,7 +116,8 @@ def unknown(asked: list[Job], members: list[Job], found: Durations) -> Iterator[
         yield f"fewer than {ENOUGH} runs that succeeded are known, so who would meet it is not said: {', '.join(rare)}"
 
 
-def _json(asked: list[Job], seen: Outlook, found: Durations, until: datetime) -> dict[str, Any]:
+def as_data(asked: list[Job], seen: Outlook, found: Durations, until: datetime) -> dict[str, Any]:
+    """All of it, for scripts: no time is left out."""
     enough = known(found.usual)
     return {
         "until": stamp(until),
@@ -138,6 +141,7 @@ def _json(asked: list[Job], seen: Outlook, found: Durations, until: datetime) ->
             for name, each in found.usual.items()
             if each
         },
+        "paused": [job.name for job in asked if job.name in found.paused],
         "unknown": [{"pool": pool, "reason": why} for pool, why in found.missing.items()],
         "refused": found.refused or None,
     }

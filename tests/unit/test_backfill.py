@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +18,7 @@ from chalicelib.decide.facts import stamp
 from chalicelib.names import parse_guard_name, scheduled_name
 from guardctl import pauses
 from guardctl.backfill import Backfill, Item, Made, Standing, standing
-from guardctl.commands.backfill import go, span_of, times_of
+from guardctl.commands.backfill import ask, go, span_of, times_of
 from guardctl.errors import INTERRUPTED, NOT_RUN, Stop
 from guardctl.ledger import Entry, Outcome
 from guardctl.stage import Stage
@@ -268,6 +271,48 @@ def test_ctrl_c_says_where_it_stands_and_how_to_go_on(capsys: pytest.CaptureFixt
         "2 of 2: 2026-11-23 17:00 UTC succeeded: run-000003 succeeded after 60 s",
         "report: 2 succeeded",
     ]
+
+
+def test_a_failure_is_exit_code_1_and_scripts_are_told_of_every_time(capsys: pytest.CaptureFixture[str]) -> None:
+    play, _, stage = staged(JOBS)
+    play.run_task_answers = [Program(), Program(exit_code=3)]
+    plan = backfill(play, stage)
+    with pytest.raises(typer.Exit) as ended:
+        go(plan, plan.look(TIMES), "go on with: …", as_json=True)
+    assert ended.value.exit_code == NOT_RUN
+    told = capsys.readouterr()
+    data = json.loads(told.out)
+    assert [(each["scheduled_at"], each["outcome"]) for each in data["times"]] == [
+        (stamp(TIMES[0]), "succeeded"),
+        (stamp(TIMES[1]), "failed"),
+    ]
+    assert (data["ok"], data["left"]) == (False, [stamp(TIMES[2])])
+    assert told.err == "report: 1 succeeded, 1 failed, 1 left, from 2026-11-23 17:00 UTC on; go on with: …\n"
+
+
+def test_what_ends_it_says_where_it_stands_first(capsys: pytest.CaptureFixture[str]) -> None:
+    play, _, stage = staged(JOBS)
+    pauses.pause(stage, "report", "the database moves", None, play.now)
+    play.run_until(MINUTE)
+    plan = backfill(play, stage)
+    with pytest.raises(Stop, match="the database moves"):
+        go(plan, plan.look(TIMES), "go on with: …", as_json=False)
+    assert capsys.readouterr().err == ("report: none done, 3 left, from 2026-11-23 15:00 UTC on; go on with: …\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "as_json", "says"),
+    [("n\n", False, "nothing was started"), ("", False, "nothing was started"), ("y\n", True, "say --yes")],
+)
+def test_many_starts_are_asked_about(monkeypatch: pytest.MonkeyPatch, typed: str, as_json: bool, says: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    with pytest.raises(Stop, match=says):
+        ask("report", 11, as_json=as_json)
+
+
+def test_who_says_yes_has_them_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    ask("report", 11, as_json=False)
 
 
 # --- how a time stands ------------------------------------------------------------------------------------

@@ -16,15 +16,17 @@ from chalicelib.config.jobs import JobsFile, parse
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import waiting_machine
 from guardctl import crowds, deployed, durations
-from guardctl.commands.next import lines, unknown
+from guardctl.commands.next import as_data, lines, unknown
 from guardctl.differences import Written, compare
 from guardctl.durations import Durations
 from guardctl.job_status import Usual
 from guardctl.meeting import Meeting, Pool, Running, Start, known, meetings
 from guardctl.outlook import compared, outlook, reach
+from guardctl.stage import Stage
 from tests.days import DEFAULTS, GUARD, NOW, Times, staged
 
 BEGIN = datetime(2026, 11, 26, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 UTC_ZONE: Any = UTC
 
 
@@ -198,6 +200,39 @@ def test_next_shows_times_in_order_and_counts_what_it_leaves_out() -> None:
     ]
 
 
+def test_scripts_have_every_time_and_what_it_meets() -> None:
+    jobs = [WEEK.jobs["report"], WEEK.jobs["tried"]]
+    until = BEGIN + timedelta(days=1)
+    seen = outlook(WEEK, WEEK.jobs.values(), "", BEGIN, until, FOUND)
+    data = as_data(jobs, seen, FOUND, until)
+    assert data["times"] == [
+        {
+            "job": "report",
+            "scheduled_at": "2026-11-26T03:30:00Z",
+            "sent_at": "2026-11-26T03:30:00Z",
+            "marks": [],
+            "held_back": None,
+            "meets": ["hourly-import"],
+            "probably": True,
+            "then": "steps back",
+        },
+        {
+            "job": "tried",
+            "scheduled_at": "2026-11-26T04:00:00Z",
+            "sent_at": "2026-11-26T04:00:00Z",
+            "marks": ["in shadow: starts nothing"],
+            "held_back": None,
+            "meets": [],
+            "probably": None,
+            "then": None,
+        },
+    ]
+    assert {name: each["enough"] for name, each in data["durations"].items()} == {
+        "hourly-import": True,
+        "report": False,
+    }
+
+
 def test_a_changed_schedule_says_what_it_meets_before_and_after_and_what_its_neighbours_do() -> None:
     later = replace(WEEK.jobs["report"], schedules=(parse_schedule("58 3 * * *"),))
     after = replace(WEEK, jobs={**WEEK.jobs, "report": later})
@@ -296,6 +331,22 @@ def test_a_run_in_progress_is_told_with_its_job() -> None:
     assert found.running["warehouse"] == (Running("import", began + timedelta(seconds=1)),)
 
 
+def test_a_paused_job_is_named() -> None:
+    aws, stage = staged(SHARED)
+    aws.add(stage.machine("nightly"), "paused-000001", "RUNNING", NOW - HOUR, 0)
+    aws.add(waiting_of(stage), "close-paused-00000000000a", "RUNNING", NOW - HOUR, 0)
+    found = durations.read(stage, stage.file.jobs.values(), NOW)
+    assert found.paused == {"nightly", "close"}
+    jobs = [stage.file.jobs["close"]]
+    seen = outlook(stage.file, jobs, "", BEGIN, BEGIN + HOUR, found)
+    assert [*lines(jobs, seen, found, UTC_ZONE, 1)][-1] == "close: paused now, and its starts step back until that ends"
+
+
+def waiting_of(stage: Stage) -> str:
+    """The ARN of the machine of who waits for a shared pool."""
+    return GUARD.replace(GUARD.rpartition(":")[2], waiting_machine(stage.name))
+
+
 def test_what_can_not_be_read_is_said_of_its_pool_and_the_others_stand() -> None:
     aws, stage = staged(SHARED)
     for day in range(6, 0, -1):
@@ -328,7 +379,7 @@ def test_without_credentials_there_are_times_and_a_reason_why_there_is_no_more()
 
 def test_a_start_that_waited_for_its_pool_has_its_run() -> None:
     aws, stage = staged(SHARED)
-    waiting = GUARD.replace(GUARD.rpartition(":")[2], waiting_machine("dev"))
+    waiting = waiting_of(stage)
     machine = stage.machine("close")
     for day in range(6, 0, -1):
         at = NOW.replace(hour=18, minute=2, second=0) - timedelta(days=day)
