@@ -22,7 +22,7 @@ from guardctl.job_status import Usual, usual
 from guardctl.ledger import Record
 from guardctl.meeting import ENOUGH, Running
 from guardctl.pauses import in_force
-from guardctl.records import Reader
+from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
 
 _SIDE_BY_SIDE = 8
@@ -45,11 +45,11 @@ class Durations:
     """Why nothing is known of any."""
 
 
-def read(stage: Stage, jobs: Iterable[Job], now: datetime) -> Durations:
+def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress = lambda _line: None) -> Durations:
     """What is known of these jobs, which are whole pools, at `now` (UTC). What can't be read is said, not raised."""
     try:
         with explained():
-            return _read(stage, [*jobs], now)
+            return _read(stage, [*jobs], now, progress)
     except (Stop, CantTell, Refused) as error:
         return Durations(refused=str(error))
 
@@ -65,13 +65,16 @@ class _Pool:
     unread: str = ""
 
 
-def _read(stage: Stage, jobs: Sequence[Job], now: datetime) -> Durations:
+def _read(stage: Stage, jobs: Sequence[Job], now: datetime, progress: Progress) -> Durations:
     _ = stage.stepfunctions, stage.ssm, stage.guard  # made once, before there are threads
     pools = {job.pool: stage.machines(job.name) for job in jobs}
     shared = {job.pool for job in jobs if stage.shared(job.name)}
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
         begun = [*threads.map(partial(_page, stage), [stage.guard, stage.waiting])] if shared else []
-        found = [*threads.map(lambda each: _pool(stage, *each), pools.items())]
+        found = []
+        for each in threads.map(lambda each: _pool(stage, *each), pools.items()):
+            found.append(each)
+            progress(f"asking how long runs take: {len(found)} of {len(pools)} pools…")
         whose = _whose([e for page in begun for e in page], [run for p in found if p.name in shared for run in p.runs])
         reader = Reader(stage)
         every = dict(threads.map(partial(_of_job, reader, {p.name: p for p in found}, whose, now), jobs))

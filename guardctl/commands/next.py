@@ -44,8 +44,8 @@ def next_(
     asked = [target.job(job)] if job else [*file.jobs.values()]
     pools = {each.pool for each in asked}
     members = [each for each in file.jobs.values() if each.pool in pools]
-    with err.status("asking how long runs take…"):
-        found = durations.read(target, members, now)
+    with err.status("asking how long runs take…") as status:
+        found = durations.read(target, members, now, status.update)
         seen = outlook(file, members, target.session.region_name or "", now, until, found)
     if as_json:
         print_json(target, **as_data(asked, seen, found, until))
@@ -107,9 +107,10 @@ def unknown(asked: list[Job], members: list[Job], found: Durations) -> Iterator[
         yield f"who meets whom is not known, since nobody could say how long runs take: {found.refused}"
         return
     pools = {job.pool for job in asked}
-    for pool, why in found.missing.items():
-        if pool in pools:
-            yield f"pool {pool}: nobody could say how long its runs take: {why}"
+    for why in dict.fromkeys(found.missing.values()):
+        alike = [pool for pool, reason in found.missing.items() if reason == why and pool in pools]
+        if alike:
+            yield f"nobody could say how long runs of {', '.join(alike)} take: {why}"
     enough = known(found.usual)
     rare = [job.name for job in members if job.name not in enough and job.pool not in found.missing]
     if rare:

@@ -357,8 +357,14 @@ def test_what_can_not_be_read_is_said_of_its_pool_and_the_others_stand() -> None
     assert found.usual.keys() == {"nightly", "import", "close"}
     assert [job for job, each in found.usual.items() if each] == ["nightly"]
     (said,) = unknown(jobs, jobs, found)
-    assert said.startswith("pool warehouse: nobody could say how long its runs take: ")
+    assert said.startswith("nobody could say how long runs of warehouse take: ")
     assert "states:ListExecutions" in said
+
+
+def test_what_is_not_deployed_is_one_line_however_many_jobs_it_has() -> None:
+    jobs = [WEEK.jobs["tried"], WEEK.jobs["by-hand"]]
+    found = Durations(missing={"tried": "not deployed", "by-hand": "not deployed", "elsewhere": "not deployed"})
+    assert [*unknown(jobs, jobs, found)] == ["nobody could say how long runs of tried, by-hand take: not deployed"]
 
 
 def test_without_credentials_there_are_times_and_a_reason_why_there_is_no_more() -> None:
