@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,33 +12,34 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 
 from guardctl.ledger import Entry, Outcome
+from guardctl.wording import localised
 
 GLYPHS: dict[Outcome, str] = {
     "ran": "█",
-    "running": "▶",
-    "failed": "✗",
-    "timed out": "T",
-    "replaced": "R",
-    "stopped": "S",
-    "due": "…",
-    "deciding": "…",
-    "waiting": "…",
     "would have started": "□",
     "would have waited": "w",
     "would have replaced": "r",
+    "running": "▶",
+    "due": "…",
+    "deciding": "…",
+    "waiting": "…",
+    "forgotten": "-",
+    "no schedule": "-",
+    "disabled": "-",
     "would have stepped back": "o",
     "would have been refused": "x",
     "paused": "P",
-    "disabled": "-",
     "not looked up": "░",
+    "replaced": "R",
     "skipped": "○",
+    "stopped": "S",
     "gave up": "W",
     "not started": "?",
     "missed": "!",
-    "no schedule": "-",
-    "forgotten": "-",
+    "timed out": "T",
+    "failed": "✗",
 }
-"""From the best to the worst: where two meet in one cell, the later is seen."""
+"""From the best to the worst: where two meet, the later is seen."""
 
 STYLES: dict[Outcome, str] = {
     "ran": "green",
@@ -60,6 +61,11 @@ STYLES: dict[Outcome, str] = {
 }
 BY_HAND = "▒"
 _BY_HAND_LABEL = "  by hand"
+_LEAST_CELLS = 40
+"""Of a line that may be as long as it is: a pipe's."""
+
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 10_080, 20_160, 43_200)
+"""Minutes between two round times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +108,14 @@ class Timeline:
         """Where a time is: 0 at the start, 1 at the end, and never beyond."""
         return min(1.0, max(0.0, (moment - self.start) / (self.end - self.start)))
 
+    def step(self, most: int) -> timedelta:
+        """The shortest round time of which no more than so many fill the picture."""
+        steps = [timedelta(minutes=minutes) for minutes in _STEPS]
+        return next((step for step in steps if step * most >= self.end - self.start), steps[-1])
+
     def ticks(self, most: int) -> Iterator[tuple[float, datetime]]:
         """At most so many round times for the axis, with their places."""
-        steps = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 10_080, 20_160)
-        step = next((timedelta(minutes=m) for m in steps if timedelta(minutes=m) * most >= self.end - self.start), None)
-        step = step or timedelta(days=30)
-        local = self.start.astimezone(self.zone)
+        step, local = self.step(most), self.start.astimezone(self.zone)
         tick = local.replace(hour=0, minute=0, second=0, microsecond=0)
         while tick <= local:
             tick += step
@@ -116,34 +124,67 @@ class Timeline:
             tick += step
 
 
-def counts(timeline: Timeline) -> list[tuple[Outcome, int]]:
+def worst(entries: Iterable[Entry]) -> Entry:
+    """The worst of some entries; of alike ones the newest."""
+    return max(entries, key=lambda entry: (_BADNESS[entry.outcome], entry.scheduled))
+
+
+_BADNESS = {outcome: place for place, outcome in enumerate(GLYPHS)}
+
+
+def counts(entries: Iterable[Entry]) -> list[tuple[Outcome, int]]:
     """How often each outcome occurs, in the order of `GLYPHS`."""
-    found = Counter(entry.outcome for row in timeline.rows for entry in row.entries)
+    found = Counter(entry.outcome for entry in entries)
     return [(outcome, found[outcome]) for outcome in GLYPHS if found[outcome]]
 
 
-def drawn(timeline: Timeline, width: int) -> list[Text]:
-    """The timeline in lines of `width` characters: an axis, a line per job, and what the characters mean."""
-    names = [row.job for row in timeline.rows] + [_BY_HAND_LABEL for row in timeline.rows if row.tasks]
-    label = max(map(len, names), default=0) + 2
-    cells = max(10, width - label - 1)
-    lines = [Text(" " * label + _axis(timeline, cells), style="dim")]
+def drawn(window: Timeline, names: Iterable[str], rows: Iterable[Row], width: int, *, whole: bool) -> Iterator[Text]:
+    """The rows in lines of `width` characters, as they come: an axis, a line per job, what the characters mean.
+
+    `names` are those of all jobs to come. Of `whole` lines no name is shortened, however long they are.
+    """
+    label = max([len(_BY_HAND_LABEL), *map(len, names)]) + 2
+    if not whole:
+        label = min(label, max(14, width * 3 // 8))
+    cells = max(_LEAST_CELLS if whole else 10, width - label - 1)
+    clock = f"{window.start.astimezone(window.zone):%Z}"
+    found: list[Row] = []
     pool = None
-    for row in timeline.rows:
+    for row in rows:
+        if not found:  # before that it may turn out that nothing can be read
+            yield Text(f"{clock:<{label}}{_axis(window, cells)}", style="dim")
+        found.append(row)
         if row.pool and row.pool != pool:
-            lines.append(Text(f"pool {row.pool}", style="dim"))
+            yield Text(f"pool {row.pool}", style="dim")
         pool = row.pool
-        line = _line(timeline, row.entries, cells) if row.deployed else Text("not deployed", style="dim")
-        line = Text(f"? {row.unread}") if row.unread else line
-        lines.append(Text(f"{row.job:<{label}}") + line)
+        yield Text(_shortened(row.job, label - 2).ljust(label)) + _told(window, row, cells)
         if row.tasks:
-            lines.append(Text(f"{_BY_HAND_LABEL:<{label}}") + _by_hand(timeline, row.tasks, cells))
-    legend = Text()
-    for outcome, count in counts(timeline):
+            yield Text(f"{_BY_HAND_LABEL:<{label}}") + _by_hand(window, row.tasks, cells)
+    yield _legend(found)
+
+
+def _shortened(name: str, size: int) -> str:
+    """A name in so many characters: its beginning and its end, which tell more than its middle."""
+    head = (size - 1) * 2 // 3
+    return name if len(name) <= size else f"{name[:head]}…{name[head + 1 - size :]}"
+
+
+def _told(window: Timeline, row: Row, cells: int) -> Text:
+    if row.unread:
+        return Text(f"? {localised(row.unread, window.zone, named=True)}", style="bold red")
+    return _line(window, row.entries, cells) if row.deployed else Text("not deployed", style="dim")
+
+
+def _legend(rows: Iterable[Row]) -> Text:
+    rows, legend = [*rows], Text()
+    for outcome, count in counts(entry for row in rows for entry in row.entries):
         legend.append(f"{GLYPHS[outcome]} {outcome} {count}   ", style=STYLES.get(outcome, ""))
-    if any(row.tasks for row in timeline.rows):
-        legend.append(f"{BY_HAND} a task by hand")
-    return [*lines, legend]
+    if any(row.tasks for row in rows):
+        legend.append(f"{BY_HAND} a task by hand   ")
+    if unread := sum(bool(row.unread) for row in rows):
+        legend.append(f"? can't be read {unread}", style="bold red")
+    legend.rstrip()
+    return legend
 
 
 def _axis(timeline: Timeline, cells: int) -> str:
@@ -160,17 +201,19 @@ def _axis(timeline: Timeline, cells: int) -> str:
 
 
 def _line(timeline: Timeline, entries: Sequence[Entry], cells: int) -> Text:
-    worst = list(GLYPHS)
+    """The bodies of the bars first, so that none covers a mark."""
     shown: list[tuple[str, str]] = [("·", "dim")] * (cells + 1)
-    for entry in sorted(entries, key=lambda entry: worst.index(entry.outcome)):
-        style = STYLES.get(entry.outcome, "")
+    marks: list[tuple[int, Entry]] = []
+    for entry in sorted(entries, key=lambda entry: _BADNESS[entry.outcome]):
+        last = int(timeline.place(entry.scheduled) * cells)
         if entry.started:
             first = int(timeline.place(entry.started) * cells)
             last = int(timeline.place(entry.ended or timeline.end) * cells)
-            shown[first : last + 1] = [(GLYPHS["ran"], style)] * (last + 1 - first)
-        else:
-            last = int(timeline.place(entry.scheduled) * cells)
-        shown[last] = (GLYPHS[entry.outcome], style)
+            shown[first : last + 1] = [(GLYPHS["ran"], STYLES.get(entry.outcome, ""))] * (last + 1 - first)
+        if entry.outcome != "ran":
+            marks.append((last, entry))
+    for last, entry in marks:
+        shown[last] = (GLYPHS[entry.outcome], STYLES.get(entry.outcome, ""))
     return _text(shown)
 
 

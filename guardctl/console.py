@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
@@ -18,6 +18,8 @@ from guardctl.errors import EXIT_CODES, Stop, explained
 from guardctl.ledger import KEPT
 from guardctl.records import Progress
 from guardctl.stage import Stage
+
+T = TypeVar("T")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -81,6 +83,18 @@ def asking(what: str) -> Iterator[Progress]:
     """Show on a terminal what is being asked, and say in a line what AWS or the network refuse."""
     with explained(), err.status(what) as status:
         yield status.update
+
+
+def one_by_one(what: str, ask: Callable[[Progress], Iterator[T]]) -> Iterator[T]:
+    """What is asked for, as it comes: what `asking` shows is away while one of it is printed.
+
+    Rich would print it above that, which is on stderr, wherever it was meant to go.
+    """
+    with explained(), err.status(what) as status:
+        for each in ask(status.update):
+            status.stop()
+            yield each
+            status.start()
 
 
 def confirmed(question: str) -> bool:

@@ -1,165 +1,248 @@
-"""The timeline as one HTML page: no script, no network, light and dark, for keyboard and screen reader too.
+"""The timeline as one HTML page: no network, light and dark, for keyboard, phone and screen reader too.
 
-The picture is a table of lists. Every bar and mark is a link to its line in the table of details, and says in words
-what it is: to a screen reader by its name, to everybody else on hover and focus.
+What needs a person stands on top, as a list with the command that looks into it. The picture is a table of lists. Every
+mark is a link to its line in the table of details, and says in words what it is: to a screen reader by its name, to
+everybody else on hover and focus. Tab stops at what needs a person, and once in every row; arrow keys reach the rest.
+
+The script copies commands, filters and moves along a row; without it the page says all that it says with it.
 """
 
-from collections.abc import Iterator
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from importlib import resources
-from zoneinfo import ZoneInfo
 
-from chalicelib.decide.facts import span
-from guardctl import links
+from guardctl import page_details, trouble
 from guardctl.chart import GLYPHS, HandTask, Row, Timeline, counts
-from guardctl.ledger import Entry, Outcome
-from guardctl.wording import local, sentence
+from guardctl.ledger import GOOD, NEEDS_A_PERSON, Entry
+from guardctl.marks import Mark, marks
+from guardctl.page_details import Line, task_told
+from guardctl.stage import Stage
+from guardctl.wording import clock, localised, sentence, until
 
-_STYLE = "timeline.css"
-_COLUMNS = ("Scheduled", "Job", "Outcome", "Started", "Took", "Run", "Reason")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_SHOWN = 8
+"""So many problems are seen at once; the rest is opened."""
+
+_STOPS = NEEDS_A_PERSON | {"not looked up"}
 
 
 def html(timeline: Timeline) -> str:
     """The whole page."""
-    period = f"{local(timeline.start, timeline.zone)} to {local(timeline.end, timeline.zone)}"
-    title = f"batch-guard {timeline.stage}: {period}"
-    style = resources.files("guardctl").joinpath(_STYLE).read_text(encoding="utf-8")
-    return "\n".join(
-        (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            f"<title>{escape(title)}</title><style>{style}</style></head><body>",
-            '<a class="skip" href="#details">To the table of details</a>',
-            f"<header><h1>{escape(title)}</h1>",
-            f'<ul class="legend" aria-label="What happened, and how often">{"".join(_legend(timeline))}</ul></header>',
-            '<main><table class="picture"><thead><tr><th scope="col">Job</th>',
-            f'<td><div class="axis" aria-hidden="true">{"".join(_axis(timeline))}</div></td></tr></thead><tbody>',
-            *(_picture(timeline, row) for row in timeline.rows),
-            '</tbody></table><h2 id="details" tabindex="-1">Details</h2>',
-            *_notes(timeline),
-            '<div class="scroll"><table class="details"><thead><tr>',
-            *(f'<th scope="col">{column}</th>' for column in _COLUMNS),
-            "</tr></thead><tbody>",
-            *_details(timeline),
-            "</tbody></table></div></main></body></html>\n",
+    return "\n".join(_Page(timeline).parts()) + "\n"
+
+
+@dataclass(frozen=True)
+class _Page:
+    timeline: Timeline
+
+    @cached_property
+    def marks(self) -> list[list[Mark]]:
+        """Of each row."""
+        return [marks(self.timeline, row) for row in self.timeline.rows]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Of the table of details."""
+        return [*page_details.lines(self.timeline, self.marks)]
+
+    def parts(self) -> Iterator[str]:
+        timeline, style, script = self.timeline, _file("timeline.css"), _file("timeline.js")
+        period = until(timeline.start, timeline.end, timeline.zone)
+        title = f"batch-guard {timeline.stage}: {period} {timeline.end.astimezone(timeline.zone):%Z}"
+        yield '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        yield f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
+        yield f"<title>{escape(title)}</title><style>{style}</style></head><body>"
+        yield '<a class="skip" href="#picture">To the picture</a>'
+        yield f"<header><h1>{escape(title)}</h1>"
+        yield f'<p class="faint">All times are {escape(str(timeline.zone))}.</p></header><main>'
+        yield from self._trouble()
+        yield '<h2 id="picture" tabindex="-1">Every job</h2>'
+        yield f'<ul class="legend" aria-label="What happened, and how often">{"".join(self._legend())}</ul>'
+        yield from self._filters()
+        yield f'<div class="wide"><table class="picture" style="--grid:{self._grid()}"><thead><tr>'
+        yield f'<th scope="col">Job</th><td><div class="axis" aria-hidden="true">{"".join(self._axis())}</div></td>'
+        yield "</tr></thead><tbody>"
+        yield from (self._row(number, row) for number, row in enumerate(timeline.rows))
+        yield '</tbody></table></div><h2 id="details" tabindex="-1">Details</h2>'
+        yield from self._notes()
+        yield from page_details.tables(self.lines)
+        yield f'</main><p id="said" role="status"></p><script>{script}</script></body></html>'
+
+    def _trouble(self) -> Iterator[str]:
+        problems = trouble.gathered(self.timeline.rows)
+        unread = [row for row in self.timeline.rows if row.unread]
+        items = [*map(self._unread, unread), *map(self._problem, problems)]
+        if not items:
+            yield "<h2>Nothing needs a person</h2>"
+            return
+        yield f'<h2>Needs a person: {len(items)}</h2><ol class="trouble">{"".join(items[:_SHOWN])}</ol>'
+        if more := items[_SHOWN:]:
+            yield f'<details><summary>{len(more)} more</summary><ol class="trouble">{"".join(more)}</ol></details>'
+
+    def _unread(self, row: Row) -> str:
+        why, command = self._localised(row.unread), Stage(self.timeline.stage).command("status", row.job)
+        return self._item(row.job, "unread", f"#{self._row_id(row.job)}", "?", "can't be read", why, command)
+
+    def _problem(self, problem: trouble.Problem) -> str:
+        entry, zone = problem.entry, self.timeline.zone
+        when = f"{clock(entry.scheduled, zone)}, {entry.outcome}"
+        if problem.times > 1:
+            when += f" ×{problem.times:,} since {problem.first.astimezone(zone):%m-%d %H:%M}"
+        if entry.by_hand:
+            when += " by hand"
+        anchor, command = self._anchors[entry], Stage(self.timeline.stage).command(*problem.words(zone))
+        why = self._localised(entry.reason)
+        return self._item(entry.job, _class(entry.outcome), f"#{anchor}", GLYPHS[entry.outcome], when, why, command)
+
+    def _item(self, job: str, kind: str, to: str, glyph: str, when: str, why: str, command: str) -> str:
+        return (
+            f'<li data-r="{self._numbers[job]}" class="{kind}"><div><a href="{to}">'
+            f'<i class="{kind}" aria-hidden="true">{glyph}</i>{escape(job)}</a><span>{when}</span></div>'
+            f"<div><p>{escape(why)}</p><code>{escape(command)}</code>"
+            f'<button type="button" class="copy" hidden aria-label="Copy: {escape(command)}">copy</button></div></li>'
         )
-    )
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {row.job: number for number, row in enumerate(self.timeline.rows)}
+
+    @cached_property
+    def _anchors(self) -> dict[Entry, str]:
+        """Where the line of each entry that needs a person is."""
+        return {entry: line.anchor for line in self.lines for entry in line.entries if entry.outcome in NEEDS_A_PERSON}
+
+    def _row_id(self, job: str) -> str:
+        return f"r{self._numbers[job]}"
+
+    def _legend(self) -> Iterator[str]:
+        for outcome, count in counts(entry for row in self.timeline.rows for entry in row.entries)[::-1]:
+            glyph = "" if outcome == "ran" else GLYPHS[outcome]
+            yield f'<li><i class="{_class(outcome)}" aria-hidden="true">{glyph}</i>{outcome} {count:,}</li>'
+        if tasks := sum(len(row.tasks) for row in self.timeline.rows):
+            yield f'<li><i class="hand" aria-hidden="true"></i>task by hand {tasks:,}</li>'
+
+    def _filters(self) -> Iterator[str]:
+        """For the script, which shows them."""
+        found = counts(entry for row in self.timeline.rows for entry in row.entries)[::-1]
+        bad = " ".join([*sorted(map(_class, NEEDS_A_PERSON)), "unread"])
+        yield '<form hidden><label>Job <input type="search" name="job" autocomplete="off" spellcheck="false"></label>'
+        if pools := list(dict.fromkeys(row.pool for row in self.timeline.rows if row.pool)):
+            yield f"<label>Pool {_select('pool', [('', 'all'), *((pool, pool) for pool in pools)])}</label>"
+        outcomes = [("", "all"), (bad, "needs a person"), *((_class(outcome), outcome) for outcome, _ in found)]
+        if any(row.tasks for row in self.timeline.rows):
+            outcomes.append(("hand", "task by hand"))
+        yield f'<label>Outcome {_select("outcome", outcomes)}</label><button type="reset">Show all</button></form>'
+
+    def _grid(self) -> str:
+        """Lines at the axis' times, through all rows."""
+        places = [_percent(place) for place, _ in self.timeline.ticks(most=8)]
+        lines = [f"transparent {at},var(--line) {at} calc({at} + 1px),transparent calc({at} + 1px)" for at in places]
+        return f"linear-gradient(90deg,{','.join(lines)})" if lines else "none"
+
+    def _axis(self) -> Iterator[str]:
+        """Eight dates fit a page of 1000 pixels; a time at the very end would widen it."""
+        date = None
+        for place, tick in self.timeline.ticks(most=8):
+            text, day = f"{tick:%H:%M}", f"{tick:%b %d}"
+            if tick.date() != date:
+                text = day if text == "00:00" else f"{day}, {text}"
+            date = tick.date()
+            if place <= 0.97 - 0.01 * len(text):  # a character is a hundredth of it at most
+                yield f'<span style="left:{_percent(place)}">{text}</span>'
+        yield '<span class="now">now</span>'
+
+    def _row(self, number: int, row: Row) -> str:
+        found = self.marks[number]
+        stops = {n for n, mark in enumerate(found) if mark.worst.outcome in _STOPS} or {len(found) - 1}
+        items = [(mark.start, self._mark(number, row, n, mark, n in stops)) for n, mark in enumerate(found)]
+        items += [(task.started, self._task(number, row, n, task)) for n, task in enumerate(row.tasks)]
+        two = " two" if row.tasks or any(mark.layer != "bar" for mark in found) else ""
+        if row.unread:
+            listed = f'<p class="faint">? {escape(self._localised(row.unread))}</p>'
+        elif items:
+            listed = "".join(item for _, item in sorted(items, key=lambda each: each[0]))
+            listed = f'<ol class="lanes{two}">{listed}</ol>'
+        else:
+            listed = f'<p class="faint">{"nothing happened" if row.deployed else "not deployed"}</p>'
+        pool = f' <small class="faint">pool {escape(row.pool)}</small>' if row.pool else ""
+        about = f'id="r{number}" data-job="{escape(row.job)}" data-pool="{escape(row.pool or "")}"'
+        unread = ' class="unread"' if row.unread else ""
+        return f'<tr {about}{unread}><th scope="row">{escape(row.job)}{pool}</th><td>{listed}</td></tr>'
+
+    def _mark(self, number: int, row: Row, place: int, mark: Mark, stop: bool) -> str:
+        entry, zone = mark.worst, self.timeline.zone
+        glyph = "" if entry.outcome == "ran" else GLYPHS[entry.outcome]
+        classes, more = f"{mark.layer} {_class(entry.outcome)}", ""
+        told = sentence(entry, zone, named=True)
+        if len(mark.entries) > 1:
+            glyph += self._number(mark)
+            classes += " many"
+            how_many = ", ".join(f"{count:,} {outcome}" for outcome, count in mark.counts)
+            told = f"{row.job}, {until(*mark.scheduled, zone)}: {how_many}"
+            if entry.outcome not in GOOD and entry.reason:
+                told += f"; the last {entry.outcome}: {self._localised(entry.reason)}"
+            if len(mark.counts) > 1:
+                more = f' data-o="{" ".join(_class(outcome) for outcome, _ in mark.counts)}"'
+        if not stop:
+            more += ' tabindex="-1"'
+        start, end = self.timeline.place(mark.start), self.timeline.place(mark.end)
+        return _link(f"#{number}-{place}", classes, start, end, glyph, told, more)
+
+    def _number(self, mark: Mark) -> str:
+        """How many there are of the worst, where there is room for it. That many succeeded goes without saying."""
+        count = mark.counts[0][1]
+        wide = self.timeline.place(mark.end) - self.timeline.place(mark.start) > 0.04
+        return f"{count:,}" if mark.worst.outcome != "ran" and count > 1 and (wide or count < 100) else ""
+
+    def _task(self, number: int, row: Row, place: int, task: HandTask) -> str:
+        start, end = self.timeline.place(task.started), self.timeline.place(task.ended or self.timeline.end)
+        told = f"{row.job}: {task_told(task, self.timeline.zone)}"
+        return _link(f"#{number}-t{place}", "task hand", start, end, "", told)
+
+    def _notes(self) -> Iterator[str]:
+        yield (
+            '<p class="faint">ECS shows tasks by hand for about an hour after they stopped. A number says how many '
+            "scheduled times stand at one place, and its mark what became of the worst of them.</p>"
+        )
+        if any(entry.outcome.startswith("would have") for row in self.timeline.rows for entry in row.entries):
+            yield '<p class="faint">A hollow mark: what would have become of a time of a job in shadow.</p>'
+        if left_out := [f"{escape(row.job)} {row.left_out:,}" for row in self.timeline.rows if row.left_out]:
+            yield f'<p class="faint">Not looked up: {", ".join(left_out)}. <code>--limit</code> makes it less.</p>'
+
+    def _localised(self, text: str) -> str:
+        return localised(text, self.timeline.zone, named=True)
 
 
-def _legend(timeline: Timeline) -> Iterator[str]:
-    for outcome, count in counts(timeline):
-        yield f'<li><i class="{_class(outcome)}" aria-hidden="true">{_glyph(outcome)}</i>{outcome} {count}</li>'
-    if tasks := sum(len(row.tasks) for row in timeline.rows):
-        yield f'<li><i class="hand" aria-hidden="true"></i>task by hand {tasks}</li>'
+def _link(to: str, classes: str, start: float, end: float, glyph: str, told: str, more: str = "") -> str:
+    side = " e" if start > 0.6 else ""
+    width = f";width:{_percent(end - start)}" if end > start else ""
+    about = f'class="{classes}{side}" style="left:{_percent(start)}{width}" href="{to}" aria-label="{escape(told)}"'
+    return f"<li><a {about}{more}>{f'<b>{glyph}</b>' if glyph else ''}</a></li>"
 
 
-def _axis(timeline: Timeline) -> Iterator[str]:
-    """Eight dates fit a page of 1000 pixels; a time at the very end would widen it."""
-    date = None
-    for place, tick in timeline.ticks(most=8):
-        if place > 0.95:
-            continue
-        text = f"{tick:%H:%M}" if tick.date() == date else f"{tick:%b %d, %H:%M}"
-        date = tick.date()
-        yield f'<span style="left:{100 * place:.2f}%">{text}</span>'
+def _select(name: str, options: Iterable[tuple[str, str]]) -> str:
+    listed = "".join(f'<option value="{escape(value)}">{escape(text)}</option>' for value, text in options)
+    return f'<select name="{name}">{listed}</select>'
 
 
-def _picture(timeline: Timeline, row: Row) -> str:
-    items = [_item(timeline, row, number, entry) for number, entry in enumerate(row.entries)]
-    items += [_task_item(timeline, row, task) for task in row.tasks]
-    nothing = "nothing happened" if row.deployed else "not deployed"
-    listed = f"<ol>{''.join(items)}</ol>" if items else f'<p class="faint">{nothing}</p>'
-    pool = f' <small class="faint">pool {escape(row.pool)}</small>' if row.pool else ""
-    return f'<tr><th scope="row">{escape(row.job)}{pool}</th><td>{listed}</td></tr>'
-
-
-def _item(timeline: Timeline, row: Row, number: int, entry: Entry) -> str:
-    place = timeline.place(entry.started or entry.scheduled)
-    style, kind = f"left:{100 * place:.3f}%", "mark"
-    if entry.started:
-        style += f";width:{100 * (timeline.place(entry.ended or timeline.end) - place):.3f}%"
-        kind = "bar"
-    classes = f"{kind} {_class(entry.outcome)}"
-    return _link(
-        f"#{_anchor(row, number)}", classes, style, place, _glyph(entry.outcome), sentence(entry, timeline.zone)
-    )
-
-
-def _task_item(timeline: Timeline, row: Row, task: HandTask) -> str:
-    place = timeline.place(task.started)
-    style = f"left:{100 * place:.3f}%;width:{100 * (timeline.place(task.ended or timeline.end) - place):.3f}%"
-    told = f"{row.job}: {_task_told(task, timeline.zone)}"
-    return _link(f"#{_task_anchor(row, task)}", "bar hand", style, place, "", told)
-
-
-def _link(to: str, classes: str, style: str, place: float, glyph: str, told: str) -> str:
-    side = " right" if place > 0.6 else ""
-    tip = f'<span class="tip" aria-hidden="true">{escape(told)}</span>'
-    shown = f'<span aria-hidden="true">{glyph}</span>{tip}'
-    return f'<li><a class="{classes}{side}" style="{style}" href="{to}" aria-label="{escape(told)}">{shown}</a></li>'
-
-
-def _notes(timeline: Timeline) -> Iterator[str]:
-    yield (
-        f'<p class="faint">Times are {escape(str(timeline.zone))}. ECS shows tasks by hand for about an hour after '
-        "they stopped. ✗ T R S stand at the end of a bar: failed, timed out, replaced, stopped. What would have become "
-        "of a time of a job in shadow is a hollow mark: nothing was started.</p>"
-    )
-    for row in timeline.rows:
-        if row.left_out:
-            yield f'<p class="faint">{escape(row.job)}: {row.left_out} earlier scheduled times were not looked up.</p>'
-
-
-def _details(timeline: Timeline) -> Iterator[str]:
-    zone = timeline.zone
-    for row in timeline.rows:
-        for number, entry in enumerate(row.entries):
-            hand = " by hand" if entry.by_hand else ""
-            late = f" ({span(entry.late)} late)" if entry.late else ""
-            cells = (
-                escape(row.job),
-                f"{_glyph(entry.outcome)} {entry.outcome}{hand}",
-                f"{local(entry.started, zone)}{late}" if entry.started else "",
-                span(entry.duration) if entry.duration is not None else "",
-                _console(links.execution(entry.arn), entry.run_told) if entry.arn else "",
-                escape(entry.reason),
-            )
-            yield _detail(_anchor(row, number), local(entry.scheduled, zone), cells)
-        for task in row.tasks:
-            took = span(task.ended - task.started) if task.ended else ""
-            link = _console(links.task(task.arn), task.arn.rpartition("/")[2])
-            by_hand = (escape(row.job), "task by hand", local(task.started, zone), took, link, "")
-            yield _detail(_task_anchor(row, task), "not scheduled", by_hand)
-
-
-def _detail(anchor: str, scheduled: str, cells: tuple[str, ...]) -> str:
-    rest = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr id="{anchor}" tabindex="-1"><th scope="row">{scheduled}</th>{rest}</tr>'
-
-
-def _console(link: str, name: str) -> str:
-    return f'<a href="{escape(link)}" rel="noreferrer">{escape(name)}</a>'
-
-
-def _task_told(task: HandTask, zone: ZoneInfo) -> str:
-    until = f"until {local(task.ended, zone)}" if task.ended else "and still running"
-    return f"task {task.arn.rpartition('/')[2]} by hand, since {local(task.started, zone)}, {until}"
-
-
-def _anchor(row: Row, number: int) -> str:
-    return f"{row.job}-{number}"
-
-
-def _task_anchor(row: Row, task: HandTask) -> str:
-    return f"{row.job}-task-{task.arn.rpartition('/')[2]}"
-
-
-def _glyph(outcome: Outcome) -> str:
-    """What stands on a bar or mark; a run that succeeded is a plain bar."""
-    return "" if outcome == "ran" else GLYPHS[outcome]
+def _percent(place: float) -> str:
+    return f"{100 * place:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 def _class(outcome: str) -> str:
     return outcome.replace(" ", "-")
+
+
+def _file(name: str) -> str:
+    return resources.files("guardctl").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """Nothing is loaded from anywhere; no script runs but the page's own."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    own = f"script-src 'sha256-{digest}'; style-src 'unsafe-inline'"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"

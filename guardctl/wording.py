@@ -22,6 +22,22 @@ def clock(moment: datetime, zone: ZoneInfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
+def until(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """``2026-11-23 18:00 to 19:00``, and ``… to 11-24 02:00``; where the zone's name stands beside it already."""
+    one, other = start.astimezone(zone), end.astimezone(zone)
+    date = "" if one.date() == other.date() else f"{other:%m-%d} " if one.year == other.year else f"{other:%Y-%m-%d} "
+    return f"{one:%Y-%m-%d %H:%M} to {date}{other:%H:%M}"
+
+
+def started(entry: Entry, zone: ZoneInfo) -> str:
+    """The time of day at which its run started; with its date where that is not the scheduled one's."""
+    if entry.started is None:
+        return ""
+    began, scheduled = entry.started.astimezone(zone), entry.scheduled.astimezone(zone)
+    date = "" if began.date() == scheduled.date() else f"{began:%m-%d} "
+    return f"{date}{began:%H:%M:%S}{f' ({span(entry.late)} late)' if entry.late else ''}"
+
+
 def localised(text: str, zone: ZoneInfo, *, named: bool = False) -> str:
     """The text with every instant in it told in the zone, whose name the first has; none if it is `named` already."""
     first = not named
@@ -63,8 +79,8 @@ _PHRASES: dict[Outcome, str] = {
 }
 
 
-def sentence(entry: Entry, zone: ZoneInfo) -> str:
-    """What became of a scheduled time, in one sentence."""
+def sentence(entry: Entry, zone: ZoneInfo, *, named: bool = False) -> str:
+    """What became of a scheduled time, in one sentence. The zone's name is in it unless it is `named` already."""
     phrase = _PHRASES[entry.outcome].format(
         run=entry.run_told,
         hand=f" by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else "",
@@ -72,7 +88,7 @@ def sentence(entry: Entry, zone: ZoneInfo) -> str:
         late=f", having started {span(entry.late)} late" if entry.late else "",
     )
     reason = f": {entry.reason}" if entry.reason else ""
-    return localised(f"{entry.job} for {stamp(entry.scheduled)} {phrase}{reason}", zone)
+    return localised(f"{entry.job} for {stamp(entry.scheduled)} {phrase}{reason}", zone, named=named)
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

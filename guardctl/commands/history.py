@@ -24,7 +24,7 @@ from guardctl.console import (
 from guardctl.ledger import Entry
 from guardctl.records import Reader
 from guardctl.stage import Stage
-from guardctl.wording import clock, entry_json, local, localised
+from guardctl.wording import clock, entry_json, local, localised, started
 
 
 @command(example="guardctl history nightly-report --since 7d")
@@ -63,9 +63,8 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
         hand = f" by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else ""
         took = span(entry.duration) if entry.duration is not None else ""
         outcome = f"{_mark(entry)} {entry.outcome}{hand}"
-        started = _started(entry, zone)
         reason = localised(entry.reason, zone, named=True)
-        rows.append((clock(entry.scheduled, zone), outcome, started, entry.run_told, took, reason))
+        rows.append((clock(entry.scheduled, zone), outcome, started(entry, zone), entry.run_told, took, reason))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for *cells, reason in rows:
         row = "  ".join(f"{cell:<{size}}" for cell, size in zip(cells, widths, strict=True))
@@ -74,15 +73,6 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
         else:
             yield row.rstrip()
             yield f"    {reason}"
-
-
-def _started(entry: Entry, zone: ZoneInfo) -> str:
-    """The time of day; with its date where that is not the scheduled one's."""
-    if entry.started is None:
-        return ""
-    started, scheduled = entry.started.astimezone(zone), entry.scheduled.astimezone(zone)
-    date = "" if started.date() == scheduled.date() else f"{started:%m-%d} "
-    return f"{date}{started:%H:%M:%S}{f' ({span(entry.late)} late)' if entry.late else ''}"
 
 
 def _mark(entry: Entry) -> str:

@@ -1,9 +1,6 @@
 """``guardctl problems``."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 
 import typer
@@ -24,26 +21,11 @@ from guardctl.console import (
     print_json,
 )
 from guardctl.errors import NOT_RUN
-from guardctl.ledger import NEEDS_A_PERSON, Entry
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.survey import DESCRIPTIONS, Survey
+from guardctl.trouble import Problem, of_row
 from guardctl.wording import clock, entry_json, localised
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What needs a person: the newest of alike entries of a job, and how many there were in a row."""
-
-    entry: Entry
-    times: int
-
-    def command(self, stage: Stage) -> str:
-        """What to type next."""
-        job, run = self.entry.job, self.entry.run
-        if run and self.entry.outcome in {"failed", "timed out"}:
-            return stage.command("logs", job, run, *(("--slot", str(self.entry.slot)) if self.entry.slot > 1 else ()))
-        return stage.command("why", job, f"{self.entry.scheduled:%Y-%m-%dT%H:%MZ}")
 
 
 @command(
@@ -81,7 +63,7 @@ def problems(
             times = f" ×{problem.times}" if problem.times > 1 else ""
             out.print(f"{mark} {clock(entry.scheduled, zone)} {entry.job} {entry.outcome}{times}", style=style, end="")
             reason = f": {localised(entry.reason, zone, named=True)}" if entry.reason else ""
-            out.print(f"{reason} → {problem.command(target)}", markup=False)
+            out.print(f"{reason} → {target.command(*problem.words(zone))}", markup=False)
         for row in unread:
             out.print(f"? {row.job} can't be read: {row.unread}", style="bold red", markup=False)
         if not (trigger or found or unread):
@@ -92,22 +74,12 @@ def problems(
         raise typer.Exit(NOT_RUN)
 
 
-def of_row(row: Row) -> Iterator[Problem]:
-    """The job's problems: neighbours with one outcome and one reason are one."""
-    for (outcome, _), alike in groupby(row.entries, key=lambda entry: (entry.outcome, _gist(entry))):
-        entries = [*alike]
-        if outcome in NEEDS_A_PERSON:
-            yield Problem(entries[-1], len(entries))
-
-
-def _gist(entry: Entry) -> str:
-    """Of skips, who was in the way, and not for how long; else the reason."""
-    return entry.reason.partition(" ")[0] if entry.outcome == "skipped" else entry.reason
-
-
 def _json(stage: Stage, trigger: str, found: list[Problem], unread: list[Row]) -> dict[str, Any]:
     return {
         "trigger": trigger or None,
-        "problems": [{**entry_json(each.entry), "times": each.times, "command": each.command(stage)} for each in found],
+        "problems": [
+            {**entry_json(each.entry), "times": each.times, "command": stage.command(*each.words(stage.zone))}
+            for each in found
+        ],
         "unread": [{"job": row.job, "reason": row.unread} for row in unread],
     }

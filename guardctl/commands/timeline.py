@@ -1,10 +1,14 @@
 """``guardctl timeline``."""
 
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from chalicelib.decide.facts import stamp
 from guardctl.chart import Row, Timeline, drawn
@@ -18,12 +22,13 @@ from guardctl.console import (
     asking,
     command,
     err,
+    one_by_one,
     out,
     print_json,
 )
 from guardctl.errors import Stop
 from guardctl.page import html
-from guardctl.records import Reader
+from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
 from guardctl.survey import DESCRIPTIONS, Survey
 from guardctl.wording import entry_json
@@ -46,25 +51,40 @@ def timeline(
     target, now = Stage(stage, tz=tz), datetime.now(UTC)
     file = target.file
     asked = [target.job(job) for job in jobs] if jobs else [job for pool in file.pools for job in file.members(pool)]
-    start = ago(since, now)
-    with asking("looking up every scheduled time…") as progress:
-        rows = tuple(Survey(Reader(target, progress), asked, start, now).rows(limit))
-        chart = Timeline(stage=stage, start=start, end=now, zone=target.zone, rows=rows)
-        text = html(chart) if page else ""
+    window = Timeline(stage=stage, start=ago(since, now), end=now, zone=target.zone, rows=())
+    rows: list[Row] = []
+
+    def survey(progress: Progress) -> Iterator[Row]:
+        for row in Survey(Reader(target, progress), asked, window.start, now).rows(limit):
+            rows.append(row)
+            yield row
+
+    def lines(progress: Progress) -> Iterator[Text]:
+        names = [job.name for job in asked]
+        return drawn(window, names, survey(progress), out.width, whole=not out.is_terminal)
+
+    what = "looking up every scheduled time…"
+    if page or as_json:
+        with asking(what) as progress:
+            deque(survey(progress), maxlen=0)
+    else:
+        for line in one_by_one(what, lines):
+            out.print(line)
     if page:
-        try:
-            page.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise Stop(f"{page} can't be written: {error.strerror}") from error
-        err.print(f"wrote {page}", markup=False)
+        _write(page, html(replace(window, rows=tuple(rows))))
     if as_json:
         print_json(target, rows=[_row_json(row) for row in rows])
-    elif not page:
-        for line in drawn(chart, out.width):
-            out.print(line)
     for row in rows:
         if row.left_out:
             err.print(f"{row.job}: {row.left_out} were not looked up; --limit sets how many executions are described")
+
+
+def _write(page: Path, text: str) -> None:
+    try:
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Stop(f"{page} can't be written: {error.strerror}") from error
+    err.print(f"wrote {page}", markup=False)
 
 
 def _row_json(row: Row) -> dict[str, Any]:

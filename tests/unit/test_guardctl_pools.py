@@ -293,7 +293,8 @@ def test_history_and_timeline_give_each_run_to_its_job() -> None:
     ]
     assert [e.run for e in imports.entries if e.outcome == "ran"] == [f"run-{n:06d}" for n in range(2, 146)]
     rows = (close, imports)
-    picture = drawn(Timeline(stage="dev", start=BEGIN, end=play.now, zone=UTC_ZONE, rows=rows), 80)
+    window = Timeline(stage="dev", start=BEGIN, end=play.now, zone=UTC_ZONE, rows=rows)
+    picture = [*drawn(window, ["day-close", "import"], rows, 80, whole=False)]
     assert [str(line).split()[0] for line in picture[1:4]] == ["pool", "day-close", "import"]
 
 

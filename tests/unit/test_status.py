@@ -6,23 +6,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from botocore.exceptions import ClientError
 from rich.text import Text
 
 from chalicelib.decide.facts import Execution, stamp
-from guardctl import job_status, links, triage, trigger_health, watching
+from guardctl import console, job_status, links, triage, trigger_health, watching
 from guardctl.chart import Row
-from guardctl.commands.problems import of_row
 from guardctl.commands.status import board
 from guardctl.job_status import JobStatus, StageStatus, Usual, usual
 from guardctl.ledger import Entry, Outcome
 from guardctl.pauses import Pause
 from guardctl.stage import Stage
 from guardctl.trigger_health import Trigger
+from guardctl.trouble import gathered, of_row
 from tests.days import DAY, NOW, Aws, Times, staged
 
+TASK = "arn:aws:ecs:us-east-1:1:task/batch/"
 MAY = datetime(2026, 5, 17, 9, 0, tzinfo=UTC)
 
 
@@ -234,12 +236,34 @@ def test_problems_in_a_row_are_one_line_with_the_next_command() -> None:
             entry(6, "due"),
         ),
     )
-    found = [(p.entry.scheduled.minute - MAY.minute, p.times, p.command(Stage("dev"))) for p in of_row(row)]
+    utc, told = ZoneInfo("UTC"), Stage("dev").command
+    found = [(p.entry.scheduled.minute - MAY.minute, p.times, told(*p.words(utc))) for p in of_row(row)]
     assert found == [
         (2, 2, f"guardctl why j {MAY + timedelta(minutes=2):%Y-%m-%dT%H:%MZ} --stage dev"),
         (3, 1, f"guardctl why j {MAY + timedelta(minutes=3):%Y-%m-%dT%H:%MZ} --stage dev"),
         (4, 1, "guardctl logs j run-000003 --stage dev"),
     ]
+
+
+def test_a_job_that_fails_every_other_minute_is_one_line_whatever_task_it_was() -> None:
+    def failed(minute: int, job: str, reason: str) -> Entry:
+        return Entry(job=job, scheduled=MAY + timedelta(minutes=minute), outcome="failed", reason=reason)
+
+    def ran(minute: int) -> Entry:
+        return Entry(job="often", scheduled=MAY + timedelta(minutes=minute), outcome="ran")
+
+    often = [failed(n, "often", f"task {TASK}{n} exited with 1") if n % 2 else ran(n) for n in range(60)]
+    killed = failed(60, "often", f"task {TASK}60 exited with 137")
+    rows = Row(job="often", entries=(*often, killed)), Row(job="once", entries=(failed(7, "once", "no reason"),))
+    found = [(p.entry.job, p.entry.scheduled.minute, p.times, p.first.minute) for p in gathered(rows)]
+    assert found == [("often", 0, 1, 0), ("often", 59, 30, 1), ("once", 7, 1, 7)]
+
+
+def test_the_command_tells_the_time_by_the_clock_that_the_list_has() -> None:
+    skipped = Entry(job="j", scheduled=MAY, outcome="skipped", reason="run-000001 has been running")
+    (problem,) = of_row(Row(job="j", entries=(skipped,)))
+    assert problem.words(ZoneInfo("Asia/Tokyo")) == ("why", "j", "2026-05-17T18:00+09:00")
+    assert console.moment("2026-05-17T18:00+09:00", ZoneInfo("Europe/Berlin"), "TIME") == MAY
 
 
 # --- watching ---------------------------------------------------------------------------------------------

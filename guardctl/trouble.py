@@ -1,0 +1,62 @@
+"""What needs a person in a job's row, and the command that looks into it. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from guardctl.chart import Row
+from guardctl.ledger import NEEDS_A_PERSON, Entry
+
+_ITS_OWN = re.compile(r"arn:\S+|run-\d+|\d{4}-\d\d-\d\dT[\d:]+Z|task [0-9a-f]{32}")
+"""What two reasons that are one may differ in: which task, which run, and when."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What needs a person: the newest of alike entries of a job, and how many there were."""
+
+    entry: Entry
+    times: int
+    first: datetime
+    """The scheduled time of the oldest (UTC)."""
+
+    def words(self, zone: ZoneInfo) -> tuple[str, ...]:
+        """What to type next, without `guardctl` and the stage; a time is told by the zone's clock."""
+        job, run = self.entry.job, self.entry.run
+        if run and self.entry.outcome in {"failed", "timed out"}:
+            return "logs", job, run, *(("--slot", str(self.entry.slot)) if self.entry.slot > 1 else ())
+        there = self.entry.scheduled.astimezone(zone)
+        return "why", job, there.isoformat(timespec="minutes").replace("+00:00", "Z")
+
+
+def of_row(row: Row) -> Iterator[Problem]:
+    """The job's problems: neighbours with one outcome and one reason are one."""
+    for (outcome, _), alike in groupby(row.entries, key=lambda entry: (entry.outcome, gist(entry))):
+        entries = [*alike]
+        if outcome in NEEDS_A_PERSON:
+            yield Problem(entries[-1], len(entries), entries[0].scheduled)
+
+
+def gathered(rows: Iterable[Row]) -> list[Problem]:
+    """The problems of many jobs, the newest first.
+
+    Those of a job with one outcome and one reason are one, whatever lies between them: else a job that fails every
+    other minute would hide all others.
+    """
+    found: dict[tuple[str, str, str], Problem] = {}
+    for row in rows:
+        for problem in of_row(row):
+            key = row.job, problem.entry.outcome, gist(problem.entry)
+            before = found.get(key)
+            found[key] = replace(problem, times=before.times + problem.times, first=before.first) if before else problem
+    return sorted(found.values(), key=lambda each: each.entry.scheduled, reverse=True)
+
+
+def gist(entry: Entry) -> str:
+    """The reason, without what is its own each time; of skips who was in the way, and not for how long."""
+    if entry.outcome == "skipped":
+        return entry.reason.partition(" ")[0]
+    return _ITS_OWN.sub("…", entry.reason)
