@@ -60,10 +60,8 @@ def marks(timeline: Timeline, row: Row) -> list[Mark]:
             key=lambda entry: (_began(entry) - midnight) // step,
         )
         together = (_mark(timeline, layer, [*some]) for _, some in short)
-        found += sorted(
-            [*long, *(together if layer == "bar" else _joined(together, step))], key=lambda mark: mark.start
-        )
-    return found
+        found += [*long, *(together if layer == "bar" else _joined(together, step))]
+    return sorted(found, key=lambda mark: mark.start)
 
 
 def _mark(timeline: Timeline, layer: Layer, entries: list[Entry]) -> Mark:

@@ -17,7 +17,7 @@ from importlib import resources
 
 from guardctl import page_details, trouble
 from guardctl.chart import GLYPHS, HandTask, Row, Timeline, counts
-from guardctl.ledger import GOOD, NEEDS_A_PERSON, Entry
+from guardctl.ledger import NEEDS_A_PERSON, Entry
 from guardctl.marks import Mark, marks
 from guardctl.page_details import Line, task_told
 from guardctl.stage import Stage
@@ -183,7 +183,7 @@ class _Page:
             classes += " many"
             how_many = ", ".join(f"{count:,} {outcome}" for outcome, count in mark.counts)
             told = f"{row.job}, {until(*mark.scheduled, zone)}: {how_many}"
-            if entry.outcome not in GOOD and entry.reason:
+            if entry.outcome in NEEDS_A_PERSON and entry.reason:
                 told += f"; the last {entry.outcome}: {self._localised(entry.reason)}"
             if len(mark.counts) > 1:
                 more = f' data-o="{" ".join(_class(outcome) for outcome, _ in mark.counts)}"'
@@ -195,8 +195,8 @@ class _Page:
     def _number(self, mark: Mark) -> str:
         """How many there are of the worst, where there is room for it. That many succeeded goes without saying."""
         count = mark.counts[0][1]
-        wide = self.timeline.place(mark.end) - self.timeline.place(mark.start) > 0.04
-        return f"{count:,}" if mark.worst.outcome != "ran" and count > 1 and (wide or count < 100) else ""
+        room = 100 * (self.timeline.place(mark.end) - self.timeline.place(mark.start))  # a character is 1 wide
+        return f"{count:,}" if mark.worst.outcome != "ran" and count > 1 and (count < 10 or room > 5) else ""
 
     def _task(self, number: int, row: Row, place: int, task: HandTask) -> str:
         start, end = self.timeline.place(task.started), self.timeline.place(task.ended or self.timeline.end)

@@ -40,6 +40,10 @@ function filter() {
     if (named) shown.add(row.id.slice(1));
   }
   for (const line of lists) line.hidden = !(shown.has(line.dataset.r) && fits(line));
+  for (const closed of all("details")) {
+    const found = all(".trouble li, .details tbody tr", closed).some((line) => !line.hidden);
+    closed.open = found && Boolean(wanted || ((job || pool) && closed.querySelector(".trouble")));
+  }
   said.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} jobs are shown`;
 }
 form.hidden = false;

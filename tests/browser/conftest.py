@@ -65,5 +65,5 @@ def week() -> Timeline:
 
 @pytest.fixture(scope="session")
 def night() -> Timeline:
-    """Forty jobs of a night, two of them every minute."""
+    """Forty jobs of a night, six of them every minute."""
     return nights.forty(days=1, frequent=6)
