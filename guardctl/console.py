@@ -86,10 +86,7 @@ def asking(what: str) -> Iterator[Progress]:
 
 
 def one_by_one(what: str, ask: Callable[[Progress], Iterator[T]]) -> Iterator[T]:
-    """What is asked for, as it comes: what `asking` shows is away while one of it is printed.
-
-    Rich would print it above that, which is on stderr, wherever it was meant to go.
-    """
+    """What is asked for, as it comes: the line that `asking` shows is away while one of it is printed below."""
     with explained(), err.status(what) as status:
         for each in ask(status.update):
             status.stop()

@@ -12,10 +12,13 @@ from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.names import execution_arn
 from guardctl.chart import GLYPHS, HandTask, Row, Timeline, drawn
 from guardctl.ledger import Entry, Outcome
+from guardctl.marks import MOST, marks
 from guardctl.page import html
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
@@ -264,3 +267,50 @@ def test_text_stands_out_in_light_and_in_dark(page: tuple[str, Page]) -> None:
         for fill in ("ran", "running", "bad", "odd", "hand", "faint"):
             assert contrast(theme["on"], theme[fill]) >= 4.5, fill
             assert contrast(theme[fill], theme["page"]) >= 3, fill
+
+
+# --- marks: what stands at one place of the page ----------------------------------------------------------
+
+OUTCOMES = st.sampled_from(list(GLYPHS))
+
+
+@st.composite
+def rows_of_a_day(draw: st.DrawFn) -> Row:
+    """Up to 200 times of a day, crowded or not, their runs of seconds or hours."""
+    places = draw(st.lists(st.tuples(st.floats(-60, 1440), OUTCOMES, st.floats(0, 300)), max_size=200))
+    began: frozenset[Outcome] = frozenset({"ran", "failed", "timed out", "replaced", "stopped", "running"})
+    return Row(
+        job="report",
+        entries=tuple(
+            entry(outcome, minute, minute, minute + length, run=number + 1)
+            if outcome in began
+            else entry(outcome, minute)
+            for number, (minute, outcome, length) in enumerate(places)
+        ),
+    )
+
+
+@given(rows_of_a_day())
+@settings(max_examples=50, deadline=None)
+def test_every_time_stands_in_one_mark_that_looks_as_its_worst(row: Row) -> None:
+    day = timeline(row, minutes=1440)
+    found = marks(day, row)
+    assert sorted(map(id, (each for mark in found for each in mark.entries))) == sorted(map(id, row.entries))
+    badness = list(GLYPHS).index
+    for mark in found:
+        assert badness(mark.worst.outcome) == max(badness(each.outcome) for each in mark.entries)
+        assert {each.outcome == "not looked up" for each in mark.entries} in ({True}, {False})
+        assert mark.start <= min(each.started or each.scheduled for each in mark.entries)
+    long = sum((each.duration or timedelta()) >= day.step(MOST) for each in row.entries)
+    assert len(found) <= 3 * (MOST + 5) + long, "however many times there are, a row has room for so many marks"
+
+
+def test_what_says_the_same_for_hours_is_one_band_and_another_reason_ends_it() -> None:
+    held = [
+        entry("skipped", n, reason=f"run-00000{1 if n < 700 else 2} has been running for {n} min") for n in range(1440)
+    ]
+    row = Row(job="report", entries=tuple(held))
+    found = [
+        (len(mark.entries), mark.worst.reason.partition(" ")[0]) for mark in marks(timeline(row, minutes=1440), row)
+    ]
+    assert found == [(690, "run-000001"), (30, "run-000002"), (720, "run-000002")]
