@@ -157,10 +157,10 @@ def drawn(window: Timeline, names: Iterable[str], rows: Iterable[Row], width: in
         if row.pool and row.pool != pool:
             yield Text(f"pool {row.pool}", style="dim")
         pool = row.pool
-        yield Text(_shortened(row.job, label - 2).ljust(label)) + _told(window, row, cells)
+        yield from _told(window, row, label, cells, None if whole else width)
         if row.tasks:
             yield Text(f"{_BY_HAND_LABEL:<{label}}") + _by_hand(window, row.tasks, cells)
-    yield _legend(found)
+    yield from _legend(found, None if whole else width)
 
 
 def _shortened(name: str, size: int) -> str:
@@ -169,22 +169,39 @@ def _shortened(name: str, size: int) -> str:
     return name if len(name) <= size else f"{name[:head]}…{name[head + 1 - size :]}"
 
 
-def _told(window: Timeline, row: Row, cells: int) -> Text:
+def _told(window: Timeline, row: Row, label: int, cells: int, width: int | None) -> Iterator[Text]:
+    """A row's line; why it can't be read has a line of its own where it does not fit into `width`."""
+    name = Text(_shortened(row.job, label - 2).ljust(label))
     if row.unread:
-        return Text(f"? {localised(row.unread, window.zone, named=True)}", style="bold red")
-    return _line(window, row.entries, cells) if row.deployed else Text("not deployed", style="dim")
+        why = localised(row.unread, window.zone, named=True)
+        fits = width is None or label + len(why) + 2 <= width
+        yield name + Text(f"? {why if fits else 'it could not be read:'}", style="bold red")
+        if not fits:
+            yield Text(f"    {why}")
+    elif row.deployed:
+        yield name + _line(window, row.entries, cells)
+    else:
+        yield name + Text("not deployed", style="dim")
 
 
-def _legend(rows: Iterable[Row]) -> Text:
-    rows, legend = [*rows], Text()
-    for outcome, count in counts(entry for row in rows for entry in row.entries):
-        legend.append(f"{GLYPHS[outcome]} {outcome} {count}   ", style=STYLES.get(outcome, ""))
+def _legend(rows: Iterable[Row], width: int | None) -> Iterator[Text]:
+    """What the characters mean, and how often they occur; in lines that fit into `width`."""
+    rows = [*rows]
+    found = [
+        (f"{GLYPHS[outcome]} {outcome} {count}", STYLES.get(outcome, ""))
+        for outcome, count in counts(entry for row in rows for entry in row.entries)
+    ]
     if any(row.tasks for row in rows):
-        legend.append(f"{BY_HAND} a task by hand   ")
+        found.append((f"{BY_HAND} a task by hand", ""))
     if unread := sum(bool(row.unread) for row in rows):
-        legend.append(f"? can't be read {unread}", style="bold red")
-    legend.rstrip()
-    return legend
+        found.append((f"? can't be read {unread}", "bold red"))
+    line = Text()
+    for told, style in found:
+        if width is not None and line and line.cell_len + 3 + len(told) > width:
+            yield line
+            line = Text()
+        line.append("   " if line else "").append(told, style=style)
+    yield line
 
 
 def _axis(timeline: Timeline, cells: int) -> str:

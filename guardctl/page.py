@@ -11,6 +11,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from html import escape
 from importlib import resources
@@ -91,9 +92,11 @@ class _Page:
         entry, zone = problem.entry, self.timeline.zone
         when = f"{clock(entry.scheduled, zone)}, {entry.outcome}"
         if problem.times > 1:
-            when += f" ×{problem.times:,} since {problem.first.astimezone(zone):%m-%d %H:%M}"
+            when += f" ×{problem.times:,} since {self._day(problem.first)}"
         if entry.by_hand:
             when += " by hand"
+        if problem.again:
+            when += f"; next success {self._day(problem.again)}"
         anchor, command = self._anchors[entry], Stage(self.timeline.stage).command(*problem.words(zone))
         why = self._localised(entry.reason)
         return self._item(entry.job, _class(entry.outcome), f"#{anchor}", GLYPHS[entry.outcome], when, why, command)
@@ -212,6 +215,9 @@ class _Page:
             yield '<p class="faint">A hollow mark: what would have become of a time of a job in shadow.</p>'
         if left_out := [f"{escape(row.job)} {row.left_out:,}" for row in self.timeline.rows if row.left_out]:
             yield f'<p class="faint">Not looked up: {", ".join(left_out)}. <code>--limit</code> makes it less.</p>'
+
+    def _day(self, moment: datetime) -> str:
+        return f"{moment.astimezone(self.timeline.zone):%m-%d %H:%M}"
 
     def _localised(self, text: str) -> str:
         return localised(text, self.timeline.zone, named=True)

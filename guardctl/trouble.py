@@ -1,6 +1,7 @@
 """What needs a person in a job's row, and the command that looks into it. Pure."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +23,8 @@ class Problem:
     times: int
     first: datetime
     """The scheduled time of the oldest (UTC)."""
+    again: datetime | None = None
+    """Of the next that succeeded since, if one has, the scheduled time (UTC)."""
 
     def words(self, zone: ZoneInfo) -> tuple[str, ...]:
         """What to type next, without `guardctl` and the stage; a time is told by the zone's clock."""
@@ -48,7 +51,10 @@ def gathered(rows: Iterable[Row]) -> list[Problem]:
     """
     found: dict[tuple[str, str, str], Problem] = {}
     for row in rows:
-        for problem in of_row(row):
+        ran = [entry.scheduled for entry in row.entries if entry.outcome == "ran"]
+        for each in of_row(row):
+            since = bisect_right(ran, each.entry.scheduled)
+            problem = replace(each, again=ran[since] if since < len(ran) else None)
             key = row.job, problem.entry.outcome, gist(problem.entry)
             before = found.get(key)
             found[key] = replace(problem, times=before.times + problem.times, first=before.first) if before else problem

@@ -259,6 +259,14 @@ def test_a_job_that_fails_every_other_minute_is_one_line_whatever_task_it_was() 
     assert found == [("often", 0, 1, 0), ("often", 59, 30, 1), ("once", 7, 1, 7)]
 
 
+def test_a_problem_tells_whether_the_job_has_succeeded_since() -> None:
+    outcomes: list[Outcome] = ["failed", "skipped", "ran", "missed", "ran", "failed", "running"]
+    entries = [Entry(job="j", scheduled=MAY + timedelta(minutes=n), outcome=o) for n, o in enumerate(outcomes)]
+    (row,) = [Row(job="j", entries=tuple(entries))]
+    found = [(p.entry.outcome, p.times, p.again and p.again.minute) for p in gathered([row])]
+    assert found == [("failed", 2, None), ("missed", 1, 4), ("skipped", 1, 2)]
+
+
 def test_the_command_tells_the_time_by_the_clock_that_the_list_has() -> None:
     skipped = Entry(job="j", scheduled=MAY, outcome="skipped", reason="run-000001 has been running")
     (problem,) = of_row(Row(job="j", entries=(skipped,)))

@@ -78,7 +78,7 @@ def test_a_mark_is_seen_whatever_bar_it_stands_on() -> None:
     minutes = [entry("failed" if n == 7 else "ran", n, n, n + 0.9, run=n + 2) for n in range(40)]
     long = Row(job="long", entries=(entry("failed", 0, 0, 50, run=1), *skips))
     often = Row(job="often", entries=tuple(minutes))
-    _, failed, ran, _ = lines(timeline(long, often), 32)
+    _, failed, ran, *_ = lines(timeline(long, often), 32)
     assert failed == "long       █○○○○○○○○███████✗····"
     assert ran == "often      ██✗███████████·······"
 
@@ -98,8 +98,13 @@ def test_rows_are_drawn_as_they_come() -> None:
 
 def test_a_job_that_can_not_be_read_says_why_and_the_others_stand() -> None:
     refused = Row(job="report", entries=(), unread="ListExecutions: AccessDeniedException at 2026-11-23T18:00:00Z")
-    _, row, other, legend = lines(timeline(refused, Row(job="other", entries=ENTRIES[:1]), zone="Asia/Tokyo"), 40)
-    assert row == "report     ? ListExecutions: AccessDeniedException at 2026-11-24 03:00"
+    window = timeline(refused, Row(job="other", entries=ENTRIES[:1]), zone="Asia/Tokyo")
+    _, row, why, other, legend = lines(window, 50)
+    assert (row, why) == (
+        "report     ? it could not be read:",
+        "    ListExecutions: AccessDeniedException at 2026-11-24 03:00",
+    )
+    assert lines(window, 80)[1] == "report     ? ListExecutions: AccessDeniedException at 2026-11-24 03:00"
     assert other.startswith("other      ██")
     assert legend == "█ ran 1   ? can't be read 1"
 
@@ -112,7 +117,7 @@ def test_lines_fit_the_terminal_and_a_pipe_has_whole_names(width: int) -> None:
     rows = (Row(job=LONG, entries=ENTRIES), Row(job="report", entries=(), tasks=(HandTask(arn=TASK, started=SIX),)))
     names = [LONG, "report"]
     shown = [line.plain for line in drawn(timeline(*rows), names, rows, width, whole=False)]
-    assert max(map(len, shown[:-1])) == width
+    assert max(map(len, shown)) == width
     head, tail = shown[1].split()[0].split("…")
     assert LONG.startswith(head)
     assert LONG.endswith(tail)
