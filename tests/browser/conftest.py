@@ -32,13 +32,13 @@ Opened = Callable[..., Page]
 
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
-    """Opens a timeline's page, as a file; anything that the browser complains of fails the test."""
+    """Opens a page, as a file; anything that the browser complains of fails the test."""
     complaints: list[str] = []
     contexts = []
 
-    def opens(timeline: Timeline, *, width: int = 1200, scheme: str = "light", script: bool = True) -> Page:
+    def opens(text: str, *, width: int = 1200, scheme: str = "light", script: bool = True) -> Page:
         file = tmp_path / "timeline.html"
-        file.write_text(html(timeline), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
         context = browser.new_context(
             viewport={"width": width, "height": 844},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -58,12 +58,18 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
 
 
 @pytest.fixture(scope="session")
-def week() -> Timeline:
+def week() -> str:
     """Forty jobs of a week, ten of them every minute: 100,000 scheduled times."""
-    return nights.forty(days=7)
+    return html(nights.forty(days=7))
 
 
 @pytest.fixture(scope="session")
 def night() -> Timeline:
     """Forty jobs of a night, six of them every minute."""
     return nights.forty(days=1, frequent=6)
+
+
+@pytest.fixture(scope="session")
+def night_page(night: Timeline) -> str:
+    """Its page."""
+    return html(night)
