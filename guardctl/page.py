@@ -92,11 +92,11 @@ class _Page:
         entry, zone = problem.entry, self.timeline.zone
         when = f"{clock(entry.scheduled, zone)}, {entry.outcome}"
         if problem.times > 1:
-            when += f" ×{problem.times:,} since {self._day(problem.first)}"
+            when += f" ×{problem.times:,} from {self._time(problem.first, beside=entry.scheduled)}"
         if entry.by_hand:
             when += " by hand"
         if problem.again:
-            when += f"; next success {self._day(problem.again)}"
+            when += f"; ran at {self._time(problem.again, beside=entry.scheduled)}"
         anchor, command = self._anchors[entry], Stage(self.timeline.stage).command(*problem.words(zone))
         why = self._localised(entry.reason)
         return self._item(entry.job, _class(entry.outcome), f"#{anchor}", GLYPHS[entry.outcome], when, why, command)
@@ -216,8 +216,10 @@ class _Page:
         if left_out := [f"{escape(row.job)} {row.left_out:,}" for row in self.timeline.rows if row.left_out]:
             yield f'<p class="faint">Not looked up: {", ".join(left_out)}. <code>--limit</code> makes it less.</p>'
 
-    def _day(self, moment: datetime) -> str:
-        return f"{moment.astimezone(self.timeline.zone):%m-%d %H:%M}"
+    def _time(self, moment: datetime, beside: datetime) -> str:
+        """The time of day, with its date on another day than that beside which it stands."""
+        there, other = moment.astimezone(self.timeline.zone), beside.astimezone(self.timeline.zone)
+        return f"{there:%H:%M}" if there.date() == other.date() else f"{there:%m-%d %H:%M}"
 
     def _localised(self, text: str) -> str:
         return localised(text, self.timeline.zone, named=True)
