@@ -6,7 +6,7 @@ guide, "Using CloudWatch alarms"; PutMetricAlarm, API reference):
 - Most of these metrics have data only when something happens. So each alarm says what silence means: nothing wrong
   (``notBreaching``), the very thing it waits for (``breaching``), or nothing new (``ignore``).
 - An alarm looks back a day at most, or seven days in periods of an hour. What has to be remembered for longer must be
-  in the metric itself, as in SkipsInARow.
+  in the metric itself, as in SkipsInARow, or is not seen by looking back, as Late is.
 - A point that comes late is still seen, because CloudWatch looks back a little further than it was told. So silence is
   noticed a few periods late, and a single point keeps an alarm ringing for some periods.
 
@@ -19,15 +19,16 @@ from datetime import timedelta
 from typing import Literal
 
 from chalicelib.config.jobs import Alerts, Job, JobsFile
+from chalicelib.decide.deadlines import is_watched
 from chalicelib.decide.facts import span
-from chalicelib.metrics import ERROR, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
+from chalicelib.metrics import ERROR, LATE, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
 from chalicelib.names import batch_machine, function_name, guard_machine, log_group
 from guardctl.cloudformation import Json, arn, logical_id
 
 Line = list[object]
 """A line of a graph: namespace, metric, dimensions' names and values, options (CloudWatch, dashboard body)."""
 
-HOUR, DAY = 3_600, 86_400
+HOUR = 3_600
 
 ROUND_OF_RETRIES = 4
 """Calls of the checker before guard.asl.json waits and asks again: the first and three retries."""
@@ -112,12 +113,6 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
     }
 
 
-def look_back(within: int) -> tuple[int, int]:
-    """The period and the number of periods that cover `within` seconds: in minutes up to a day, then in hours."""
-    period = 300 if within <= DAY else HOUR
-    return period, -(-within // period)
-
-
 def _of_machine(alerts: Alerts, jobs: JobsFile, pool: str, slot: int) -> Json:
     """Step Functions counts failures by machine: of a shared pool, whose run it was is asked of `guardctl status`."""
     machine, names = batch_machine(jobs.stage, pool, slot), [job.name for job in jobs.members(pool)]
@@ -159,20 +154,27 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Iterator[tuple[str, Json]]:
             silence="ignore",
         )
         yield "alarms-skips", {logical_id(name, "Skips"): skips}
-    if job.expect_success_within and job.enabled:
-        period, of = look_back(job.expect_success_within)
+    if is_watched(job):
         late = _alarm(
             alerts,
             f"{machine}-late",
-            f"No run of {name} has succeeded within {span(timedelta(seconds=job.expect_success_within))}. "
-            f"What became of its scheduled times: guardctl history {name} --stage {stage}",
-            ("AWS/States", "ExecutionsSucceeded", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
-            below=1,
-            period=period,
-            of=of,
-            silence="breaching",
+            f"A scheduled time of {name} had no run that succeeded {_promised(job)}. What became of it: "
+            f"guardctl why {name} --stage {stage}",
+            _ours(LATE, stage, name),
+            at_least=1,
+            # Of several that were looked up within five minutes one is enough; the next that is done in time ends it.
+            statistic="Maximum",
+            period=300,
+            silence="ignore",
         )
         yield "alarms-late", {logical_id(name, "Late"): late}
+
+
+def _promised(job: Job) -> str:
+    """By when, in words."""
+    by = f"by {job.expect_success_by} ({job.timezone})" if job.expect_success_by else ""
+    after = f"within {span(timedelta(seconds=job.warn_after))}" if job.warn_after else ""
+    return " or ".join(filter(None, (by, after)))
 
 
 def _alarm(
@@ -183,7 +185,7 @@ def _alarm(
     *,
     at_least: int | None = None,
     below: int | None = None,
-    statistic: Literal["Sum", "Minimum"] = "Sum",
+    statistic: Literal["Sum", "Minimum", "Maximum"] = "Sum",
     period: int = 60,
     points: int | None = None,
     of: int = 1,

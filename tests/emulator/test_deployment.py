@@ -215,8 +215,7 @@ def crowd(count: int) -> str:
     """A jobs file of so many jobs, each with a family, a schedule and every alarm of its own."""
     shared = JOBS.partition("[jobs.")[0] + '[alerts]\ntopic = "arn:aws:sns:us-east-1:000000000000:alerts"\n'
     return shared + "".join(
-        f'[jobs.job-{n}]\nschedule = "cron(0 3 1 1 ? *)"\nexpect_success_within = "1d"\n'
-        f'ecs = {{ task_definition = "job-{n}" }}\n'
+        f'[jobs.job-{n}]\nschedule = "cron(0 3 1 1 ? *)"\nwarn_after = "1d"\necs = {{ task_definition = "job-{n}" }}\n'
         for n in range(count)
     )
 
