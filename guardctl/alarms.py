@@ -28,7 +28,23 @@ from guardctl.cloudformation import Json, arn, logical_id
 Line = list[object]
 """A line of a graph: namespace, metric, dimensions' names and values, options (CloudWatch, dashboard body)."""
 
-HOUR = 3_600
+_POINT = 900
+"""Seconds of a point: twelve hours are 48."""
+
+_COMMANDS = """## What to type
+| | |
+| --- | --- |
+| how every job stands, the worst first | `guardctl status --watch --stage STAGE` |
+| what needs a person, since the evening | `guardctl problems --since 12h --stage STAGE` |
+| what became of its last bad time, and why | `guardctl why JOB --stage STAGE` |
+| its scheduled times, one by one | `guardctl history JOB --stage STAGE` |
+| what its program wrote | `guardctl logs JOB --stage STAGE` |
+| make up for a time | `guardctl run JOB --scheduled-at TIME --stage STAGE` |
+| stop what runs | `guardctl stop JOB --reason WHY --stage STAGE` |
+| let nothing start | `guardctl pause JOB --reason WHY --stage STAGE` |
+
+Runs are counted by state machine: of a pool that jobs share, `guardctl status` says whose they were.
+"""
 
 ROUND_OF_RETRIES = 4
 """Calls of the checker before guard.asl.json waits and asks again: the first and three retries."""
@@ -229,8 +245,11 @@ def _line(metric: Metric, stage: str, job: str | None = None, *, label: str) -> 
 
 
 def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
-    """One dashboard a stage: the alarms, then a graph for each question, a line a job. The last seven days."""
+    """One dashboard a stage, of the last twelve hours: the alarms, those that ring first; what failed, by job, and what
+    to type; then a graph for each question, a line a job.
+    """
     stage, names = jobs.stage, list(jobs.jobs)
+    promised = [job.name for job in jobs.jobs.values() if is_watched(job)]
     whole = len(batch_machine(stage, ""))
     machines = [
         batch_machine(stage, pool, slot)[whole:] for pool in jobs.pools for slot in range(1, jobs.slots_of(pool) + 1)
@@ -250,11 +269,10 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
 
     graphs = [
         _graph("Runs that succeeded", of_runs("ExecutionsSucceeded")),
-        _graph("Runs that failed", of_runs("ExecutionsFailed")),
         _graph("Runs that were stopped", of_runs("ExecutionsAborted")),
         _graph("Starts that were skipped", of_starts(SKIP)),
         _graph("Scheduled times skipped in a row", of_starts(SKIPS_IN_A_ROW), "Maximum"),
-        _graph("Duration, on average", of_runs("ExecutionTime"), "Average"),
+        _graph("Scheduled times that were not done in time", [_line(LATE, stage, n, label=n) for n in promised]),
         _graph("Duration, the longest", of_runs("ExecutionTime"), "Maximum"),
         _graph(
             "Nobody could tell, or the start was refused",
@@ -267,11 +285,16 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     for first in range(0, len(alarms), _ALARMS_A_WIDGET):
         shown = [f"${{Alarm}}{name}" for name in alarms[first : first + _ALARMS_A_WIDGET]]
         height = 2 + -(-len(shown) // 6)
-        widgets.append(_widget("alarm", 0, top, 24, height, {"title": "Alarms", "alarms": shown}))
+        # By state, those that ring first, then by when it changed (CloudWatch, dashboard body).
+        about = {"title": "Alarms", "alarms": shown, "sortBy": "stateUpdatedTimestamp"}
+        widgets.append(_widget("alarm", 0, top, 24, height, about))
         top += height
+    widgets.append(_widget("metric", 0, top, 12, 7, _table("Runs that failed, by job", of_runs("ExecutionsFailed"))))
+    widgets.append(_widget("text", 12, top, 12, 7, {"markdown": _COMMANDS.replace("STAGE", stage)}))
+    top += 7
     for place, graph in enumerate(graphs):
         widgets.append(_widget("metric", place % 2 * 12, top + place // 2 * 6, 12, 6, graph))
-    body = {"start": "-P7D", "periodOverride": "inherit", "widgets": widgets}
+    body = {"start": "-PT12H", "periodOverride": "inherit", "widgets": widgets}
     prefixes = {
         "Machine": arn("states", f"stateMachine:{batch_machine(stage, '')}"),
         "Alarm": arn("cloudwatch", "alarm:"),
@@ -285,8 +308,15 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     }
 
 
-def _graph(title: str, lines: list[Line], statistic: Literal["Sum", "Average", "Maximum"] = "Sum") -> Json:
-    shown = {"view": "timeSeries", "region": "${AWS::Region}", "stat": statistic, "period": HOUR}
+def _graph(title: str, lines: list[Line], statistic: Literal["Sum", "Maximum"] = "Sum") -> Json:
+    shown = {"view": "timeSeries", "region": "${AWS::Region}", "stat": statistic, "period": _POINT}
+    return {"title": title, "metrics": lines, **shown}
+
+
+def _table(title: str, lines: list[Line]) -> Json:
+    """The sum of each line over all the time shown, and no column beside it (CloudWatch guide, "Data table widget")."""
+    summed = {"summaryColumns": ["SUM"], "showTimeSeriesData": False, "stickySummary": True}
+    shown = {"view": "table", "region": "${AWS::Region}", "stat": "Sum", "period": _POINT, "table": summed}
     return {"title": title, "metrics": lines, **shown}
 
 

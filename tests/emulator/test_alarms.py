@@ -216,12 +216,20 @@ def dashboard(jobs: JobsFile = JOBS) -> dict[str, Any]:
 
 
 def test_the_dashboard_shows_every_alarm_and_asks_every_question_of_every_job() -> None:
-    first, *graphs = dashboard()["widgets"]
+    first, table, text, *graphs = dashboard()["widgets"]
     shown = {arn.rpartition(":")[2] for arn in first["properties"]["alarms"]}
     named = (resource["Properties"].get("AlarmName") for resource in alarms.resources(JOBS).values())
     assert shown == {name for name in named if name}
-    of_jobs = graphs[:-1]
+    assert (first["type"], first["properties"]["sortBy"]) == ("alarm", "stateUpdatedTimestamp"), (
+        "what rings comes first"
+    )
+    assert (table["properties"]["view"], table["properties"]["table"]["summaryColumns"]) == ("table", ["SUM"])
+    assert "guardctl why JOB --stage watched" in text["properties"]["markdown"]
+    of_jobs = [table, *graphs[:-1]]
     assert len(of_jobs) == 8
+    promised = next(each for each in of_jobs if each["properties"]["title"].endswith("not done in time"))
+    of_jobs.remove(promised)
+    assert [line[-1]["label"] for line in promised["properties"]["metrics"]] == ["nightly-report"]
     for graph in of_jobs:
         labels = {line[-1]["label"].partition(":")[0] for line in graph["properties"]["metrics"]}
         assert labels - {"refused", "stuck"} == {"nightly-report", "by-hand"}, graph["properties"]["title"]

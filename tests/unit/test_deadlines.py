@@ -154,7 +154,7 @@ CROWD = [
 
 def ticked(first: datetime, last: datetime) -> list[deadlines.Look]:
     """What the ticks of these minutes look up in time."""
-    found = []
+    found: list[deadlines.Look] = []
     while first < last:
         found += plan(CROWD, SMALL, first, first + MINUTE)
         first += MINUTE

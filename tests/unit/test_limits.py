@@ -266,7 +266,7 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
             id="more clusters than the guard's role has room for",
         ),
         pytest.param(
-            lambda: many(313, lambda n: 'schedule = "0 3 * * *"', more=ALERTS),
+            lambda: many(313, lambda n: 'schedule = "0 3 * * *"\nwarn_after = "1d"', more=ALERTS),
             [r"x:jobs: the dashboard \(Dashboard\) would have 2,510 metrics and AWS takes 2,500; spread the jobs over two stages"],
             id="more jobs than a dashboard has room for",
         ),
