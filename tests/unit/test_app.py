@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,7 +164,7 @@ def test_alarms_and_dashboard_show_only_what_is_written(app: Any, metrics: Any) 
         app.check(FROM_A_GUARD, SimpleNamespace(invoked_function_arn=CHECK))
     written = {(name, *dimensions.items()) for name, (_, dimensions) in metrics().items()}
 
-    job = app._jobs().jobs["nightly-report"]
+    job = replace(app._jobs().jobs["nightly-report"], expect_success_by="06:00")
     alerts = Alerts(topic="arn:aws:sns:us-east-1:123456789012:alerts")
     shown = resources(JobsFile(stage="dev", jobs={job.name: job}, alerts=alerts))
     body = json.loads(shown.pop("Dashboard")["Properties"]["DashboardBody"]["Fn::Sub"][0])

@@ -77,6 +77,8 @@ def test_a_promise_that_nobody_hears_of() -> None:
     )
     assert told(hourly) == []
     assert told(half_hourly) == [
-        "x:jobs.a.expect_success_by: more than 24 scheduled times a day are looked up at 06:00, each by itself; "
-        "fine if that is meant; else write warn_after"
+        (
+            "x:jobs.a.expect_success_by: more than 24 scheduled times a day are looked up at 06:00, each by itself; "
+            "fine if that is meant; else write warn_after"
+        )
     ]
