@@ -78,7 +78,7 @@ def trigger(event: CloudWatchEvent) -> None:
     context: Any = event.context
     arn, client = context.invoked_function_arn, _stepfunctions()
     due = Trigger(_jobs(), arn, client, _recorded, _handled, _now, time.sleep)
-    if not any(job.expect_success_by or job.warn_after for job in _jobs().jobs.values()):
+    if not _promised():
         due.tick(_report)
         return
     from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises need not load it)
@@ -86,8 +86,15 @@ def trigger(event: CloudWatchEvent) -> None:
     late = Late(_jobs(), arn, client, _recorded, _looked_up, _now, time.sleep)
     with ThreadPoolExecutor(1) as beside:  # a crowd of starts may take the whole minute
         looks = beside.submit(late.tick, _report_look)
-        due.tick(_report)
-    looks.result()
+        try:
+            due.tick(_report)
+        finally:
+            looks.result()
+
+
+def _promised() -> bool:
+    """Whether any job of the stage is looked up at a moment of its own."""
+    return any(job.expect_success_by or job.warn_after for job in _jobs().jobs.values())
 
 
 def _report(planned: "Planned", result: str, late: timedelta) -> None:
@@ -188,6 +195,11 @@ elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     with suppress(Exception):
         _stepfunctions()
         _jobs()
-        (_ssm if os.environ["AWS_LAMBDA_FUNCTION_NAME"].endswith("-trigger") else _ecs)()
+        if os.environ["AWS_LAMBDA_FUNCTION_NAME"].endswith("-trigger"):
+            _ssm()
+            if _promised():
+                import chalicelib.late  # noqa: F401 (loaded ahead)
+        else:
+            _ecs()
     gc.freeze()
     gc.enable()
