@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 app = Chalice(app_name="batch-guard", configure_logs=False)
 
 _handled: set[str] = set()
-_looked_up: set[tuple[str, str]] = set()
+_moments_known: set[tuple[str, str]] = set()
 _who_waits: dict[str, "tuple[datetime, tuple[Execution, ...]]"] = {}
 
 
@@ -76,18 +76,22 @@ def _guard_execution(event: Any) -> str | None:
 def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context
-    arn, client = context.invoked_function_arn, _stepfunctions()
-    due = Trigger(_jobs(), arn, client, _recorded, _handled, _now, time.sleep)
+    client = _stepfunctions()
+    _tick(Trigger(_jobs(), context.invoked_function_arn, client, _recorded, _handled, _now, time.sleep))
+
+
+def _tick(ticks: Trigger) -> None:
+    """Start what is due, and beside that look up whose moment it is: a crowd of starts may take the whole minute."""
     if not _promised():
-        due.tick(_report)
+        ticks.tick(_report)
         return
     from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises need not load it)
 
-    late = Late(_jobs(), arn, client, _recorded, _looked_up, _now, time.sleep)
-    with ThreadPoolExecutor(1) as beside:  # a crowd of starts may take the whole minute
+    late = Late(ticks.jobs, ticks.function_arn, ticks.client, _recorded, _moments_known, _now, time.sleep)
+    with ThreadPoolExecutor(1) as beside:
         looks = beside.submit(late.tick, _report_look)
         try:
-            due.tick(_report)
+            ticks.tick(_report)
         finally:
             looks.result()
 
