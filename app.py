@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,6 +16,7 @@ from chalice.app import Chalice, CloudWatchEvent
 from chalicelib import lines, metrics
 from chalicelib.check import Checker
 from chalicelib.config import blocks, jobs
+from chalicelib.decide.facts import stamp
 from chalicelib.names import execution_name, schedule_parameter, stage_of_function
 from chalicelib.read import record
 from chalicelib.read.aws import client
@@ -26,13 +28,16 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from chalicelib.decide.deadlines import Look
     from chalicelib.decide.facts import Execution
     from chalicelib.decide.pace import Planned
+    from chalicelib.late import Became
 
 # Chalice would give the logger of its app's name a handler of its own: every line would come twice.
 app = Chalice(app_name="batch-guard", configure_logs=False)
 
 _handled: set[str] = set()
+_moments_known: set[tuple[str, str]] = set()
 _who_waits: dict[str, "tuple[datetime, tuple[Execution, ...]]"] = {}
 
 
@@ -72,7 +77,28 @@ def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context
     client = _stepfunctions()
-    Trigger(_jobs(), context.invoked_function_arn, client, _recorded, _handled, _now, time.sleep).tick(_report)
+    _tick(Trigger(_jobs(), context.invoked_function_arn, client, _recorded, _handled, _now, time.sleep))
+
+
+def _tick(ticks: Trigger) -> None:
+    """Start what is due, and beside that look up whose moment it is: a crowd of starts may take the whole minute."""
+    if not _promised():
+        ticks.tick(_report)
+        return
+    from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises need not load it)
+
+    late = Late(ticks.jobs, ticks.function_arn, ticks.client, _recorded, _moments_known, _now, time.sleep)
+    with ThreadPoolExecutor(1) as beside:
+        looks = beside.submit(late.tick, _report_look)
+        try:
+            ticks.tick(_report)
+        finally:
+            looks.result()
+
+
+def _promised() -> bool:
+    """Whether any job of the stage is looked up at a moment of its own."""
+    return any(job.expect_success_by or job.warn_after for job in _jobs().jobs.values())
 
 
 def _report(planned: "Planned", result: str, late: timedelta) -> None:
@@ -80,6 +106,17 @@ def _report(planned: "Planned", result: str, late: timedelta) -> None:
     lines.log("INFO", "trigger", "tick", job=start.job, guard_execution=start.name, result=result, late_seconds=seconds)
     if result == "started":
         lines.measure(_stage(), [(metrics.TRIGGERED, 1)], start.job)
+
+
+def _report_look(look: "Look", became: "Became", after: timedelta) -> None:
+    moment = look.moment
+    said: Any = {"scheduled_at": stamp(moment.scheduled_at), "expected_by": stamp(moment.at), "key": moment.key}
+    told: Any = {"verdict": became.kind, "reason": became.reason, "run": became.run}
+    message = "late" if became.late else "looked up"
+    seconds = round(after.total_seconds())
+    lines.log("INFO", "trigger", message, job=moment.job, **said, **told, looked_up_seconds_after=seconds)
+    if became.kind != "not expected":
+        lines.measure(_stage(), [(metrics.LATE, int(became.late))], moment.job)
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:
@@ -162,6 +199,11 @@ elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     with suppress(Exception):
         _stepfunctions()
         _jobs()
-        (_ssm if os.environ["AWS_LAMBDA_FUNCTION_NAME"].endswith("-trigger") else _ecs)()
+        if os.environ["AWS_LAMBDA_FUNCTION_NAME"].endswith("-trigger"):
+            _ssm()
+            if _promised():
+                import chalicelib.late  # noqa: F401 (loaded ahead)
+        else:
+            _ecs()
     gc.freeze()
     gc.enable()

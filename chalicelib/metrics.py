@@ -42,6 +42,9 @@ REFUSE = Metric("Refuse", dimensions=("stage",))
 STUCK = Metric("Stuck", dimensions=("stage",))
 """A start stepped back because of a run whose task has long stopped: one alarm for the stage, a reason for the job."""
 
+LATE = Metric("Late")
+"""At its moment a scheduled time had no run that succeeded: 1; it had one: 0."""
+
 OUTCOMES: Mapping[str, Metric] = {
     "start": Metric("Start"),
     "started": Metric("Started"),
@@ -56,4 +59,4 @@ OUTCOMES: Mapping[str, Metric] = {
 }
 """The outcome of a decision → what counts it; a skip because of a pause is counted by `PAUSED` instead."""
 
-METRICS = (TRIGGERED, ERROR, PAUSED, SKIPS_IN_A_ROW, STUCK, *OUTCOMES.values())
+METRICS = (TRIGGERED, ERROR, PAUSED, SKIPS_IN_A_ROW, STUCK, LATE, *OUTCOMES.values())

@@ -6,7 +6,7 @@ guide, "Using CloudWatch alarms"; PutMetricAlarm, API reference):
 - Most of these metrics have data only when something happens. So each alarm says what silence means: nothing wrong
   (``notBreaching``), the very thing it waits for (``breaching``), or nothing new (``ignore``).
 - An alarm looks back a day at most, or seven days in periods of an hour. What has to be remembered for longer must be
-  in the metric itself, as in SkipsInARow.
+  in the metric itself, as in SkipsInARow, or is not seen by looking back, as Late is.
 - A point that comes late is still seen, because CloudWatch looks back a little further than it was told. So silence is
   noticed a few periods late, and a single point keeps an alarm ringing for some periods.
 
@@ -19,15 +19,32 @@ from datetime import timedelta
 from typing import Literal
 
 from chalicelib.config.jobs import Alerts, Job, JobsFile
+from chalicelib.decide.deadlines import is_watched
 from chalicelib.decide.facts import span
-from chalicelib.metrics import ERROR, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
+from chalicelib.metrics import ERROR, LATE, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
 from chalicelib.names import batch_machine, function_name, guard_machine, log_group
 from guardctl.cloudformation import Json, arn, logical_id
 
 Line = list[object]
 """A line of a graph: namespace, metric, dimensions' names and values, options (CloudWatch, dashboard body)."""
 
-HOUR, DAY = 3_600, 86_400
+_POINT = 900
+"""Seconds of a point: twelve hours are 48."""
+
+_COMMANDS = """## What to type
+| | |
+| --- | --- |
+| how every job stands, the worst first | `guardctl status --watch --stage STAGE` |
+| what needs a person, since the evening | `guardctl problems --since 12h --stage STAGE` |
+| what became of its last bad time, and why | `guardctl why JOB --stage STAGE` |
+| its scheduled times, one by one | `guardctl history JOB --stage STAGE` |
+| what its program wrote | `guardctl logs JOB --stage STAGE` |
+| make up for a time | `guardctl run JOB --scheduled-at TIME --stage STAGE` |
+| stop what runs | `guardctl stop JOB --reason WHY --stage STAGE` |
+| let nothing start | `guardctl pause JOB --reason WHY --stage STAGE` |
+
+Runs are counted by state machine: of a pool that jobs share, `guardctl status` says whose they were.
+"""
 
 ROUND_OF_RETRIES = 4
 """Calls of the checker before guard.asl.json waits and asks again: the first and three retries."""
@@ -112,12 +129,6 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
     }
 
 
-def look_back(within: int) -> tuple[int, int]:
-    """The period and the number of periods that cover `within` seconds: in minutes up to a day, then in hours."""
-    period = 300 if within <= DAY else HOUR
-    return period, -(-within // period)
-
-
 def _of_machine(alerts: Alerts, jobs: JobsFile, pool: str, slot: int) -> Json:
     """Step Functions counts failures by machine: of a shared pool, whose run it was is asked of `guardctl status`."""
     machine, names = batch_machine(jobs.stage, pool, slot), [job.name for job in jobs.members(pool)]
@@ -159,20 +170,27 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Iterator[tuple[str, Json]]:
             silence="ignore",
         )
         yield "alarms-skips", {logical_id(name, "Skips"): skips}
-    if job.expect_success_within and job.enabled:
-        period, of = look_back(job.expect_success_within)
+    if is_watched(job):
         late = _alarm(
             alerts,
             f"{machine}-late",
-            f"No run of {name} has succeeded within {span(timedelta(seconds=job.expect_success_within))}. "
-            f"What became of its scheduled times: guardctl history {name} --stage {stage}",
-            ("AWS/States", "ExecutionsSucceeded", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
-            below=1,
-            period=period,
-            of=of,
-            silence="breaching",
+            f"A scheduled time of {name} had no run that succeeded {_promised(job)}. What became of it: "
+            f"guardctl why {name} --stage {stage}",
+            _ours(LATE, stage, name),
+            at_least=1,
+            # Of several that were looked up within five minutes one is enough; the next that is done in time ends it.
+            statistic="Maximum",
+            period=300,
+            silence="ignore",
         )
         yield "alarms-late", {logical_id(name, "Late"): late}
+
+
+def _promised(job: Job) -> str:
+    """By when, in words."""
+    by = f"by {job.expect_success_by} ({job.timezone})" if job.expect_success_by else ""
+    after = f"within {span(timedelta(seconds=job.warn_after))}" if job.warn_after else ""
+    return " or ".join(filter(None, (by, after)))
 
 
 def _alarm(
@@ -183,7 +201,7 @@ def _alarm(
     *,
     at_least: int | None = None,
     below: int | None = None,
-    statistic: Literal["Sum", "Minimum"] = "Sum",
+    statistic: Literal["Sum", "Minimum", "Maximum"] = "Sum",
     period: int = 60,
     points: int | None = None,
     of: int = 1,
@@ -227,8 +245,11 @@ def _line(metric: Metric, stage: str, job: str | None = None, *, label: str) -> 
 
 
 def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
-    """One dashboard a stage: the alarms, then a graph for each question, a line a job. The last seven days."""
+    """One dashboard a stage, of the last twelve hours: the alarms, those that ring first; what failed, by job, and what
+    to type; then a graph for each question, a line a job.
+    """
     stage, names = jobs.stage, list(jobs.jobs)
+    promised = [job.name for job in jobs.jobs.values() if is_watched(job)]
     whole = len(batch_machine(stage, ""))
     machines = [
         batch_machine(stage, pool, slot)[whole:] for pool in jobs.pools for slot in range(1, jobs.slots_of(pool) + 1)
@@ -248,11 +269,10 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
 
     graphs = [
         _graph("Runs that succeeded", of_runs("ExecutionsSucceeded")),
-        _graph("Runs that failed", of_runs("ExecutionsFailed")),
         _graph("Runs that were stopped", of_runs("ExecutionsAborted")),
         _graph("Starts that were skipped", of_starts(SKIP)),
         _graph("Scheduled times skipped in a row", of_starts(SKIPS_IN_A_ROW), "Maximum"),
-        _graph("Duration, on average", of_runs("ExecutionTime"), "Average"),
+        _graph("Scheduled times that were not done in time", [_line(LATE, stage, n, label=n) for n in promised]),
         _graph("Duration, the longest", of_runs("ExecutionTime"), "Maximum"),
         _graph(
             "Nobody could tell, or the start was refused",
@@ -265,11 +285,16 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     for first in range(0, len(alarms), _ALARMS_A_WIDGET):
         shown = [f"${{Alarm}}{name}" for name in alarms[first : first + _ALARMS_A_WIDGET]]
         height = 2 + -(-len(shown) // 6)
-        widgets.append(_widget("alarm", 0, top, 24, height, {"title": "Alarms", "alarms": shown}))
+        # By state, those that ring first, then by when it changed (CloudWatch, dashboard body).
+        about = {"title": "Alarms", "alarms": shown, "sortBy": "stateUpdatedTimestamp"}
+        widgets.append(_widget("alarm", 0, top, 24, height, about))
         top += height
+    widgets.append(_widget("metric", 0, top, 12, 7, _table("Runs that failed, by job", of_runs("ExecutionsFailed"))))
+    widgets.append(_widget("text", 12, top, 12, 7, {"markdown": _COMMANDS.replace("STAGE", stage)}))
+    top += 7
     for place, graph in enumerate(graphs):
         widgets.append(_widget("metric", place % 2 * 12, top + place // 2 * 6, 12, 6, graph))
-    body = {"start": "-P7D", "periodOverride": "inherit", "widgets": widgets}
+    body = {"start": "-PT12H", "periodOverride": "inherit", "widgets": widgets}
     prefixes = {
         "Machine": arn("states", f"stateMachine:{batch_machine(stage, '')}"),
         "Alarm": arn("cloudwatch", "alarm:"),
@@ -283,8 +308,15 @@ def _dashboard(jobs: JobsFile, alarms: list[str]) -> Json:
     }
 
 
-def _graph(title: str, lines: list[Line], statistic: Literal["Sum", "Average", "Maximum"] = "Sum") -> Json:
-    shown = {"view": "timeSeries", "region": "${AWS::Region}", "stat": statistic, "period": HOUR}
+def _graph(title: str, lines: list[Line], statistic: Literal["Sum", "Maximum"] = "Sum") -> Json:
+    shown = {"view": "timeSeries", "region": "${AWS::Region}", "stat": statistic, "period": _POINT}
+    return {"title": title, "metrics": lines, **shown}
+
+
+def _table(title: str, lines: list[Line]) -> Json:
+    """The sum of each line over all the time shown, and no column beside it (CloudWatch guide, "Data table widget")."""
+    summed = {"summaryColumns": ["SUM"], "showTimeSeriesData": False, "stickySummary": True}
+    shown = {"view": "table", "region": "${AWS::Region}", "stat": "Sum", "period": _POINT, "table": summed}
     return {"title": title, "metrics": lines, **shown}
 
 

@@ -8,7 +8,7 @@ compared here: CloudFormation does that for `deploy --dry-run`.
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
@@ -21,7 +21,7 @@ from chalicelib.decide.facts import CantTell
 from chalicelib.names import FUNCTIONS, Function, function_name, function_role, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import recorded_as
-from guardctl import stacks, template
+from guardctl import pool_changes, stacks, template
 from guardctl.stage import PROJECT, Stage
 
 _TIMEOUT_SECONDS = 30
@@ -132,9 +132,16 @@ def parts(stage: Stage, functions: Functions, guard: bool) -> tuple[str, ...]:
 def guard_machine(stage: Stage) -> tuple[str, ...] | None:
     """Compare the guard machine with this checkout's; None if there is none."""
     try:
-        return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
+        return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine", _whose)
     except NotDeployed:
         return None
+
+
+def _whose(deployed: str, here: str) -> str:
+    """Whose rows differ, of two definitions of the guard."""
+    rows, rows_here = pool_changes.rows_in(deployed), pool_changes.rows_in(here)
+    names = sorted(job for job in rows.keys() | rows_here.keys() if rows.get(job) != rows_here.get(job))
+    return f": the pools of {', '.join(names)}" if names else ""
 
 
 def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, closely: bool) -> tuple[str, ...]:
@@ -163,13 +170,19 @@ def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, cl
     return tuple(differences)
 
 
-def _machine(stage: Stage, arn: str, here: Mapping[str, Any], what: str) -> tuple[str, ...]:
+def _machine(
+    stage: Stage,
+    arn: str,
+    here: Mapping[str, Any],
+    what: str,
+    how: Callable[[str, str], str] = lambda _deployed, _here: "",
+) -> tuple[str, ...]:
     with reading("states:DescribeStateMachine", arn):
         text = stage.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
     check = stage.function("check")
     text_here = json.dumps(here).replace("${CheckFunctionArn}", check).replace("${Partition}", check.split(":")[1])
     substituted = json.loads(text_here)
-    return () if json.loads(text) == substituted else (f"{what} is defined differently",)
+    return () if json.loads(text) == substituted else (f"{what} is defined differently{how(text, text_here)}",)
 
 
 def _settings(here: Job, deployed: Job) -> Iterator[str]:

@@ -10,9 +10,12 @@ from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
 from chalicelib.config.jobs import Fault, Job, JobsFile
-from chalicelib.decide.schedule import Schedule, upcoming
+from chalicelib.decide.deadlines import is_watched
+from chalicelib.decide.schedule import Schedule, between, upcoming
 
 _AN_HOUR = timedelta(hours=1)
+_MANY = 24
+"""Scheduled times that have one moment in common: an hourly job's."""
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh"})
 _FIXED = {"EST": "UTC-5", "MST": "UTC-7", "HST": "UTC-10"}
 """Zones of the IANA database that are called like an abbreviation, and have no daylight saving."""
@@ -24,6 +27,7 @@ def notes(jobs: JobsFile, file: str, now: datetime) -> list[Fault]:
         *_rates(jobs, file, now),
         *_over(jobs, file, now),
         *_zones(jobs, file),
+        *_promises(jobs, file, now),
         *(note for job in jobs.jobs.values() for note in _words(job, file)),
     ]
 
@@ -72,6 +76,23 @@ def _zones(jobs: JobsFile, file: str) -> Iterator[Fault]:
         elif zone in _FIXED:
             wrong = f'"{zone}" is {_FIXED[zone]} all year, without daylight saving{_also(others)}'
             yield Fault(file, at, wrong, "fine if that is meant; else write a place, such as America/New_York")
+
+
+def _promises(jobs: JobsFile, file: str, now: datetime) -> Iterator[Fault]:
+    """What is late is told to nobody, and a time of day that many scheduled times have in common."""
+    promised = [job for job in jobs.jobs.values() if is_watched(job)]
+    if promised and jobs.alerts is None:
+        first, *others = promised
+        key = "expect_success_by" if first.expect_success_by else "warn_after"
+        wrong = f"without [alerts] nobody is told{_also([job.name for job in others])}"
+        yield Fault(file, f"jobs.{first.name}.{key}", wrong, "fine if the metric and the log line will do")
+    for job in promised:
+        times = between(job.schedules, job.timezone, now, now + timedelta(days=1), limit=_MANY + 1)
+        if job.expect_success_by and len(times) > _MANY:
+            wrong = f"more than {_MANY} scheduled times a day are looked up at {job.expect_success_by}, each by itself"
+            yield Fault(
+                file, f"jobs.{job.name}.expect_success_by", wrong, "fine if that is meant; else write warn_after"
+            )
 
 
 def _words(job: Job, file: str) -> Iterator[Fault]:

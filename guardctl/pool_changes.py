@@ -90,7 +90,12 @@ def deployed(stage: Stage) -> dict[str, tuple[str, int]]:
         text = client.describe_state_machine(stateMachineArn=stage.guard)["definition"]
     except client.exceptions.StateMachineDoesNotExist:
         return {}
-    return {job: (pool, int(slots)) for job, pool, slots in _ROW.findall(text) if int(slots) <= MOST_SLOTS}
+    return rows_in(text)
+
+
+def rows_in(definition: str) -> dict[str, tuple[str, int]]:
+    """The rows in the text of a guard's definition."""
+    return {job: (pool, int(slots)) for job, pool, slots in _ROW.findall(definition) if int(slots) <= MOST_SLOTS}
 
 
 def _exists(stage: Stage, pool: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from guardctl.errors import AWS, Stop
+from guardctl.resource_names import Names
 from guardctl.stage import Stage
 
 Say = Callable[[str], None]
@@ -124,6 +125,7 @@ def carry_out(stage: Stage, found: Plan, say: Say) -> None:
     """Execute the change set and wait for it, telling of each resource. Raises `Stop` if it fails."""
     client = stage.cloudformation
     seen = {event["EventId"] for event in _events(client, found.stack)}
+    names = Names(stage.file)
     worth = ("FAILED", "_COMPLETE") if len(found.changes) <= SHOWN else ("FAILED",)
     client.execute_change_set(ChangeSetName=found.change_set, StackName=found.stack)
     while True:
@@ -133,7 +135,7 @@ def carry_out(stage: Stage, found: Plan, say: Say) -> None:
                 seen.add(event["EventId"])
                 reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
                 if any(word in event["ResourceStatus"] for word in worth):
-                    say(f"  {event['ResourceStatus']:<20} {event['LogicalResourceId']}{reason}")
+                    say(f"  {event['ResourceStatus']:<20} {names.told(event['LogicalResourceId'])}{reason}")
         if not now.endswith("IN_PROGRESS"):
             break
         time.sleep(_POLL_SECONDS)

@@ -52,7 +52,7 @@ _WHAT = {
     "records": "the record of each job's schedule",
     "alarms": "what rings for the stage and for a failed run, and the dashboard",
     "alarms-skips": "what rings when scheduled times are skipped in a row",
-    "alarms-late": "what rings when nothing has succeeded in time",
+    "alarms-late": "what rings when a scheduled time was not done in time",
 }
 
 PARTS = tuple(_WHAT)
@@ -237,9 +237,17 @@ def check_policy(jobs: JobsFile) -> Json:
 
 
 def trigger_policy(jobs: JobsFile) -> Json:
-    """The trigger's policy: it starts the guard machine, and asks since when a job has had its schedule."""
+    """The trigger's policy: it starts the guard machine, and asks since when a job has had its schedule.
+
+    Where a job says by when it should be done, it looks up what became of a start, and of its run.
+    """
+    promised = any(job.expect_success_by or job.warn_after for job in jobs.jobs.values())
+    described = [
+        f"arn:*:states:*:*:execution:{name}:*" for name in (guard_machine(jobs.stage), batch_machine(jobs.stage, "*"))
+    ]
     return policy(
         allow(["states:StartExecution"], [f"arn:*:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
+        *([allow(["states:DescribeExecution"], described)] if promised else []),
         allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
         *_logs(jobs, "trigger"),
     )

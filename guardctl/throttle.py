@@ -21,13 +21,11 @@ _LARGE = frozenset({"us-east-1", "us-west-2", "eu-west-1"})
 def people(region: str, own: Mapping[Call, Bucket]) -> dict[str, Bucket]:
     """What a person's commands may use of an account's quotas, by operation.
 
-    Step Functions' quotas page ("API action throttling") has DescribeExecution and GetExecutionHistory, "Request
-    throttling for the Amazon ECS API" the cluster reads, Systems Manager's quotas page GetParameters (40 a second).
+    Step Functions' quotas page ("API action throttling") has GetExecutionHistory, "Request throttling for the Amazon
+    ECS API" the cluster reads, Systems Manager's quotas page GetParameters (40 a second).
     """
-    described = Bucket(300, 15) if region in _LARGE else Bucket(250, 10)
     whole: dict[str, Bucket] = {
         **{str(call): bucket for call, bucket in quotas(region, own).items()},
-        "DescribeExecution": described,
         "GetExecutionHistory": Bucket(500, 20) if region in _LARGE else Bucket(400, 20),
         "DescribeStateMachine": Bucket(200, 20),
         "DescribeTasks": Bucket(100, 20),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -189,14 +188,6 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
             if job.pool == pool and job.overlap == "replace" and number > 1:
                 right = 'write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'
                 spot.key("jobs").key(job.name).key("overlap").fault(f'"replace" is in a pool of {number} slots', right)
-    members = Counter(job.pool for job in jobs.values())
-    for job in jobs.values():
-        shared = slots.get(job.pool, 1) > 1 or members[job.pool] > 1
-        if shared and job.expect_success_within:
-            # Step Functions counts successes by machine, and this one has its neighbours' runs, too.
-            right = "leave it out, or give the job a pool of its own; guardctl status tells its last run"
-            at = spot.key("jobs").key(job.name).key("expect_success_within")
-            at.fault(f'can\'t be watched in pool "{job.pool}"', right)
     for job in jobs.values():
         at = spot.key("jobs").key(job.name).key("pool")
         if job.pool in jobs and job.pool != job.name:

@@ -76,8 +76,10 @@ class Job:
     on_skip: OnSkip = "fail"
     orphans: Orphans = "wait"
     retries: int = 0
-    expect_success_within: int | None = None
-    """With [alerts], an alarm rings when no run has succeeded for so long."""
+    expect_success_by: str | None = None
+    """A time of day in the job's zone, ``06:00``: by then, the first time after it, a scheduled time has succeeded."""
+    warn_after: int | None = None
+    """So long after it, in whole minutes, a scheduled time has succeeded."""
 
     pool: str
     """The jobs that must not run at the same time share one; who names none has one to itself, of its own name."""
@@ -234,6 +236,7 @@ _BUS = r"[A-Za-z0-9._/-]{1,256}"
 
 _JOB: dict[str, Reader] = {
     **times.READERS,
+    **times.PROMISES,
     "pool": text(JOB, "write a name like a job's: lower case letters, digits and single hyphens"),
     "enabled": _enabled,
     "imported_from": text(
@@ -249,9 +252,6 @@ _JOB: dict[str, Reader] = {
     "on_skip": one_of(*get_args(OnSkip)),
     "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
-    "expect_success_within": duration(
-        "15m", "7d", ": a CloudWatch alarm looks back no further"
-    ),  # its metrics come minutes late
 }
 _OF_SCHEDULES = frozenset({"schedule", "start", "end"})
 """Read into the schedules themselves."""
@@ -297,6 +297,7 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping
             settings = defaults | own
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             schedules = times.schedules_of(settings, at)
+            times.check_promises(own, settings, at)
             if not at.faults:
                 kept = {"pool": name} | {key: each for key, each in settings.items() if key not in _OF_SCHEDULES}
                 jobs[name] = Job(name=name, ecs=ecs, schedules=schedules, **kept)

@@ -38,6 +38,12 @@ _MEANT = {
 }
 """What others call a key of ours: spelling alone would take start_date for start_deadline."""
 
+_REMOVED = {
+    "expect_success_within": 'write expect_success_by = "06:00", the time of day by which a scheduled time should have '
+    'succeeded, or warn_after = "2h", how long after it (docs/alarms.md)',
+}
+"""What a key of an older release is called now."""
+
 Reader = Callable[[Any, "Spot"], Any]
 
 _TYPES = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "an array", dict: "a table"}
@@ -111,6 +117,8 @@ def table(
             read[key] = readers[key](inner, spot.key(key))
         elif strayed and key in strayed:
             spot.key(key).fault("is not a key of this table", f"it belongs in [{strayed[key]}]")
+        elif key in _REMOVED:
+            spot.key(key).fault("was removed in 0.2.0", _REMOVED[key])
         else:
             right = near(key, readers, f"known here: {', '.join(readers)}")
             spot.key(key).fault("is not a known key", right)

@@ -1,14 +1,14 @@
-"""When a job is due, as its table says it: `schedule`, `timezone`, `start` and `end`."""
+"""When a job is due, as its table says it: `schedule`, `timezone`, `start` and `end`; and by when it should be done."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chalicelib.config.tables import BAD, Reader, Spot, array
+from chalicelib.config.tables import BAD, Reader, Spot, array, duration
 from chalicelib.decide.cron_fields import YEARS
 from chalicelib.decide.schedule import (
     Schedule,
@@ -68,6 +68,39 @@ def _moment(value: Any, spot: Spot) -> Any:
     return value
 
 
+def _time_of_day(value: Any, spot: Spot) -> Any:
+    """``06:00``; also TOML's own local time, `06:00:00`."""
+    right = 'write a time of day in the job\'s timezone, from "00:00" to "23:59"'
+    if type(value) is time:
+        value = f"{value:%H:%M}" if not (value.second or value.microsecond) else f"{value:%H:%M:%S}"
+    if spot.lacks(str, value, right):
+        return BAD
+    if re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        return value
+    if match := re.fullmatch("([0-9]):([0-5][0-9])", value):
+        right = f'write "0{match[0]}"'
+    elif value == "24:00":
+        right = 'write "00:00"'
+    return spot.fault(f'"{value}" is not a time of day', right)
+
+
+_warn_after = duration("1m", "28d", ": a guard execution may be forgotten after 30 days")
+
+
+def _warned(value: Any, spot: Spot) -> Any:
+    if type(value) is str and re.fullmatch(r"[0-9.]+ ?x", value):
+        right = 'write a duration, such as "2h"; guardctl status JOB says how long its runs usually take'
+        return spot.fault(f'"{value}" is a multiple, and the trigger knows no usual duration', right)
+    seconds = _warn_after(value, spot)
+    if seconds is not BAD and seconds % 60:
+        right = f'write "{seconds // 60 + 1}m"'
+        return spot.fault(f'"{value}" has seconds, and the trigger looks once a minute', right)
+    return seconds
+
+
+PROMISES: dict[str, Reader] = {"expect_success_by": _time_of_day, "warn_after": _warned}
+"""What of a job's table says when one of its scheduled times is late."""
+
 READERS: dict[str, Reader] = {"schedule": _schedules, "timezone": _zone, "start": _moment, "end": _moment}
 """What of a job's table decides when it is due."""
 
@@ -119,3 +152,10 @@ def _in_utc(bound: datetime | None, zone: ZoneInfo, spot: Spot) -> datetime | No
     if time is None:
         spot.fault(f"{bound.isoformat()} is skipped by the clock of {zone.key}", "write a time that the clock shows")
     return time
+
+
+def check_promises(own: Mapping[str, Any], settings: Mapping[str, Any], at: Spot) -> None:
+    """Without a schedule there is no scheduled time to be late; what [defaults] say of all jobs is passed over."""
+    for key in PROMISES:
+        if key in own and "schedule" not in settings:
+            at.key(key).fault("is of a job without a schedule", "write schedule, or leave it out")

@@ -19,9 +19,15 @@ from chalicelib.decide.facts import stamp
 from chalicelib.decide.schedule import Due, Scheduled, between, is_renewal_day, renewal_time
 from chalicelib.names import renewal_name, scheduled_name
 
-Call = Literal["ListExecutions", "ListTasks", "RunTask", "StartExecution"]
+Call = Literal["ListExecutions", "ListTasks", "RunTask", "StartExecution", "DescribeExecution"]
 
-CALLS: Mapping[Call, int] = {"ListExecutions": 1, "ListTasks": 2, "RunTask": 1, "StartExecution": 2}
+CALLS: Mapping[Call, int] = {
+    "ListExecutions": 1,
+    "ListTasks": 2,
+    "RunTask": 1,
+    "StartExecution": 2,
+    "DescribeExecution": 0,  # for `deadlines`
+}
 """What one start calls that finds its job free: the weight of a decision in each quota."""
 
 LOOK_BACK = timedelta(minutes=10)
@@ -42,8 +48,16 @@ class Bucket(NamedTuple):
     """Tokens per second."""
 
 
-_LARGE: Mapping[Call, Bucket] = {"ListExecutions": Bucket(200, 5), "StartExecution": Bucket(1_300, 300)}
-_OTHER: Mapping[Call, Bucket] = {"ListExecutions": Bucket(100, 2), "StartExecution": Bucket(800, 150)}
+_LARGE: Mapping[Call, Bucket] = {
+    "ListExecutions": Bucket(200, 5),
+    "StartExecution": Bucket(1_300, 300),
+    "DescribeExecution": Bucket(300, 15),
+}
+_OTHER: Mapping[Call, Bucket] = {
+    "ListExecutions": Bucket(100, 2),
+    "StartExecution": Bucket(800, 150),
+    "DescribeExecution": Bucket(250, 10),
+}
 _EVERYWHERE: Mapping[Call, Bucket] = {"ListTasks": Bucket(100, 20), "RunTask": Bucket(20, 20)}
 _LARGE_REGIONS = frozenset({"us-east-1", "us-west-2", "eu-west-1"})
 

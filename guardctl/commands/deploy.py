@@ -13,6 +13,7 @@ from guardctl.console import StageOption, command, confirmed, err, out
 from guardctl.deploy import Deployment
 from guardctl.errors import Stop, explained
 from guardctl.interrupts import interruptible
+from guardctl.resource_names import Names
 from guardctl.stacks import SHOWN
 from guardctl.stage import Stage
 from guardctl.verifying import verification
@@ -54,7 +55,7 @@ def deploy(
         )
         with out.status("asking CloudFormation what would change…"):
             found = deployment.plan(target, chosen)
-        _show(found)
+        _show(target, found)
         opened = deployment.open_in_the_way(target, found)
         _say_what_is_lost(target, found, opened)
         moved = pool_changes.changes(target)
@@ -109,14 +110,15 @@ def _foresee(target: Stage) -> None:
     out.print(f"verify: {verified.told}; the reasons: {target.command('verify')}")
 
 
-def _show(found: Deployment) -> None:
+def _show(target: Stage, found: Deployment) -> None:
+    names = Names(target.file)
     if not found.machines:
         out.print("state machines: no change")
     for plan in found.plans:
         out.print(f"stack {plan.stack}:")
         for change in plan.changes[:SHOWN]:
             replaces = " (replaced)" if change.replaces else ""
-            out.print(f"  {change.action:<8} {change.kind} {change.logical_id}{replaces}")
+            out.print(f"  {change.action:<8} {names.told(change.logical_id)}{replaces}", markup=False)
         if len(plan.changes) > SHOWN:
             out.print(f"  … and {len(plan.changes) - SHOWN} more changes")
     if found.moves:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, parse
 from chalicelib.decide.schedule import parse_schedule
@@ -54,10 +52,11 @@ NIGHTLY = (parse_schedule("cron(0 3 * * ? *)"),)
     [
         pytest.param({}, {"Failed"}, id="a job by hand can only fail"),
         pytest.param({"schedules": NIGHTLY}, {"Failed", "Skips"}, id="a scheduled one can be skipped"),
-        pytest.param({"schedules": NIGHTLY, "expect_success_within": DAY}, {"Failed", "Skips", "Late"}, id="and be late, if it says when"),
-        pytest.param({"expect_success_within": DAY}, {"Failed", "Late"}, id="somebody may have to start it in time"),
-        pytest.param({"schedules": NIGHTLY, "expect_success_within": DAY, "enabled": False}, {"Failed"}, id="nobody waits for a job whose schedule rests"),
-        pytest.param({"schedules": NIGHTLY, "expect_success_within": DAY, "enabled": "shadow"}, {"Failed"}, id="nor for one in shadow, whose verdicts are no skips"),
+        pytest.param({"schedules": NIGHTLY, "expect_success_by": "06:00"}, {"Failed", "Skips", "Late"}, id="and be late, if it says by when"),
+        pytest.param({"schedules": NIGHTLY, "warn_after": DAY}, {"Failed", "Skips", "Late"}, id="or how long after"),
+        pytest.param({"warn_after": DAY}, {"Failed"}, id="one by hand has no time to be late for"),
+        pytest.param({"schedules": NIGHTLY, "warn_after": DAY, "enabled": False}, {"Failed"}, id="nobody waits for a job whose schedule rests"),
+        pytest.param({"schedules": NIGHTLY, "warn_after": DAY, "enabled": "shadow"}, {"Failed"}, id="nor for one in shadow, whose verdicts are no skips"),
     ],
 )  # fmt: skip
 def test_a_job_has_the_alarms_that_can_ring_for_it(settings: dict[str, Any], expected: set[str]) -> None:
@@ -121,7 +120,7 @@ def states(alarm: Mapping[str, Any], points: Mapping[int, float], until: int) ->
     told, and so keep a state a little longer.
     """
     period, of, needed = (alarm[key] for key in ("Period", "EvaluationPeriods", "DatapointsToAlarm"))
-    reduce: Any = {"Sum": sum, "Minimum": min}[alarm["Statistic"]]
+    reduce: Any = {"Sum": sum, "Minimum": min, "Maximum": max}[alarm["Statistic"]]
     passed: list[str] = []
     state = "INSUFFICIENT_DATA"
     for end in range(of * period, until + 1, period):
@@ -172,10 +171,10 @@ def every_minute(value: float, start: int, end: int) -> dict[int, float]:
         pytest.param("nightlyXreportSkips", {NIGHTS[0]: 0, NIGHTS[1]: 1, NIGHTS[2]: 2, NIGHTS[3]: 3, NIGHTS[4]: 4}, 6 * DAY, ["OK", "ALARM"], id="three are, and it rings until a start gets through"),
         pytest.param("nightlyXreportSkips", {NIGHTS[3]: 3, NIGHTS[4]: 0}, 6 * DAY, ["ALARM", "OK"], id="a start gets through"),
         pytest.param("nightlyXreportSkips", {NIGHTS[3]: 3, NIGHTS[3] + 90: 0}, 6 * DAY, ["OK"], id="somebody clears the way at once"),
-        pytest.param("nightlyXreportLate", dict.fromkeys(NIGHTS, 1), 5 * DAY, ["OK"], id="every night succeeds"),
-        pytest.param("nightlyXreportLate", dict.fromkeys([*NIGHTS[:2], *NIGHTS[3:]], 1), 5 * DAY, ["OK", "ALARM", "OK"], id="one night does not"),
-        pytest.param("nightlyXreportLate", dict.fromkeys(NIGHTS[:4], 1) | {NIGHTS[4] + HOUR: 1}, 5 * DAY + 3 * HOUR, ["OK"], id="one night takes an hour longer"),
-        pytest.param("nightlyXreportLate", {}, 5 * DAY, ["ALARM"], id="a new job has not succeeded yet"),
+        pytest.param("nightlyXreportLate", dict.fromkeys(NIGHTS, 0), 6 * DAY, ["OK"], id="every night is done in time"),
+        pytest.param("nightlyXreportLate", dict.fromkeys(NIGHTS, 0) | {NIGHTS[2]: 1, NIGHTS[3]: 1}, 6 * DAY, ["OK", "ALARM", "OK"], id="two are not, and it rings until one is"),
+        pytest.param("nightlyXreportLate", {NIGHTS[1]: 0, NIGHTS[1] + 30: 1, NIGHTS[1] + 60: 0}, 6 * DAY, ["ALARM"], id="of several times that should be done by now one is not"),
+        pytest.param("nightlyXreportLate", {}, 5 * DAY, [], id="a new job is not late yet"),
     ],
 )  # fmt: skip
 def test_when_it_rings(logical_id: str, points: dict[int, float], until: int, expected: list[str]) -> None:
@@ -191,29 +190,6 @@ def test_the_number_of_skips_is_that_of_the_jobs_file() -> None:
     told = dataclasses.replace(JOBS, alerts=Alerts(topic="arn:aws:sns:us-east-1:123456789012:a", skips_in_a_row=7))
     assert properties("nightlyXreportSkips", told)["Threshold"] == 7
     assert properties("nightlyXreportSkips", told)["AlarmActions"] == ["arn:aws:sns:us-east-1:123456789012:a"]
-
-
-@pytest.mark.parametrize(
-    ("within", "expected"),
-    [
-        pytest.param(15 * MINUTE, (300, 3), id="the least"),
-        pytest.param(16 * MINUTE, (300, 4), id="rounded up to five minutes"),
-        pytest.param(DAY, (300, 288), id="up to a day it is looked at every five minutes"),
-        pytest.param(DAY + 1, (HOUR, 25), id="over a day in hours"),
-        pytest.param(26 * HOUR, (HOUR, 26), id="a night and two hours"),
-        pytest.param(7 * DAY, (HOUR, 168), id="the most"),
-    ],
-)
-def test_how_far_an_alarm_looks_back(within: int, expected: tuple[int, int]) -> None:
-    assert alarms.look_back(within) == expected
-
-
-@given(st.integers(15 * MINUTE, 7 * DAY))
-def test_an_alarm_looks_back_as_far_as_asked_and_no_further_than_cloudwatch_does(within: int) -> None:
-    """PutMetricAlarm, API reference: a day, or seven in periods of an hour or more."""
-    period, periods = alarms.look_back(within)
-    assert 0 <= period * periods - within < period
-    assert period * periods <= (7 * DAY if period >= HOUR else DAY)
 
 
 # --- what they rest on ------------------------------------------------------------------------------------
@@ -240,12 +216,20 @@ def dashboard(jobs: JobsFile = JOBS) -> dict[str, Any]:
 
 
 def test_the_dashboard_shows_every_alarm_and_asks_every_question_of_every_job() -> None:
-    first, *graphs = dashboard()["widgets"]
+    first, table, text, *graphs = dashboard()["widgets"]
     shown = {arn.rpartition(":")[2] for arn in first["properties"]["alarms"]}
     named = (resource["Properties"].get("AlarmName") for resource in alarms.resources(JOBS).values())
     assert shown == {name for name in named if name}
-    of_jobs = graphs[:-1]
+    assert (first["type"], first["properties"]["sortBy"]) == ("alarm", "stateUpdatedTimestamp"), (
+        "what rings comes first"
+    )
+    assert (table["properties"]["view"], table["properties"]["table"]["summaryColumns"]) == ("table", ["SUM"])
+    assert "guardctl why JOB --stage watched" in text["properties"]["markdown"]
+    of_jobs = [table, *graphs[:-1]]
     assert len(of_jobs) == 8
+    promised = next(each for each in of_jobs if each["properties"]["title"].endswith("not done in time"))
+    of_jobs.remove(promised)
+    assert [line[-1]["label"] for line in promised["properties"]["metrics"]] == ["nightly-report"]
     for graph in of_jobs:
         labels = {line[-1]["label"].partition(":")[0] for line in graph["properties"]["metrics"]}
         assert labels - {"refused", "stuck"} == {"nightly-report", "by-hand"}, graph["properties"]["title"]
@@ -268,7 +252,7 @@ def test_no_widget_covers_another_or_has_more_than_cloudwatch_shows(count: int) 
 
 def many(count: int) -> JobsFile:
     """That many jobs with three alarms each."""
-    job = one_job(schedules=NIGHTLY, expect_success_within=DAY).jobs["report"]
+    job = one_job(schedules=NIGHTLY, warn_after=DAY).jobs["report"]
     names = [f"job-{number:03d}" for number in range(count)]
     return dataclasses.replace(JOBS, jobs={name: dataclasses.replace(job, name=name, pool=name) for name in names})
 

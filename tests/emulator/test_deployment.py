@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.config.jobs import parse
-from guardctl import template
 from lab.emulator import Emulator
 from lab.stage import CommandFailed, LocalStage, local_stage
 
@@ -24,11 +22,16 @@ ecs = { task_definition = "first" }
 [jobs.second]
 ecs = { task_definition = "second" }
 """
-BATCH_ROLE = next(iter(template._roles(parse(JOBS, stage="deployed", place="x"))))
 THIRD = '\n[jobs.third]\necs = { task_definition = "third" }\n'
 together = pytest.mark.xdist_group("deployed")
 """For those that use `deployed`: on one worker, which deploys it."""
-CREATED = ["GuardMachine", "GuardMachineRole", "firstBatch", "secondBatch", "firstBatchSchedule"]
+CREATED = [
+    "the guard machine",
+    "the guard machine's role",
+    "first: the state machine of its runs",
+    "second: the state machine of its runs",
+    "first: the record of its schedule",
+]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def test_a_dry_run_shows_what_would_be_made_and_changes_nothing(emulator: Emulat
         shown = stage.command("guardctl", "deploy", "--stage", "dry", "--dry-run").stdout
         assert what_is_there(stage) == before
         assert in_the_account(before) == NOTHING
-    assert all(f" {logical}\n" in shown for logical in CREATED), shown
+    assert all(f"  Add      {what}\n" in shown for what in CREATED), shown
     assert shown.endswith("dry run: nothing was changed\n")
 
 
@@ -106,10 +109,10 @@ def test_a_dry_run_of_a_change_shows_the_change_and_changes_nothing(deployed: Lo
     shown = deployed.command("guardctl", "deploy", "--stage", deployed.name, "--dry-run").stdout
     assert what_is_there(deployed) == before
     edit(deployed, JOBS)
-    added, *others = [line.split() for line in shown.splitlines() if line.startswith("  ")]
-    assert added == ["Add", "AWS::StepFunctions::StateMachine", "thirdBatch"]
-    assert ["Modify", "AWS::IAM::Role", BATCH_ROLE] in others
-    assert {action for action, *_ in others} == {"Modify"}
+    added, *others = [line.strip() for line in shown.splitlines() if line.startswith("  ")]
+    assert added == "Add      third: the state machine of its runs"
+    assert "Modify   first, second, third: the role of their runs" in others
+    assert {line.split()[0] for line in others} == {"Modify"}
 
 
 @together
@@ -167,7 +170,7 @@ def test_a_job_at_rest_may_be_removed(deployed: LocalStage) -> None:
     edit(deployed, JOBS.partition("[jobs.second]")[0])
     shown = deployed.command("guardctl", "deploy", "--stage", deployed.name, "--dry-run").stdout
     edit(deployed, JOBS)
-    assert "Remove   AWS::StepFunctions::StateMachine secondBatch\n" in shown
+    assert "Remove   second: the state machine of its runs\n" in shown
 
 
 QUEUES = JOBS.replace("[jobs.second]\n", '[jobs.second]\noverlap = "queue"\ngrace = "1s"\n')
@@ -215,8 +218,7 @@ def crowd(count: int) -> str:
     """A jobs file of so many jobs, each with a family, a schedule and every alarm of its own."""
     shared = JOBS.partition("[jobs.")[0] + '[alerts]\ntopic = "arn:aws:sns:us-east-1:000000000000:alerts"\n'
     return shared + "".join(
-        f'[jobs.job-{n}]\nschedule = "cron(0 3 1 1 ? *)"\nexpect_success_within = "1d"\n'
-        f'ecs = {{ task_definition = "job-{n}" }}\n'
+        f'[jobs.job-{n}]\nschedule = "cron(0 3 1 1 ? *)"\nwarn_after = "1d"\necs = {{ task_definition = "job-{n}" }}\n'
         for n in range(count)
     )
 

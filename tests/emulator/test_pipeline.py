@@ -19,9 +19,7 @@ from tests.documents import read
 from tests.emulator.test_deployment import assert_a_start_runs, crowd, what_is_there
 
 BUCKET = "of-the-pipeline"
-FIRST = (
-    '[jobs.first]\nschedule = "cron(0 3 1 1 ? *)"\nexpect_success_within = "1d"\necs = { task_definition = "first" }\n'
-)
+FIRST = '[jobs.first]\nschedule = "cron(0 3 1 1 ? *)"\nwarn_after = "1d"\necs = { task_definition = "first" }\n'
 
 
 def commands(readme: str) -> str:

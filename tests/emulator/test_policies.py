@@ -11,18 +11,19 @@ step in `calls`; what the emulator never asks for gets a line in `NEVER_ASKED`, 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from chalicelib.decide.deadlines import moments
 from chalicelib.decide.facts import stamp
 from lab.emulator import SECRET, Emulator
 from lab.play import evaluate
 from lab.stage import LocalStage
 from tests.emulator.test_end_to_end import schedule_event
-from tests.support import deployed_stage
+from tests.support import deployed_stage, eventually
 
 ACCOUNT = "us-east-1:000000000000"
 FUNCTIONS = ("check", "trigger")
@@ -195,15 +196,39 @@ def calls(stage: LocalStage) -> Iterator[list[str]]:
     assert stage.invoke("check", {"job": "policy-overrun", "guard": lost})["next_run"] == "run-000002"
     yield []
 
-    # The jobs "scheduled" and "just-deployed" are due: one is started, the other's record is read, once: so a cold
-    # function, whose memory is empty.
+    yield from calls_of_the_trigger(stage)
+
+
+def calls_of_the_trigger(stage: LocalStage) -> Iterator[list[str]]:
+    """Make every kind of call that a tick makes."""
+    # The jobs "scheduled" and "just-deployed" are due: one is started, the other's record is read, once; and the job
+    # "promised" is looked up, with its run. So a cold function, whose memory is empty.
+    now = datetime.now(UTC)
+    (moment,) = moments([stage.jobs.jobs["promised"]], now - timedelta(minutes=9), now)
+    asked = json.dumps({"job": "promised", "scheduled_at": stamp(moment.scheduled_at)})
+    kept = stage.stepfunctions.start_execution(stateMachineArn=stage.guard, name=moment.name, input=asked)
+    stage.ended(kept["executionArn"])
     name = f"batch-guard-{stage.name}-trigger"
     environment = stage.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     stage.functions.update_function_configuration(
         FunctionName=name, Environment={"Variables": {**environment, "COLD": "1"}}
     )
     assert stage.invoke("trigger", schedule_event()) is None
+    lines = eventually(lambda: late_lines(stage), within=10, what="that the job promised is late")
+    assert [(line["message"], line["verdict"]) for line in lines if "message" in line] == [("late", "still running")]
+    assert [line["Late"] for line in lines if "Late" in line] == [[1.0]]
+    stage.a_task("promised")
+    stage.finish("promised")
     yield []
+
+
+def late_lines(stage: LocalStage) -> list[dict[str, Any]]:
+    """What the trigger wrote of the job "promised": a line that says why it is late, and its metric."""
+    logs = stage.emulator.client("logs")
+    events = logs.filter_log_events(logGroupName=f"/aws/lambda/batch-guard-{stage.name}-trigger")["events"]
+    lines = [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
+    found = [line for line in lines if line.get("job") == "promised" and ("Late" in line or "verdict" in line)]
+    return found if len(found) > 1 else []
 
 
 def function_calls(stage: LocalStage) -> Iterator[tuple[str, Call]]:

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 
 from chalicelib.config.jobs import Alerts, JobsFile
+from chalicelib.decide.deadlines import Look, Moment
 from chalicelib.decide.facts import Refused
+from chalicelib.late import Became
 from guardctl.alarms import resources
 
 CHECK = "arn:aws:lambda:us-east-1:123456789012:function:batch-guard-dev-check"
@@ -118,6 +122,15 @@ def test_when_aws_does_not_answer_the_check_fails_and_says_so(app: Any, lines: A
     assert metrics == {"Error": (1.0, {"stage": "dev", "job": known})}
 
 
+LOOK = Look(
+    Moment(
+        "nightly-report",
+        datetime(2026, 11, 23, 18, tzinfo=UTC),
+        "expect_success_by",
+        datetime(2026, 11, 23, 21, tzinfo=UTC),
+    ),
+    datetime(2026, 11, 23, 21, tzinfo=UTC),
+)
 OF_A_JOB = {"stage": "dev", "job": "nightly-report"}
 BUSY = {"outcome": "skip", "error": "AlreadyRunning", "skips_in_a_row": 3}
 
@@ -146,11 +159,12 @@ def test_what_is_counted(app: Any, metrics: Any, event: Any, answer: Any, expect
 def test_alarms_and_dashboard_show_only_what_is_written(app: Any, metrics: Any) -> None:
     app._count_decision(FROM_A_GUARD, {**BUSY, "stuck": True})
     app._count_decision(FROM_A_GUARD, {"outcome": "refuse"})
+    app._report_look(LOOK, Became("failed", "exit code 1", "arn:run"), timedelta(seconds=1))
     with pytest.raises(Exception, match="got no answer"):
         app.check(FROM_A_GUARD, SimpleNamespace(invoked_function_arn=CHECK))
     written = {(name, *dimensions.items()) for name, (_, dimensions) in metrics().items()}
 
-    job = app._jobs().jobs["nightly-report"]
+    job = replace(app._jobs().jobs["nightly-report"], expect_success_by="06:00")
     alerts = Alerts(topic="arn:aws:sns:us-east-1:123456789012:alerts")
     shown = resources(JobsFile(stage="dev", jobs={job.name: job}, alerts=alerts))
     body = json.loads(shown.pop("Dashboard")["Properties"]["DashboardBody"]["Fn::Sub"][0])
@@ -167,6 +181,30 @@ def test_alarms_and_dashboard_show_only_what_is_written(app: Any, metrics: Any) 
         if namespace == "BatchGuard"
     }
     assert watched < drawn == written
+
+
+@pytest.mark.parametrize(
+    ("became", "message", "expected"),
+    [
+        pytest.param(Became("in time", run="arn:run"), "looked up", {"Late": (0.0, OF_A_JOB)}, id="done in time ends what rings"),
+        pytest.param(Became("failed", "exit code 1", "arn:run"), "late", {"Late": (1.0, OF_A_JOB)}, id="late rings"),
+        pytest.param(Became("not expected", "in shadow"), "looked up", {}, id="of what nobody expects nothing is counted"),
+    ],
+)  # fmt: skip
+def test_what_is_told_of_a_scheduled_time_at_its_moment(
+    app: Any, lines: Any, became: Became, message: str, expected: Measured
+) -> None:
+    app._report_look(LOOK, became, timedelta(seconds=61))
+    log, measured = lines()
+    assert (log["message"], log["job"], log["verdict"], log["reason"]) == (
+        message,
+        "nightly-report",
+        became.kind,
+        became.reason,
+    )
+    assert (log["scheduled_at"], log["expected_by"]) == ("2026-11-23T18:00:00Z", "2026-11-23T21:00:00Z")
+    assert log["looked_up_seconds_after"] == 61
+    assert measured == expected
 
 
 # --- which stage it is ------------------------------------------------------------------------------------

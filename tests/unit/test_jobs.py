@@ -96,7 +96,7 @@ def test_what_is_left_out_has_a_default() -> None:
     ecs = job.ecs
     assert (job.timezone, job.enabled, job.timeout, job.start_deadline, job.grace) == ("UTC", True, 86400, 7200, 15)
     assert (job.outsiders, job.overlap, job.queue_timeout, job.on_skip) == ("command", "skip", 3600, "fail")
-    assert (job.orphans, job.retries, job.expect_success_within) == ("wait", 0, None)
+    assert (job.orphans, job.retries, job.expect_success_by, job.warn_after) == ("wait", 0, None, None)
     assert (ecs.command, ecs.launch_type, ecs.capacity_provider) == (None, "FARGATE", None)
     assert (ecs.assign_public_ip, ecs.platform_version, ecs.cpu, ecs.memory) == (False, None, None, None)
     assert (ecs.task_role, ecs.execution_role, ecs.pass_roles, ecs.security_groups) == (None, None, (), ())
@@ -119,7 +119,8 @@ def test_every_key_is_read() -> None:
         ("jobs", "report", "on_skip"): '"succeed"',
         ("jobs", "report", "orphans"): '"stop"',
         ("jobs", "report", "retries"): "10",
-        ("jobs", "import", "expect_success_within"): '"1d2h3m4s"',
+        ("jobs", "import", "expect_success_by"): '"06:00"',
+        ("jobs", "import", "warn_after"): '"1d2h3m"',
         ("jobs", "report", "ecs", "command"): '["bin/report", ""]',
         ("jobs", "report", "ecs", "security_groups"): '["sg-0a", "sg-0b"]',
         ("jobs", "report", "ecs", "assign_public_ip"): "true",
@@ -141,7 +142,8 @@ def test_every_key_is_read() -> None:
     assert (job.overlap, job.queue_timeout, job.on_skip, job.orphans) == ("queue", 604800, "succeed", "stop")
     start, end = datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 12, 1, tzinfo=UTC)
     assert job.schedules == bounded([parse_schedule("cron(0 3 * * ? *)")], start, end)
-    assert (job.retries, file.jobs["import"].expect_success_within) == (10, 93784)
+    watched = file.jobs["import"]
+    assert (job.retries, watched.expect_success_by, watched.warn_after) == (10, "06:00", 93780)
     assert job.imported_from == "rule/aws.partner/example.com/a/nightly#1"
     assert (file.jobs["import"].enabled, file.jobs["import"].imported_from) == ("shadow", "schedule/default/import")
     assert job.ecs == Ecs(
@@ -277,12 +279,71 @@ FAULTS: Mapping[str, tuple[Place, str | None, str]] = {
         '"25h"',
         'defaults.start_deadline: "25h" is out of range; write a duration from "1m" to "24h"',
     ),
-    "a success expected later than an alarm can look back": (
+    "a key of 0.1.0": (
         ("jobs", "report", "expect_success_within"),
-        '"8d"',
+        '"26h"',
         (
-            'jobs.report.expect_success_within: "8d" is out of range; write a duration from "15m" to "7d": '
-            "a CloudWatch alarm looks back no further"
+            'jobs.report.expect_success_within: was removed in 0.2.0; write expect_success_by = "06:00", the time of day '
+            'by which a scheduled time should have succeeded, or warn_after = "2h", how long after it (docs/alarms.md)'
+        ),
+    ),
+    "the same for every job": (
+        ("defaults", "expect_success_within"),
+        '"26h"',
+        "defaults.expect_success_within: was removed in 0.2.0; write expect_success_by",
+    ),
+    "a time of day without its first digit": (
+        ("jobs", "report", "expect_success_by"),
+        '"6:00"',
+        'jobs.report.expect_success_by: "6:00" is not a time of day; write "06:00"',
+    ),
+    "the end of the day": (
+        ("jobs", "report", "expect_success_by"),
+        '"24:00"',
+        'jobs.report.expect_success_by: "24:00" is not a time of day; write "00:00"',
+    ),
+    "a time of day with a zone": (
+        ("jobs", "report", "expect_success_by"),
+        '"06:00+09:00"',
+        (
+            'jobs.report.expect_success_by: "06:00+09:00" is not a time of day; '
+            'write a time of day in the job\'s timezone, from "00:00" to "23:59"'
+        ),
+    ),
+    "a time of day with seconds": (
+        ("jobs", "report", "expect_success_by"),
+        "06:00:30",
+        'jobs.report.expect_success_by: "06:00:30" is not a time of day; write a time of day',
+    ),
+    "a duration for a time of day": (
+        ("jobs", "report", "expect_success_by"),
+        '"6h"',
+        'jobs.report.expect_success_by: "6h" is not a time of day; write a time of day',
+    ),
+    "an hour for a time of day": (
+        ("jobs", "report", "expect_success_by"),
+        "6",
+        "jobs.report.expect_success_by: is an integer, not a string; write a time of day",
+    ),
+    "a warning after the record is gone": (
+        ("jobs", "report", "warn_after"),
+        '"29d"',
+        (
+            'jobs.report.warn_after: "29d" is out of range; write a duration from "1m" to "28d": '
+            "a guard execution may be forgotten after 30 days"
+        ),
+    ),
+    "a warning between two ticks": (
+        ("jobs", "report", "warn_after"),
+        '"90s"',
+        'jobs.report.warn_after: "90s" has seconds, and the trigger looks once a minute; write "2m"',
+    ),
+    "a multiple of the usual duration": (
+        ("jobs", "report", "warn_after"),
+        '"2x"',
+        (
+            'jobs.report.warn_after: "2x" is a multiple, and the trigger knows no usual duration; '
+            'write a duration, such as "2h"; guardctl status JOB says how long its runs usually take'
         ),
     ),
     "a zone that does not exist": (
@@ -752,7 +813,7 @@ def test_a_topic_may_be_another_accounts_in_the_same_region() -> None:
 # --- pools ------------------------------------------------------------------------------------------------
 
 BOTH = ("defaults", "pool")
-WATCHED = ("jobs", "report", "expect_success_within")
+WATCHED = ("jobs", "report", "warn_after")
 
 
 def test_a_job_that_names_no_pool_has_one_of_its_own_name() -> None:
@@ -788,8 +849,22 @@ def test_a_pool_of_its_own_may_have_slots() -> None:
     assert (file.jobs["report"].pool, file.slots_of("report"), file.shared("report")) == ("report", 2, True)
 
 
-def test_a_job_that_has_a_named_pool_to_itself_can_be_watched() -> None:
-    assert read({("jobs", "report", "pool"): '"warehouse"', WATCHED: '"1d"'}).shared("warehouse")
+@pytest.mark.parametrize("pool", [BOTH, ("jobs", "report", "pool")])
+def test_a_job_of_a_pool_can_be_watched_for_its_scheduled_times_are_its_own(pool: Place) -> None:
+    file = read({pool: '"warehouse"', ("pools", "warehouse", "slots"): "2", WATCHED: '"1d"'})
+    assert (file.shared("warehouse"), file.jobs["report"].warn_after) == (True, 86400)
+
+
+def test_a_time_of_day_may_be_one_of_toml() -> None:
+    assert read({("jobs", "report", "expect_success_by"): "06:00:00"}).jobs["report"].expect_success_by == "06:00"
+
+
+def test_what_is_expected_of_all_jobs_is_passed_over_by_one_without_a_schedule() -> None:
+    by_hand: dict[Place, str | None] = {("jobs", "report", "schedule"): None}
+    assert read({**by_hand, ("defaults", "warn_after"): '"2h"'}).jobs["import"].warn_after == 7200
+    (said,) = faults({**by_hand, WATCHED: '"2h"'})
+    expected = "jobs.report.warn_after: is of a job without a schedule; write schedule, or leave it out"
+    assert said.endswith(expected)
 
 
 def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
@@ -806,8 +881,6 @@ def test_a_job_can_replace_its_runs_in_a_pool_of_one_slot() -> None:
         pytest.param({("pools", "report", "slots"): "2", ("jobs", "report", "overlap"): '"replace"'}, ['jobs.report.overlap: "replace" is in a pool of 2 slots; write overlap = "queue" or "skip", or slots = 1: which of several runs would it stop?'], id="replace with several slots of its own"),
         pytest.param({("jobs", "report", "pool"): '"import"', ("jobs", "import", "pool"): '"warehouse"'}, ['jobs.report.pool: "import" is the name of a job, which has a pool of its own; take another name for the pool'], id="a pool of the name of a job elsewhere"),
         pytest.param({BOTH: '"import"'}, ['jobs.report.pool: "import" is the name of a job, which has a pool of its own; take another name for the pool'], id="a pool of the name of one of its jobs"),
-        pytest.param({BOTH: '"warehouse"', WATCHED: '"1d"'}, ["jobs.report.expect_success_within: can't be watched in pool \"warehouse\"; leave it out, or give the job a pool of its own; guardctl status tells its last run"], id="a success that is not told from a neighbour's"),
-        pytest.param({("pools", "report", "slots"): "2", WATCHED: '"1d"'}, ["jobs.report.expect_success_within: can't be watched in pool \"report\"; leave it out, or give the job a pool of its own; guardctl status tells its last run"], id="a success that is not told from another slot's"),
         pytest.param({BOTH: '"Warehouse"'}, ['defaults.pool: "Warehouse" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name in upper case"),
         pytest.param({BOTH: '"warehouse--2"'}, ['defaults.pool: "warehouse--2" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="a name like another pool's slot"),
         pytest.param({BOTH: '""'}, ['defaults.pool: "" is not valid; write a name like a job\'s: lower case letters, digits and single hyphens'], id="an empty name"),

@@ -257,7 +257,7 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
             id="more schedules than a parameter has room for",
         ),
         pytest.param(lambda: many(60, lambda n: "", family="f" * 240), [], id="longer families than one role has room for"),
-        pytest.param(lambda: many(300, lambda n: 'schedule = "0 3 * * *"\nexpect_success_within = "1d"', more=ALERTS), [], id="300 jobs, with every alarm"),
+        pytest.param(lambda: many(300, lambda n: 'schedule = "0 3 * * *"\nwarn_after = "1d"', more=ALERTS), [], id="300 jobs, with every alarm"),
         pytest.param(
             lambda: many(34, lambda n: f'orphans = "stop"\necs.cluster = "{n}{"c" * 250}"'),
             [
@@ -266,7 +266,7 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
             id="more clusters than the guard's role has room for",
         ),
         pytest.param(
-            lambda: many(313, lambda n: 'schedule = "0 3 * * *"', more=ALERTS),
+            lambda: many(313, lambda n: 'schedule = "0 3 * * *"\nwarn_after = "1d"', more=ALERTS),
             [r"x:jobs: the dashboard \(Dashboard\) would have 2,510 metrics and AWS takes 2,500; spread the jobs over two stages"],
             id="more jobs than a dashboard has room for",
         ),
@@ -289,7 +289,7 @@ def test_what_aws_would_not_make_is_told(made: Callable[[], JobsFile], expected:
 
 def test_no_name_that_the_jobs_file_takes_is_too_long_for_what_is_named_after_it() -> None:
     name, stage = "j" * 54, "s" * 13
-    job = 'schedule = "0 3 * * *"\nexpect_success_within = "1d"\necs.task_definition = "x"\n'
+    job = 'schedule = "0 3 * * *"\nwarn_after = "1d"\necs.task_definition = "x"\n'
     file = parse(f"{HEAD}{ALERTS}[jobs.{name}]\n{job}", stage=stage, place="x")
     found = {key: value for document in template.stacks(file).values() for key, value in document["Resources"].items()}
     models = {

@@ -63,3 +63,22 @@ def test_what_is_explained(about: str, expected: list[str]) -> None:
 def test_a_rate_of_many_jobs_is_explained_once() -> None:
     jobs = stage(**dict.fromkeys("abcdef", 'schedule = "rate(1 day)"'))
     assert told(jobs) == [RATE.format(" (also of b, c, d and 2 more)")]
+
+
+def test_a_promise_that_nobody_hears_of() -> None:
+    due = 'schedule = "0 3 * * *"\nwarn_after = "2h"'
+    assert told(stage(a=due, b=due, c='schedule = "0 3 * * *"')) == [
+        "x:jobs.a.warn_after: without [alerts] nobody is told (also of b); fine if the metric and the log line will do"
+    ]
+    alerts = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:a"\n'
+    job = '[jobs.a]\nschedule = "{}"\nexpect_success_by = "06:00"\necs.task_definition = "a"\n'
+    hourly, half_hourly = (
+        parse(alerts + HEAD + job.format(f"{minutes} * * * *"), stage="dev", place="x") for minutes in ("0", "0,30")
+    )
+    assert told(hourly) == []
+    assert told(half_hourly) == [
+        (
+            "x:jobs.a.expect_success_by: more than 24 scheduled times a day are looked up at 06:00, each by itself; "
+            "fine if that is meant; else write warn_after"
+        )
+    ]

@@ -1,5 +1,6 @@
 """What a deployment changes of pools: only of jobs that are paused, and with nothing of them under way."""
 
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 from chalicelib.config.jobs import parse
 from chalicelib.config.pools import pool_rows
 from chalicelib.names import batch_machine
-from guardctl import pauses, pool_changes
+from guardctl import drift, pauses, pool_changes
 from guardctl.stage import Stage
 from lab.play import Play, Program
 from tests.unit.test_guardctl_pools import JOBS, Aws, staged
@@ -39,7 +40,7 @@ class Deployed(Aws):
         machine = asked["stateMachineArn"].rsplit(":", 1)[1]
         if self.nothing or machine not in known | {"batch-guard-dev"}:
             raise NoSuchMachine
-        return {**super().describe_state_machine(), "definition": f"$pools := {pool_rows(self.play.jobs)};"}
+        return {**super().describe_state_machine(), "definition": json.dumps(f"$pools := {pool_rows(self.play.jobs)};")}
 
 
 def about_to_deploy(text: str) -> tuple[Play, Stage]:
@@ -119,3 +120,8 @@ def test_a_start_that_still_decides_is_in_the_way_and_a_neighbours_run_is_not() 
 def test_a_machine_that_goes_is_told_by_its_jobs_and_not_by_its_pool(machine: str, jobs: list[str]) -> None:
     _, stage = about_to_deploy(JOBS)
     assert pool_changes.jobs_of(stage, stage.arn_of(machine), pool_changes.deployed(stage)) == jobs
+
+
+def test_a_guard_that_knows_other_pools_is_told_by_their_jobs() -> None:
+    _, stage = about_to_deploy(JOINED)
+    assert drift.guard_machine(stage) == ("the guard machine is defined differently: the pools of alone",)
