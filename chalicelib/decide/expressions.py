@@ -32,6 +32,8 @@ from chalicelib.decide.cron_fields import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.decide.calendars import DayRule
+
 _MINUTE = timedelta(minutes=1)
 _SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 local times have no zone yet
 _UNITS = {"minute": 1, "hour": 60, "day": 24 * 60}
@@ -67,6 +69,8 @@ class Schedule:
     """The first moment at which it is in effect (UTC); None: it always was."""
     end: datetime | None = None
     """The last such moment (UTC)."""
+    rule: DayRule | None = None
+    """What the days of the job's calendar do to it; None: nothing."""
 
 
 def parse_schedule(expression: str) -> Schedule:

@@ -18,6 +18,9 @@ Outsiders = Literal["command", "family", "ignore"]
 OnSkip = Literal["fail", "succeed"]
 """How a start that stepped back ends."""
 
+OnHoliday = Literal["run", "skip", "next", "previous"]
+"""What becomes of a scheduled time on a day that is no business day: moved ones go to the nearest one that is."""
+
 Enabled = bool | Literal["shadow"]
 """Whether a schedule starts anything: in shadow it only says what it would have done."""
 

@@ -9,6 +9,9 @@ times of a schedule come out in order.
 A schedule may be bound: from its `start` to its `end` it is in effect, and a rate counts from its start. Bounds are
 part of the schedule, so that whoever asks for its times can't forget them.
 
+A calendar may leave times out, or move them (`business_days.py`); that, too, is part of the schedule. What is left out
+is in no answer but `left_out` and `coming`: nothing starts then.
+
 The expressions themselves are read in `expressions.py`.
 """
 
@@ -16,13 +19,15 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby, islice, takewhile
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
+from chalicelib.decide import business_days, occurrences
 from chalicelib.decide.cron_fields import ScheduleRefused
-from chalicelib.decide.expressions import Schedule, local_times, parse_schedule
+from chalicelib.decide.expressions import Schedule, parse_schedule
+from chalicelib.decide.occurrences import EPOCH, instant
 from chalicelib.decide.policy import Enabled
 from chalicelib.names import renewal_name, scheduled_name
 
@@ -30,25 +35,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
+    "Coming",
     "Due",
     "Schedule",
     "ScheduleRefused",
     "between",
     "bounded",
+    "coming",
     "due",
     "happens",
     "instant",
     "is_renewal_day",
     "is_zone",
     "latest",
+    "left_out",
+    "nominal",
     "parse_schedule",
     "renewal_time",
     "renewals",
+    "unknown",
     "upcoming",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MINUTE = timedelta(minutes=1)
 _TICK = timedelta(microseconds=1)
 
 
@@ -94,9 +102,23 @@ class Due:
     """It starts nothing, and says what it would have done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A scheduled time and what a calendar does to it. Times are UTC."""
+
+    at: datetime
+    """The scheduled time: the moved one, of one that is moved."""
+    nominal: datetime
+    """When it would have been."""
+    holiday: str = ""
+    """The name of the day because of which it was moved, or starts nothing."""
+    skipped: bool = False
+    """Nothing starts: it only has a verdict."""
+
+
 def latest(schedules: Sequence[Schedule], timezone: str, now: datetime, *, within: timedelta) -> datetime | None:
     """The most recent scheduled time at or before `now`, unless it is older than `within`. In UTC."""
-    found = [next(_backward(each, ZoneInfo(timezone), now), None) for each in schedules]
+    found = [next(_backward(each, ZoneInfo(timezone), now, now - within), None) for each in schedules]
     times = [time for time in found if time is not None and now - time <= within]
     return max(times, default=None)
 
@@ -110,7 +132,7 @@ def between(
     schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime, *, limit: int | None = None
 ) -> list[datetime]:
     """Every scheduled time with start < time <= end, in UTC, in order, each once; the first `limit` of them."""
-    return list(islice(takewhile(lambda time: time <= end, _merged(schedules, timezone, start)), limit))
+    return list(islice(takewhile(lambda time: time <= end, _merged(schedules, timezone, start, end)), limit))
 
 
 def how_many(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime, *, most: int) -> int:
@@ -167,7 +189,70 @@ def is_renewal_day(day: datetime, history_days: int) -> bool:
     Counted from 1970, so that nothing has to be remembered: every 26 days if the history is kept for 90, every 6 if
     it is kept for 30.
     """
-    return (day.astimezone(UTC) - _EPOCH).days % ((history_days - 10) // 3) == 0
+    return (day.astimezone(UTC) - EPOCH).days % ((history_days - 10) // 3) == 0
+
+
+def coming(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime) -> list[Coming]:
+    """Every scheduled time with start < time <= end, as `between` has them, and those that a holiday leaves out."""
+    zone = ZoneInfo(timezone)
+    found = []
+    for at in between(schedules, timezone, start, end):
+        written = nominal(schedules, timezone, at) or at
+        found.append(Coming(at, written, "" if written == at else _holiday(schedules, written.astimezone(zone).date())))
+    found += [Coming(at, at, why, skipped=True) for at, why in left_out(schedules, timezone, start, end)]
+    return sorted(found, key=lambda each: each.at)
+
+
+def left_out(
+    schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime
+) -> list[tuple[datetime, str]]:
+    """The times with start < time <= end that a holiday leaves out (`on_holiday = "skip"`), and the holiday's name.
+
+    They have their guard execution as any other, which says so.
+    """
+    zone, found = ZoneInfo(timezone), {}
+    for each in schedules:
+        if (rule := each.rule) is None or rule.on_holiday != "skip":
+            continue
+        first = start if each.start is None else max(start, each.start - _TICK)
+        last = end if each.end is None else min(end, each.end)
+        for at in business_days.on_days(each, zone, first, 1, rule.skips, last):
+            found[at] = rule.calendar.holiday(at.astimezone(zone).date())
+    return sorted(found.items())
+
+
+def nominal(schedules: Sequence[Schedule], timezone: str, at: datetime) -> datetime | None:
+    """Of a scheduled time that a holiday has moved (UTC): when it would have been; None for one that was not moved.
+
+    Of several that fall together it is the nearest, and a time that is there anyway was not moved.
+    """
+    zone = ZoneInfo(timezone)
+    rules = [(each, each.rule) for each in schedules if each.rule is not None and each.rule.step]
+    found = [time for each, rule in rules if (time := business_days.nominal(each, rule, zone, at))]
+    nearest = min(found, key=lambda time: abs(at - time), default=at)
+    return None if nearest == at else nearest
+
+
+def unknown(schedules: Sequence[Schedule], timezone: str, at: datetime) -> str:
+    """Why nobody knows whether a time's day is a holiday: the calendar's data has not that year; empty if it has.
+
+    Such a time is treated by its weekday and what the jobs file says of the day.
+    """
+    zone, rule = ZoneInfo(timezone), next((each.rule for each in schedules if each.rule), None)
+    if rule is None or (rule.on_holiday == "run" and not rule.business_day):
+        return ""
+    days = {(time or at).astimezone(zone).date() for time in (at, nominal(schedules, timezone, at))}
+    calendar = rule.calendar
+    first_unknown = min((day for day in days if not calendar.is_known(day)), default=None)
+    if first_unknown is None or calendar.span is None:
+        return ""
+    first, last = calendar.span
+    known = f"the data of calendar {calendar.name} is of {first} to {last}"
+    return f"nobody knows whether {first_unknown} is a holiday: {known}"
+
+
+def _holiday(schedules: Sequence[Schedule], day: date) -> str:
+    return next((each.rule.calendar.holiday(day) for each in schedules if each.rule), "")
 
 
 def bounded(schedules: Iterable[Schedule], start: datetime | None, end: datetime | None) -> tuple[Schedule, ...]:
@@ -178,9 +263,12 @@ def bounded(schedules: Iterable[Schedule], start: datetime | None, end: datetime
 def happens(schedule: Schedule, timezone: str) -> bool:
     """Whether a schedule has a time at all, between its bounds and on the zone's clock, be it in the past."""
     zone = ZoneInfo(timezone)
+    since = EPOCH
+    if schedule.rule is not None and (span := schedule.rule.calendar.span):  # the years of which its holidays are known
+        since = datetime.combine(span[0], time(), UTC)
     if schedule.start is None and schedule.end is not None:
         return next(_backward(schedule, zone, schedule.end), None) is not None
-    return next(_forward(schedule, zone, _EPOCH), None) is not None
+    return next(_forward(schedule, zone, since), None) is not None
 
 
 def is_zone(word: str) -> bool:
@@ -195,68 +283,33 @@ def is_zone(word: str) -> bool:
     return True
 
 
-def _merged(schedules: Sequence[Schedule], timezone: str, after: datetime) -> Iterator[datetime]:
+def _merged(
+    schedules: Sequence[Schedule], timezone: str, after: datetime, end: datetime | None = None
+) -> Iterator[datetime]:
     """The times of all the schedules after `after`, in order; a time that several have comes once."""
     zone = ZoneInfo(timezone)
     if len(schedules) == 1:
-        return _forward(schedules[0], zone, after)
-    return (time for time, _ in groupby(heapq.merge(*(_forward(each, zone, after) for each in schedules))))
+        return _forward(schedules[0], zone, after, end)
+    return (time for time, _ in groupby(heapq.merge(*(_forward(each, zone, after, end) for each in schedules))))
 
 
-def _forward(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+def _forward(schedule: Schedule, zone: ZoneInfo, after: datetime, end: datetime | None = None) -> Iterator[datetime]:
     if schedule.start is not None:
         after = max(after, schedule.start - _TICK)
-    times = _ticks(schedule, after) if schedule.every is not None else _after(schedule, zone, after)
-    end = schedule.end
-    return times if end is None else takewhile(lambda time: time <= end, times)
+    if schedule.rule is None:
+        times = occurrences.forward(schedule, zone, after)
+    else:
+        times = business_days.after(schedule, schedule.rule, zone, after, end)
+    last = schedule.end
+    return times if last is None else takewhile(lambda time: time <= last, times)
 
 
-def _backward(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
+def _backward(schedule: Schedule, zone: ZoneInfo, now: datetime, start: datetime | None = None) -> Iterator[datetime]:
     if schedule.end is not None:
         now = min(now, schedule.end)
-    times = _ticks(schedule, now, -1) if schedule.every is not None else _until(schedule, zone, now)
-    start = schedule.start
-    return times if start is None else takewhile(lambda time: time >= start, times)
-
-
-def _ticks(schedule: Schedule, moment: datetime, direction: Literal[1, -1] = 1) -> Iterator[datetime]:
-    """A rate's times after `moment`, or those up to it, the newest first."""
-    every, origin = schedule.every or _MINUTE, schedule.start or _EPOCH
-    tick = origin + (moment - origin) // every * every
-    if direction == 1:
-        tick += every
-    while True:
-        yield tick
-        tick += direction * every
-
-
-def _after(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    local = after.astimezone(zone)
-    for naive in local_times(schedule, _minute(local), backward=False):
-        time = instant(naive, zone)
-        # Not after `after`: the second time round of a repeated hour, whose times have all happened.
-        if time is not None and time > after:
-            yield time
-
-
-def _until(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
-    local = now.astimezone(zone)
-    start = _minute(local) + _MINUTE
-    if local.fold:
-        # The second time round of a repeated hour. All of that hour has happened, also what the clock is yet
-        # to show again: look back from one shift later.
-        start += now - local.replace(fold=0).astimezone(UTC)
-    for naive in local_times(schedule, start, backward=True):
-        time = instant(naive, zone)
-        if time is not None and time <= now:
-            yield time
-
-
-def _minute(local: datetime) -> datetime:
-    return local.replace(second=0, microsecond=0, tzinfo=None, fold=0)
-
-
-def instant(naive: datetime, zone: ZoneInfo) -> datetime | None:
-    """The instant in UTC at which the zone's clock first shows this time; None if it never does."""
-    time = naive.replace(tzinfo=zone).astimezone(UTC)
-    return time if time.astimezone(zone).replace(tzinfo=None) == naive else None
+    if schedule.rule is None:
+        times = occurrences.backward(schedule, zone, now)
+    else:
+        times = business_days.until(schedule, schedule.rule, zone, now, start)
+    first = schedule.start
+    return times if first is None else takewhile(lambda time: time >= first, times)
