@@ -18,6 +18,7 @@ from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job
+    from chalicelib.decide.calendars import Calendar
 
 _FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
 
@@ -106,7 +107,7 @@ def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spo
     names = {key: read.get(key, "") for key in ("cluster", "task_definition", "container")}
     ecs = Ecs(**{**read, **names})
     written = [word for word in ecs.command or () if word is not BAD]
-    command = words.for_time(written, _LONG_TIME, "UTC")
+    command = words.for_time(written, _LONG_TIME, "UTC", _LONG_TIME)
     own = {name: value for name, value in environment.items() if value is not BAD}
     variables = {**own, **limits.LONGEST_VARIABLES}
     count = length_of_overrides({"Overrides": overrides(ecs, variables, command)}, limits.LONGEST_EXECUTION)
@@ -115,6 +116,16 @@ def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spo
         what = "command, environment and overrides" if read.get("run_task") else "command and environment"
         right = f"make {what} at least {over:,} shorter, or leave them to the task definition"
         spot.fault(f"the task's overrides would have up to {said}, BATCH_... variables included", right)
+
+
+def check_words(task: Any, calendar: Calendar | None, spot: Spot) -> None:
+    """A business date is a calendar's: without one there is none to fill in. `task` may have a fault of its own."""
+    if calendar is not None or not isinstance(task, Ecs):
+        return
+    for n, word in enumerate(words.command(task.command or ())):
+        if isinstance(word, words.Word) and words.BUSINESS_DATE in word.names:
+            wrong = f'"{{{words.BUSINESS_DATE}}}" is of a job with a calendar'
+            spot.key("command").item(n).fault(wrong, 'write calendar = "jp" and [calendars.jp]')
 
 
 # --- the whole file ---------------------------------------------------------------------------------------

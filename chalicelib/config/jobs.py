@@ -17,9 +17,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
-from chalicelib.config import members, times
+from chalicelib.config import calendars, members, times
 from chalicelib.config import stage as stage_keys
-from chalicelib.config.checks import check_neighbours, check_overrides, check_placement, check_places, check_pools
+from chalicelib.config.checks import (
+    check_neighbours,
+    check_overrides,
+    check_placement,
+    check_places,
+    check_pools,
+    check_words,
+)
 from chalicelib.config.limits import ROLE_NAME, TOPIC_NAME
 from chalicelib.config.tables import (
     BAD,
@@ -33,6 +40,7 @@ from chalicelib.config.tables import (
     text,
 )
 from chalicelib.config.task import ARN, READERS, Ecs
+from chalicelib.decide.calendars import Calendar
 from chalicelib.decide.pace import Bucket, Call
 from chalicelib.decide.policy import Enabled, OnSkip, Orphans, Outsiders, Overlap
 from chalicelib.decide.schedule import Schedule
@@ -63,6 +71,8 @@ class Job:
     schedules: tuple[Schedule, ...] = ()
     """None at all: a job that is only started by hand."""
     timezone: str = "UTC"
+    calendar: Calendar | None = None
+    """Which days are business days; what it does to the schedules is part of them."""
     enabled: Enabled = True
     imported_from: str | None = None
     """The rule or schedule that started it before: ``rule/<bus>/<name>``, with ``#<target id>`` if that has several
@@ -198,10 +208,13 @@ def invalid(stage: str, wrong: str, right: str) -> JobsFileInvalid:
     return JobsFileInvalid((Fault(f"chalicelib/jobs/{stage}.toml", "stage", wrong, right),))
 
 
-def parse(text: str, *, stage: str, place: str, by_model: bool = True) -> JobsFile:
+def parse(
+    text: str, *, stage: str, place: str, by_model: bool = True, holidays: calendars.Load = calendars.stored
+) -> JobsFile:
     """The jobs file in `text`; `place` is what its faults call it. Raises JobsFileInvalid with all of them.
 
     Without `by_model` a `run_task` table is believed (`members`): where the file was read before it was deployed.
+    `holidays` gives a place's file of holidays.
     """
     _require_stage(stage, place)
     try:
@@ -212,7 +225,7 @@ def parse(text: str, *, stage: str, place: str, by_model: bool = True) -> JobsFi
         raise JobsFileInvalid((fault,)) from None
     faults: list[Fault] = []
     readers = READERS | {"run_task": members.reader(by_model=by_model)}
-    jobs_file = _jobs_file(document, Spot(place, "", faults), stage, readers)
+    jobs_file = _jobs_file(document, Spot(place, "", faults), stage, readers, holidays)
     if faults:
         raise JobsFileInvalid(tuple(faults))
     return jobs_file
@@ -253,7 +266,7 @@ _JOB: dict[str, Reader] = {
     "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
 }
-_OF_SCHEDULES = frozenset({"schedule", "start", "end"})
+_OF_SCHEDULES = frozenset({"schedule", "start", "end", "on_holiday", "business_day"})
 """Read into the schedules themselves."""
 
 _STAGE = stage_keys.READERS
@@ -273,18 +286,22 @@ _ALERTS: dict[str, Reader] = {
 # --- putting it together ----------------------------------------------------------------------------------
 
 
-def _jobs_file(document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping[str, Reader]) -> JobsFile:
+def _jobs_file(
+    document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping[str, Reader], holidays: calendars.Load
+) -> JobsFile:
     raw_jobs = document.get("jobs", {})
     settings_of = partial(_settings, of_ecs)
     top: dict[str, Reader] = {
         "stage": _stage,
         "pools": _pools,
+        "calendars": calendars.reader(holidays),
         "defaults": partial(_defaults, of_ecs),
         "jobs": lambda value, at: value,
         "alerts": _alerts,
     }
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
+    known = read.get("calendars", {})
     jobs = {}
     whole, spot = spot, spot.key("jobs")
     if not spot.lacks(dict, raw_jobs, "write every job as a table, [jobs.nightly-report]"):
@@ -294,11 +311,14 @@ def _jobs_file(document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping
             at = spot.key(name)
             _check_name(name, stage, at)
             own, ecs_own = settings_of(value, at)
-            settings = defaults | own
+            settings = calendars.together(defaults, own)
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
-            schedules = times.schedules_of(settings, at)
+            calendar = calendars.of_job(settings, known, at)
+            schedules = times.schedules_of(settings, calendar, at)
             times.check_promises(own, settings, at)
+            check_words(ecs, calendar, at.key("ecs"))
             if not at.faults:
+                settings["calendar"] = calendar
                 kept = {"pool": name} | {key: each for key, each in settings.items() if key not in _OF_SCHEDULES}
                 jobs[name] = Job(name=name, ecs=ecs, schedules=schedules, **kept)
     slots = read.get("pools", {})

@@ -76,6 +76,8 @@ LONGEST_VARIABLES: Mapping[str, str] = {
     "BATCH_JOB": "j" * LONGEST_NAME,
     "BATCH_RUN_NUMBER": "999999999",
     "BATCH_SCHEDULED_AT": "2026-11-23T18:00:00Z",
+    "BATCH_LOCAL_DATE": "2026-11-24",
+    "BATCH_BUSINESS_DATE": "2026-11-24",
     "BATCH_SLOT": "9",
 }
 """The other variables that a run adds to its overrides, at their longest."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config.members import pascal
@@ -21,9 +21,18 @@ Json = dict[str, Any]
 
 
 def run_task(
-    job: Job, *, number: int, scheduled_at: datetime, commands: Sequence[str] | None = None, slot: int | None = None
+    job: Job,
+    *,
+    number: int,
+    scheduled_at: datetime,
+    nominal_at: datetime | None = None,
+    commands: Sequence[str] | None = None,
+    slot: int | None = None,
 ) -> Json:
-    """The arguments. The batch machine adds BATCH_EXECUTION to the environment of the first container override."""
+    """The arguments. The batch machine adds BATCH_EXECUTION to the environment of the first container override.
+
+    `nominal_at`: of a time that a holiday moved, when it would have been (UTC).
+    """
     ecs = job.ecs
     arguments: Json = {"Cluster": ecs.cluster, "TaskDefinition": ecs.task_definition}
     if ecs.capacity_provider:
@@ -38,19 +47,30 @@ def run_task(
         arguments["PropagateTags"] = "TASK_DEFINITION"
     if ecs.managed_tags:
         arguments["EnableECSManagedTags"] = True
+    business_date = _business_date(job, nominal_at or scheduled_at)
     batch = {
         "BATCH_JOB": job.name,
         "BATCH_RUN_NUMBER": str(number),
         "BATCH_SCHEDULED_AT": stamp(scheduled_at),
+        "BATCH_LOCAL_DATE": f"{words.local_date(scheduled_at, job.timezone):%Y-%m-%d}",
+        **({"BATCH_BUSINESS_DATE": f"{business_date:%Y-%m-%d}"} if business_date else {}),
         **({"BATCH_SLOT": str(slot)} if slot is not None else {}),
     }
-    arguments["Overrides"] = overrides(ecs, {**ecs.environment, **batch}, commands or _command(job, scheduled_at))
+    arguments["Overrides"] = overrides(
+        ecs, {**ecs.environment, **batch}, commands or _command(job, scheduled_at, business_date)
+    )
     return _merged(pascal(ecs.run_task), arguments)
 
 
-def _command(job: Job, scheduled_at: datetime) -> tuple[str, ...] | None:
+def _business_date(job: Job, nominal_at: datetime) -> date | None:
+    """That of the time as the schedule has it: a month's end that moved into the next month is still that month's."""
+    return job.calendar.nearest(words.local_date(nominal_at, job.timezone).date(), -1) if job.calendar else None
+
+
+def _command(job: Job, scheduled_at: datetime, business_date: date | None) -> tuple[str, ...] | None:
     """The job's own command for this time; None leaves it to the task definition."""
-    return words.for_time(job.ecs.command, scheduled_at, job.timezone) if job.ecs.command else None
+    own = job.ecs.command
+    return words.for_time(own, scheduled_at, job.timezone, business_date) if own else None
 
 
 def length_of_overrides(arguments: Mapping[str, Any], execution: str) -> int:

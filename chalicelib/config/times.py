@@ -8,7 +8,9 @@ from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from chalicelib.config import calendars
 from chalicelib.config.tables import BAD, Reader, Spot, array, duration
+from chalicelib.decide.calendars import Calendar
 from chalicelib.decide.cron_fields import YEARS
 from chalicelib.decide.schedule import (
     Schedule,
@@ -18,6 +20,7 @@ from chalicelib.decide.schedule import (
     instant,
     is_zone,
     parse_schedule,
+    ruled,
 )
 
 _WRITE = "write a date and a time, 2026-12-01T00:00:00, which is in the job's timezone, or one with an offset"
@@ -101,15 +104,21 @@ def _warned(value: Any, spot: Spot) -> Any:
 PROMISES: dict[str, Reader] = {"expect_success_by": _time_of_day, "warn_after": _warned}
 """What of a job's table says when one of its scheduled times is late."""
 
-READERS: dict[str, Reader] = {"schedule": _schedules, "timezone": _zone, "start": _moment, "end": _moment}
+READERS: dict[str, Reader] = {
+    "schedule": _schedules,
+    "timezone": _zone,
+    "start": _moment,
+    "end": _moment,
+    **calendars.READERS,
+}
 """What of a job's table decides when it is due."""
 
 
-def schedules_of(settings: Mapping[str, Any], at: Spot) -> tuple[Schedule, ...]:
-    """The schedules of a job within their bounds, settings of the defaults included.
+def schedules_of(settings: Mapping[str, Any], calendar: Calendar | None, at: Spot) -> tuple[Schedule, ...]:
+    """The schedules of a job within their bounds and by its calendar, settings of the defaults included.
 
     Notes what only shows when they are seen together: a bound that the zone's clock never shows, an end before its
-    start, and a schedule that never happens in between.
+    start, a schedule that never happens in between, and one that its calendar can't be kept with.
     """
     schedules, timezone = settings.get("schedule", ()), settings.get("timezone", "UTC")
     bounds = [settings.get(key) for key in ("start", "end")]
@@ -121,27 +130,39 @@ def schedules_of(settings: Mapping[str, Any], at: Spot) -> tuple[Schedule, ...]:
         at.key("end").fault("is not after start", "write a later time, or leave one of the two out")
     if len(at.faults) > found:
         return ()
-    made = bounded(schedules, start, end)
-    if start or end or any(each.once for each in made):
+    rule = calendars.rule_of(settings, calendar, schedules, at)
+    if len(at.faults) > found:
+        return ()
+    made = ruled(bounded(schedules, start, end), rule)
+    if start or end or rule or any(each.once for each in made):
         for n, each in enumerate(made):
             if not happens(each, timezone):
                 spot = at.key("schedule").item(n) if len(made) > 1 else at.key("schedule")
-                spot.fault(f'"{each.expression}" never happens{_why(each, timezone)}', _INSTEAD[bool(start or end)])
+                spot.fault(f'"{each.expression}" never happens{_why(each, timezone)}', _instead(each))
     return made
 
 
-_INSTEAD = {True: "move start or end, or take this schedule out", False: "write a time that the clock shows"}
+def _instead(schedule: Schedule) -> str:
+    if schedule.rule is not None:
+        return "write another day, or another on_holiday"
+    return "move start or end, or take this schedule out" if schedule.start or schedule.end else _SHOWN
+
+
+_SHOWN = "write a time that the clock shows"
 
 
 def _why(schedule: Schedule, timezone: str) -> str:
     if schedule.once is not None and instant(schedule.once, ZoneInfo(timezone)) is None:
         return f": the clock of {timezone} skips that time"
-    return (
+    days = f" on such a day of calendar {schedule.rule.calendar.name}" if schedule.rule else ""
+    return days + (
         " between start and end"
         if schedule.start and schedule.end
         else " from start on"
         if schedule.start
         else " up to end"
+        if schedule.end
+        else ""
     )
 
 

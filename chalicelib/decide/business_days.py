@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from chalicelib.decide.calendars import DayRule
 
 _DAY, _MINUTE, _TICK = timedelta(days=1), timedelta(minutes=1), timedelta(microseconds=1)
-_IN_VAIN = timedelta(days=50 * 366)
-"""A schedule that for so long never falls on a day that is wanted never will; cronsim's own bound."""
+_IN_VAIN = timedelta(days=28 * 366)
+"""A schedule that for so long never falls on a day that is wanted never will: dates fall on the same weekdays again."""
 
 
 def after(
@@ -61,18 +61,19 @@ def on_days(
 
     From a day that is not wanted it goes straight to the next one that is: most schedules are due more than once a day.
     """
-    found = moment
+    last = None
     while True:
         for each in (forward if step == 1 else backward)(schedule, zone, moment):
             if bound is not None and step * (each - bound) > timedelta(0):
                 return
             day = each.astimezone(zone).date()
             if wanted(day):
-                found = each
+                last = each
                 yield each
                 continue
+            last = last or each
             next_day = seek(wanted, day, step)
-            if next_day is None or abs(each - found) > _IN_VAIN:
+            if next_day is None or abs(each - last) > _IN_VAIN:
                 return
             # A day's first moment, or its last. The clock may show a midnight that is over once more: never go back.
             edge = _in_utc(datetime.combine(next_day + (step == -1) * _DAY, time(fold=int(step == -1))), zone) - _TICK

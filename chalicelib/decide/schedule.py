@@ -34,6 +34,8 @@ from chalicelib.names import renewal_name, scheduled_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from chalicelib.decide.calendars import DayRule
+
 __all__ = [
     "Coming",
     "Due",
@@ -53,6 +55,7 @@ __all__ = [
     "parse_schedule",
     "renewal_time",
     "renewals",
+    "ruled",
     "unknown",
     "upcoming",
 ]
@@ -137,8 +140,9 @@ def between(
 
 def how_many(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime, *, most: int) -> int:
     """How many times `between` has, `most` at most; of a rate they need not be found to be counted."""
-    if len(schedules) == 1 and (every := schedules[0].every) is not None:
-        return min(most, max(0, (end - _EPOCH) // every - (start - _EPOCH) // every))
+    only = schedules[0] if len(schedules) == 1 else None
+    if only and only.every and only.start is None and only.end is None and only.rule is None:
+        return min(most, max(0, (end - EPOCH) // only.every - (start - EPOCH) // only.every))
     return len(between(schedules, timezone, start, end, limit=most))
 
 
@@ -258,6 +262,11 @@ def _holiday(schedules: Sequence[Schedule], day: date) -> str:
 def bounded(schedules: Iterable[Schedule], start: datetime | None, end: datetime | None) -> tuple[Schedule, ...]:
     """The schedules, in effect from `start` to `end` only, both included (UTC; None: no bound)."""
     return tuple(replace(each, start=start, end=end) for each in schedules)
+
+
+def ruled(schedules: Iterable[Schedule], rule: DayRule | None) -> tuple[Schedule, ...]:
+    """The schedules, by the rule of a calendar."""
+    return tuple(replace(each, rule=rule) for each in schedules)
 
 
 def happens(schedule: Schedule, timezone: str) -> bool:

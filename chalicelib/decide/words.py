@@ -16,18 +16,32 @@ _DIRECTIVES = "aAbBdDeFgGHIjmMnpRStTuUVwWyYzZ%"
 """Of C's strftime: those that depend on nothing but the time. `%s` is no one's standard, `%c` the machine's habit."""
 
 
+class Moment(NamedTuple):
+    """What a template may be filled in from."""
+
+    scheduled_at: datetime
+    """UTC."""
+    timezone: str
+    """The job's."""
+    business_date: date | None = None
+    """Of a job with a calendar: the last business day not after the time as the schedule has it."""
+
+
 class Template(NamedTuple):
     """What a name in braces stands for."""
 
     format: str
     """Unless another follows its colon."""
-    read: Callable[[datetime, str], date]
-    """From the scheduled time (UTC) and the job's zone."""
+    read: Callable[[Moment], date | None]
 
+
+BUSINESS_DATE = "business_date"
+"""The one name that only a job with a calendar has."""
 
 NAMES: Mapping[str, Template] = {
-    "scheduled_at": Template("%Y-%m-%dT%H:%M:%SZ", lambda at, _zone: at.astimezone(UTC)),
-    "local_date": Template("%Y-%m-%d", lambda at, zone: at.astimezone(ZoneInfo(zone))),
+    "scheduled_at": Template("%Y-%m-%dT%H:%M:%SZ", lambda of: of.scheduled_at.astimezone(UTC)),
+    "local_date": Template("%Y-%m-%d", lambda of: local_date(of.scheduled_at, of.timezone)),
+    BUSINESS_DATE: Template("%Y-%m-%d", lambda of: of.business_date),
 }
 """Every name that may stand in braces."""
 
@@ -53,12 +67,15 @@ class Word(NamedTuple):
 
     parts: tuple[str | Field, ...]
 
-    def at(self, scheduled_at: datetime, timezone: str) -> str:
-        """The word for a scheduled time (UTC) of a job in this zone."""
-        return "".join(
-            part if isinstance(part, str) else NAMES[part.name].read(scheduled_at, timezone).strftime(part.format)
-            for part in self.parts
-        )
+    def at(self, scheduled_at: datetime, timezone: str, business_date: date | None = None) -> str:
+        """The word for a scheduled time (UTC) of a job in this zone. Raises WordRefused for what the job has not."""
+        moment = Moment(scheduled_at, timezone, business_date)
+        return "".join(part if isinstance(part, str) else _filled(part, moment) for part in self.parts)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of its templates."""
+        return {part.name for part in self.parts if isinstance(part, Field)}
 
     def may_be(self, word: str) -> bool:
         """Whether it may be this word for some time: what a template stands for may be anything, the rest is fixed."""
@@ -74,9 +91,17 @@ def command(words: Iterable[str]) -> Command:
     return tuple(parse_word(word) if "{" in word or "}" in word else word for word in words)
 
 
-def for_time(words: Iterable[str], scheduled_at: datetime, timezone: str) -> tuple[str, ...]:
-    """What a command of the jobs file runs for a scheduled time (UTC)."""
-    return tuple(word if isinstance(word, str) else word.at(scheduled_at, timezone) for word in command(words))
+def for_time(
+    words: Iterable[str], scheduled_at: datetime, timezone: str, business_date: date | None = None
+) -> tuple[str, ...]:
+    """What a command of the jobs file runs for a scheduled time (UTC). Raises WordRefused, as `Word.at` does."""
+    of = (scheduled_at, timezone, business_date)
+    return tuple(word if isinstance(word, str) else word.at(*of) for word in command(words))
+
+
+def local_date(scheduled_at: datetime, timezone: str) -> datetime:
+    """A scheduled time (UTC) on the clock of the job's zone."""
+    return scheduled_at.astimezone(ZoneInfo(timezone))
 
 
 def same(found: tuple[str, ...] | None, wanted: Command | None) -> bool:
@@ -101,6 +126,13 @@ def parse_word(text: str) -> str | Word:
         else:
             parts.append(said[0] if said in {"{{", "}}"} else said)
     return Word(tuple(parts)) if any(isinstance(part, Field) for part in parts) else "".join(map(str, parts))
+
+
+def _filled(field: Field, moment: Moment) -> str:
+    value = NAMES[field.name].read(moment)
+    if value is None:
+        raise WordRefused(f'"{{{field.name}}}" is of a job with a calendar', 'write calendar = "jp" and [calendars.jp]')
+    return value.strftime(field.format)
 
 
 def _field(inner: str, text: str) -> Field:
