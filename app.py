@@ -16,6 +16,7 @@ from chalice.app import Chalice, CloudWatchEvent
 from chalicelib import lines, metrics
 from chalicelib.check import Checker
 from chalicelib.config import blocks, jobs
+from chalicelib.decide import schedule
 from chalicelib.decide.facts import stamp
 from chalicelib.names import execution_name, schedule_parameter, stage_of_function
 from chalicelib.read import record
@@ -104,8 +105,13 @@ def _promised() -> bool:
 def _report(planned: "Planned", result: str, late: timedelta) -> None:
     start, seconds = planned.start, round(late.total_seconds())
     lines.log("INFO", "trigger", "tick", job=start.job, guard_execution=start.name, result=result, late_seconds=seconds)
-    if result == "started":
-        lines.measure(_stage(), [(metrics.TRIGGERED, 1)], start.job)
+    if result != "started":
+        return
+    lines.measure(_stage(), [(metrics.TRIGGERED, 1)], start.job)
+    job = _jobs().jobs[start.job]
+    if not start.renewal and (why := schedule.unknown(job.schedules, job.timezone, start.scheduled_at)):
+        lines.log("WARNING", "trigger", "calendar", job=start.job, guard_execution=start.name, reason=why)
+        lines.measure(_stage(), [(metrics.BEYOND_CALENDAR, 1)], start.job)
 
 
 def _report_look(look: "Look", became: "Became", after: timedelta) -> None:

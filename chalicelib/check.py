@@ -50,7 +50,7 @@ from chalicelib.decide.facts import (
 )
 from chalicelib.decide.overlap import Start, decide
 from chalicelib.decide.policy import Policy
-from chalicelib.decide.schedule import latest, upcoming
+from chalicelib.decide.schedule import latest, nominal, upcoming
 from chalicelib.decide.shadow import refused, started_by
 from chalicelib.decide.skips import skips_in_a_row
 from chalicelib.names import (
@@ -359,6 +359,7 @@ class Checker:
             job,
             number=answer.number,
             scheduled_at=scheduled_at,
+            nominal_at=question.start.nominal_at or nominal(job.schedules, job.timezone, scheduled_at),
             commands=question.start.commands,
             slot=slot if several else None,
         )

@@ -67,6 +67,8 @@ class StartInput:
     job: str
     scheduled_at: datetime | None = None
     """The time to run for; the guard execution's beginning if there is none."""
+    nominal_at: datetime | None = None
+    """Of a time that a holiday moved: when it would have been."""
     commands: tuple[str, ...] | None = None
     """In place of the container's command."""
     deadline: datetime | None = None
@@ -314,6 +316,7 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
         job=event["job"],
         slot=slot,
         scheduled_at=_time(event, "scheduled_at", _TIME, faults),
+        nominal_at=_time(event, "nominal_at", _TIME, faults),
         commands=tuple(commands) if commands else None,
         deadline=_time(event, "deadline", _DEADLINE, faults),
         renewal=event.get("renewal", False) is True,

@@ -17,7 +17,7 @@ SERVICE = "batch-guard"
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
-def log(level: Literal["INFO", "ERROR"], location: str, message: str, **said: Any) -> None:
+def log(level: Literal["INFO", "WARNING", "ERROR"], location: str, message: str, **said: Any) -> None:
     """A log line. Keys that are None stay, so that a search finds them."""
     now = time.time()
     clock = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))

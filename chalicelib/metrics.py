@@ -39,6 +39,9 @@ SKIPS_IN_A_ROW = Metric("SkipsInARow")
 REFUSE = Metric("Refuse", dimensions=("stage",))
 """Without the job, which may be a typo."""
 
+BEYOND_CALENDAR = Metric("BeyondCalendar")
+"""A start on a day of which nobody knows whether it is a holiday: the calendar's data ends before."""
+
 STUCK = Metric("Stuck", dimensions=("stage",))
 """A start stepped back because of a run whose task has long stopped: one alarm for the stage, a reason for the job."""
 
@@ -59,4 +62,4 @@ OUTCOMES: Mapping[str, Metric] = {
 }
 """The outcome of a decision → what counts it; a skip because of a pause is counted by `PAUSED` instead."""
 
-METRICS = (TRIGGERED, ERROR, PAUSED, SKIPS_IN_A_ROW, STUCK, LATE, *OUTCOMES.values())
+METRICS = (TRIGGERED, ERROR, PAUSED, SKIPS_IN_A_ROW, BEYOND_CALENDAR, STUCK, LATE, *OUTCOMES.values())

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
 
 from chalicelib import contract
 from chalicelib.contract import StartInput, Verdict
 from chalicelib.decide import pace
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.pace import LOOK_BACK, Planned
-from chalicelib.decide.schedule import Due, due, latest, renewals
+from chalicelib.decide.schedule import Due, due, latest, left_out, nominal, renewals, unknown
 from chalicelib.names import guard_machine, machine_arn, region_of, scheduled_name
 from chalicelib.read.record import Record, recorded_as
 
@@ -36,7 +37,7 @@ SIDE_BY_SIDE = 32
 _MINUTE = timedelta(minutes=1)
 _TICK = timedelta(microseconds=1)
 
-Result = Literal["started", "held back", "handled", "schedule changed since"]
+Result = Literal["started", "held back", "holiday", "handled", "schedule changed since"]
 
 
 class SomeStartsFailed(Exception):
@@ -145,9 +146,13 @@ class Trigger:
         known = plan.waiting.union(each.start.name for each in plan.sends)
         lapsed = [start for start in self._lapsed(last, now) if start.name not in known]
         verdicts += [Planned(start, now, _missed(start)) for start in lapsed]
+        holidays = [*self._holidays(since, ends)]
+        verdicts += holidays
         older = (*last.values(), *renewals(first.items(), now, file.history_days))
         late = [*(Planned(start, start.scheduled_at) for start in older if start.name not in known), *late]
-        self.handled.intersection_update(known.union(start.name for start in (*older, *lapsed)))
+        self.handled.intersection_update(
+            known.union(start.name for start in (*older, *lapsed, *(each.start for each in holidays)))
+        )
 
         def left(planned: Iterable[Planned]) -> tuple[Planned, ...]:
             return tuple(each for each in planned if each.start.name not in self.handled)
@@ -166,6 +171,14 @@ class Trigger:
             time = latest(job.schedules, job.timezone, before, within=within)
             if time is not None:
                 yield Due(job.name, time, scheduled_name(job.name, time), time + deadline, now - time)
+
+    def _holidays(self, since: datetime, ends: datetime) -> Iterable[Planned]:
+        """The times with since <= time < ends that a calendar leaves out: each is told so, and asks nobody."""
+        for job in self.jobs.jobs.values():
+            deadline = timedelta(seconds=job.start_deadline)
+            for time, name in left_out(job.schedules, job.timezone, since - _TICK, ends - _TICK) if job.enabled else ():
+                start = Due(job.name, time, scheduled_name(job.name, time), time + deadline, timedelta(0))
+                yield Planned(start, time, holiday=name)
 
     def _make_up(self, tick: Tick, send: Callable[[Planned], "Future[Result]"]) -> Iterator[datetime]:
         """What was missed, one at each turn; yields when the next may go, or now if it may not go yet.
@@ -202,11 +215,11 @@ class Trigger:
             self.client.start_execution(
                 stateMachineArn=machine_arn(self.function_arn, guard_machine(self.jobs.stage)),
                 name=start.name,
-                input=guard_input(each),
+                input=guard_input(each, self.jobs),
             )
         except self.client.exceptions.ExecutionAlreadyExists:
             return "handled"
-        return "held back" if each.held_back else "started"
+        return "holiday" if each.holiday else "held back" if each.held_back else "started"
 
     def _had_since(self, name: str) -> datetime | None:
         """Since when the job has had its present schedule. None while another one is recorded: mid-deployment."""
@@ -215,12 +228,15 @@ class Trigger:
         return record.since if record.schedule == recorded_as(job) else None
 
 
-def guard_input(each: Planned) -> str:
+def guard_input(each: Planned, jobs: "JobsFile") -> str:
     """The guard machine's input, the same for the same scheduled time."""
-    start = each.start
+    start, job = each.start, jobs.jobs[each.start.job]
+    when = (job.schedules, job.timezone, start.scheduled_at)
     asked = StartInput(
         job=start.job,
         scheduled_at=start.scheduled_at,
+        nominal_at=None if start.renewal else nominal(*when),
+        reason=None if start.renewal else unknown(*when) or None,
         deadline=start.deadline,
         renewal=start.renewal,
         slot=start.slot if start.slot > 1 else None,
@@ -228,6 +244,10 @@ def guard_input(each: Planned) -> str:
     )
     if each.held_back:
         asked = replace(asked, verdict=Verdict("HeldBack", each.held_back))
+    if each.holiday and job.calendar:
+        day = f"{start.scheduled_at.astimezone(ZoneInfo(job.timezone)):%Y-%m-%d}"
+        reason = f"{day} is no business day of calendar {job.calendar.name}: {each.holiday}"
+        asked = replace(asked, verdict=Verdict("Holiday", reason))
     return json.dumps(contract.guard_input(asked), sort_keys=True)
 
 

@@ -11,6 +11,7 @@ from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
 from guardctl import __version__
 from guardctl.commands.acceptance import acceptance
 from guardctl.commands.backfill import backfill
+from guardctl.commands.calendar import calendar
 from guardctl.commands.check import check
 from guardctl.commands.deploy import deploy
 from guardctl.commands.destroy import destroy
@@ -40,6 +41,7 @@ from guardctl.stage import PROJECT
 
 COMMANDS = (
     validate,
+    calendar,
     verify,
     diff,
     template,

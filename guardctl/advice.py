@@ -12,6 +12,8 @@ A_CALL = 100
 """Tasks that a call of ListTasks or DescribeTasks answers with (AWS, ECS API reference)."""
 
 _WEEK = timedelta(days=7)
+_SOON = 90
+"""Days before the end of a calendar's data from which it is warned of."""
 
 Target = tuple[str, str]
 
@@ -22,6 +24,7 @@ def warnings(jobs: JobsFile, file: str, others: Iterable[JobsFile], now: datetim
         *_beside_a_family(jobs, file),
         *_same_in_another_stage(jobs, file, others),
         *_crowded_families(jobs, file, now),
+        *_ending_calendars(jobs, file, now),
     ]
 
 
@@ -91,6 +94,17 @@ def _crowded_families(jobs: JobsFile, file: str, now: datetime) -> Iterable[Faul
                 f"{calls} calls of ListTasks and {calls} of DescribeTasks, up to {2 * calls * tasks:,} an hour"
             )
             yield Fault(file, "jobs", wrong, "give those that start often a family of their own")
+
+
+def _ending_calendars(jobs: JobsFile, file: str, now: datetime) -> Iterable[Fault]:
+    """After a calendar's data a holiday is a day like any other, and what should rest then runs."""
+    for calendar in dict.fromkeys(job.calendar for job in jobs.jobs.values() if job.calendar):
+        left = (calendar.span[1] - now.date()).days if calendar.span else _SOON
+        if calendar.span and left < _SOON:
+            ends = f"in {left} days" if left >= 0 else f"{-left} days ago"
+            wrong = f'the holidays of "{calendar.place}" end on {calendar.span[1]}, {ends}: then they are not known'
+            right = f"run: guardctl calendar --through {now.year + 3}; commit it and deploy"
+            yield Fault(file, f"calendars.{calendar.name}.holidays", wrong, right)
 
 
 def _starts_by_hour(job: Job, now: datetime) -> Counter[datetime]:

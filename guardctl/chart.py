@@ -29,6 +29,7 @@ GLYPHS: dict[Outcome, str] = {
     "would have stepped back": "o",
     "would have been refused": "x",
     "paused": "P",
+    "holiday": "h",
     "not looked up": "░",
     "replaced": "R",
     "skipped": "○",

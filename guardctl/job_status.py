@@ -310,7 +310,7 @@ class _Look:
             missed=absent if past else None,
             overdue=None if past else absent,
             waits=self._waits(job, waiting),
-            strip=self._strip(job, runs),
+            strip=self._strip(deployed, runs),
             start_now=would,
             in_shadow=deployed.enabled == "shadow",
             would_have=_would_have(reader, deployed, now) if deployed.enabled == "shadow" else None,
@@ -336,8 +336,8 @@ class _Look:
                 return execution
         return None
 
-    def _strip(self, job: Job, runs: Sequence[Execution]) -> tuple[Execution, ...]:
-        failed = [e for e in self.failed if (said := parse_guard_name(e.name)) and said.job == job.name]
+    def _strip(self, deployed: Job, runs: Sequence[Execution]) -> tuple[Execution, ...]:
+        failed = [e for e in self.failed if _is_of(e, deployed)]
         return tuple(sorted((*runs, *failed), key=lambda e: e.started_at)[-_STRIP:])
 
     def _start_now(self, job: Job) -> tuple[str, str]:
@@ -410,6 +410,17 @@ def _would_have(reader: Reader, deployed: Job, now: datetime) -> Entry | None:
     return None
 
 
+def _is_of(guard: Execution, deployed: Job) -> bool:
+    """Whether it is a start of that job: a time that a holiday leaves out is none, and tells nothing of the job."""
+    said = parse_guard_name(guard.name)
+    if said is None or said.job != deployed.name:
+        return False
+    at = said.scheduled_at
+    if at is None or said.kind != "scheduled":
+        return True
+    return not schedule.left_out(deployed.schedules, deployed.timezone, at - timedelta(seconds=1), at)
+
+
 def _not_started(
     reader: Reader, job: Job, deployed: Job, failed: list[Execution], now: datetime, unless: Entry | None
 ) -> tuple[datetime, Entry] | None:
@@ -417,7 +428,7 @@ def _not_started(
 
     Green ones are looked up by name, the last few, for one job alone.
     """
-    newest = next((e for e in failed if (said := parse_guard_name(e.name)) and said.job == job.name), None)
+    newest = next((e for e in failed if _is_of(e, deployed)), None)
     if newest and unless and unless.started and newest.started_at < unless.started:
         newest = None
     names = [newest.name] if newest else []

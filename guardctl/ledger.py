@@ -37,6 +37,7 @@ Outcome = Literal[
     "stopped",
     "skipped",
     "paused",
+    "holiday",
     "gave up",
     "waiting",
     "deciding",
@@ -80,6 +81,7 @@ _SAID: Mapping[str, Outcome] = {
     "BatchGuard.AlreadyRunning": "skipped",
     "BatchGuard.AlreadyQueued": "skipped",
     "BatchGuard.Paused": "paused",
+    "BatchGuard.Holiday": "holiday",
     "BatchGuard.HeldBack": "gave up",
     "BatchGuard.WaitedTooLong": "gave up",
 }
@@ -298,6 +300,8 @@ def _absence(job: Job, time: datetime, facts: Facts) -> tuple[Outcome, str]:
         return "no schedule", f"it has had it since {stamp(facts.since)}"
     if not job.enabled:
         return "disabled", "the schedule is off: enabled = false in the jobs file"
+    for _, name in schedule.left_out(job.schedules, job.timezone, time - timedelta(seconds=1), time):
+        return "holiday", f"no business day: {name}"
     deadline = time + timedelta(seconds=job.start_deadline)
     newest = schedule.latest(job.schedules, job.timezone, facts.now, within=facts.now - time)
     if facts.now <= deadline and newest == time:

@@ -87,7 +87,7 @@ class Reader:
         The schedule is the deployed one. Raises what `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
-        asked_for = schedule.between(job.schedules, job.timezone, start, end)
+        asked_for = schedule.with_verdict(job.schedules, job.timezone, start, end)
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
         since_then = times[0] if left_out else start

@@ -83,7 +83,7 @@ class Survey:
         stage = self.reader.stage
         asked = sum(len(self._times(each)) for each in deployed.values() if each)
         everything = sum(
-            len(schedule.between(job.schedules, job.timezone, self.start, self.now))
+            len(schedule.with_verdict(job.schedules, job.timezone, self.start, self.now))
             for job in stage.file.jobs.values()
             if job.enabled
         )
@@ -91,7 +91,7 @@ class Survey:
 
     def _times(self, deployed: Deployed) -> list[datetime]:
         job, since = deployed
-        times = schedule.between(job.schedules, job.timezone, self.start, self.now)
+        times = schedule.with_verdict(job.schedules, job.timezone, self.start, self.now)
         return times[bisect.bisect_left(times, since) :]
 
     def _listed(

@@ -61,6 +61,7 @@ _PHRASES: dict[Outcome, str] = {
     "stopped": "ran{hand} as {run} and was stopped{took}{late}",
     "skipped": "was skipped{hand}",
     "paused": "did not run{hand}, because the job was paused",
+    "holiday": "did not run, because its calendar says so",
     "gave up": "did not run{hand}, because it waited too long",
     "waiting": "waits for its turn{hand}",
     "deciding": "is being decided{hand}",

@@ -241,7 +241,7 @@ class Play:
 
         def send(each: Planned) -> None:
             try:
-                self.start_execution(self.guard, each.start.name, trigger.guard_input(each))
+                self.start_execution(self.guard, each.start.name, trigger.guard_input(each, self.jobs))
             except StatesError as error:
                 if error.error != TAKEN:
                     return

@@ -121,6 +121,8 @@ class Planned:
     """The instant at which it is sent (UTC)."""
     held_back: str | None = None
     """Why it does not start: it is only told so."""
+    holiday: str = ""
+    """Likewise, of a time that its calendar leaves out."""
 
 
 @dataclass(frozen=True, slots=True)

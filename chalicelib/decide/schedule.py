@@ -58,6 +58,7 @@ __all__ = [
     "ruled",
     "unknown",
     "upcoming",
+    "with_verdict",
 ]
 
 _TICK = timedelta(microseconds=1)
@@ -205,6 +206,13 @@ def coming(schedules: Sequence[Schedule], timezone: str, start: datetime, end: d
         found.append(Coming(at, written, "" if written == at else _holiday(schedules, written.astimezone(zone).date())))
     found += [Coming(at, at, why, skipped=True) for at, why in left_out(schedules, timezone, start, end)]
     return sorted(found, key=lambda each: each.at)
+
+
+def with_verdict(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime) -> list[datetime]:
+    """Every time with start < time <= end that has a guard execution: those of `between`, and what is left out."""
+    found = between(schedules, timezone, start, end)
+    skipped = left_out(schedules, timezone, start, end)
+    return sorted({*found, *(at for at, _ in skipped)}) if skipped else found
 
 
 def left_out(

@@ -5,19 +5,22 @@ functions don't say when a *schedule* changed; so the stack has a parameter per 
 CloudFormation touches it only when that value changes, and its LastModifiedDate is the answer.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.decide import calendars
 from chalicelib.decide.facts import stamp
-from chalicelib.decide.schedule import bounded, parse_schedule
+from chalicelib.decide.schedule import bounded, parse_schedule, ruled
 from chalicelib.read.aws import reading
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from chalicelib.config.jobs import Job
+    from chalicelib.decide.calendars import Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,35 @@ def recorded_as(job: "Job") -> str:
     for bound in ("start", "end"):  # left out when there is none, so that a record of an older release stays as it is
         if job.schedules and (moment := getattr(job.schedules[0], bound)):
             said[bound] = stamp(moment)
+    if job.schedules and (rule := job.schedules[0].rule):
+        days: dict[str, Any] = {"days": digest(rule.calendar)}
+        days |= {"business_day": rule.business_day} if rule.business_day else {"on_holiday": rule.on_holiday}
+        said["calendar"] = days
     return json.dumps(said)
 
 
+def digest(calendar: "Calendar") -> str:
+    """What stands for a calendar's days in a record: a parameter has 4,096 characters (AWS), and they may have more."""
+    own = [sorted(calendar.weekend), sorted(calendar.also), sorted(calendar.excepted)]
+    data = calendars.read(calendar.data) if calendar.data else None
+    held = [*map(str, (data.first, data.last)), *sorted(data.names)] if data else []
+    return hashlib.sha256(json.dumps([own, held]).encode()).hexdigest()[:16]
+
+
 def with_schedules_of(job: "Job", recorded: str) -> "Job":
-    """The job as `recorded_as` recorded it. Raises ValueError, KeyError or TypeError for what nobody has recorded."""
+    """The job as `recorded_as` recorded it. Raises ValueError, KeyError or TypeError for what nobody has recorded.
+
+    Of a calendar only a digest is recorded: the days are those of this checkout; if they are others, `guardctl status`
+    says that the record is. ValueError if the job has no calendar here.
+    """
     said = json.loads(recorded)
     start, end = (datetime.fromisoformat(said[bound]) if bound in said else None for bound in ("start", "end"))
     schedules = bounded(map(parse_schedule, said["schedule"]), start, end)
+    if about := said.get("calendar"):
+        if job.calendar is None:
+            raise ValueError("it is recorded with a calendar, and has none here")
+        rule = calendars.DayRule(job.calendar, about.get("on_holiday", "run"), about.get("business_day", 0))
+        schedules = ruled(schedules, rule)
     return replace(job, schedules=schedules, timezone=said["timezone"], enabled=said["enabled"])
 
 

@@ -104,7 +104,7 @@ def _concern(stage: Stage, entry: Entry, now: datetime) -> str:
 
 def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: Stage) -> None:
     """Raise `Stop`, naming the neighbours, for a time that is not in the schedule."""
-    if schedule.latest(job.schedules, job.timezone, at, within=timedelta(0)):
+    if schedule.with_verdict(job.schedules, job.timezone, at - timedelta(seconds=1), at):
         return
     before = schedule.latest(job.schedules, job.timezone, at, within=timedelta(days=366))
     after = next(iter(schedule.upcoming(job.schedules, job.timezone, at, limit=1)), None)
