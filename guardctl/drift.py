@@ -17,6 +17,7 @@ from urllib.request import urlopen
 from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
+from chalicelib.decide.calendars import Calendar
 from chalicelib.decide.facts import CantTell
 from chalicelib.names import FUNCTIONS, Function, function_name, function_role, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
@@ -79,9 +80,14 @@ def functions(stage: Stage) -> Functions:
     if code := [path for path in changed if path != jobs_file]:
         which = f"CodeSha256 {', '.join(sorted(digests))}"
         differences.append(f"the functions' code is not this checkout's ({which}): {', '.join(code)}")
+
+    def holidays(place: str) -> str | None:
+        file = deployed.get(f"chalicelib/calendars/{place}.txt")
+        return file.decode(errors="replace") if file is not None else None
+
     text = deployed.get(jobs_file, b"").decode("utf-8-sig", errors="replace")
     try:
-        jobs = parse(text, stage=stage.name, place="the deployed jobs file", by_model=False)
+        jobs = parse(text, stage=stage.name, place="the deployed jobs file", by_model=False, holidays=holidays)
     except JobsFileInvalid:
         unread = "the functions' jobs file can't be read by this checkout"
         return Functions((*differences, unread), pipeline=pipeline, text=text)
@@ -189,11 +195,18 @@ def _settings(here: Job, deployed: Job) -> Iterator[str]:
     for one, other, prefix in ((here, deployed, ""), (here.ecs, deployed.ecs, "ecs.")):
         for field in fields(one):
             mine, theirs = getattr(one, field.name), getattr(other, field.name)
-            if field.name != "ecs" and mine != theirs:
+            if field.name == "ecs" or mine == theirs:
+                continue
+            if _shown(mine) == _shown(theirs):
+                what = "the days of its calendar" if field.name == "calendar" else "start, end or the calendar's rule"
+                yield f"{what} are others"
+            else:
                 yield f"{prefix}{field.name} is {_shown(theirs)}, and here {_shown(mine)}"
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Calendar):
+        return json.dumps(value.name)
     if isinstance(value, tuple):
         return json.dumps([getattr(each, "expression", each) for each in value])
     return json.dumps(value, default=dict)
@@ -219,5 +232,6 @@ def _ours(files: Mapping[str, bytes], stage: str) -> Mapping[str, bytes]:
     return {
         path: content
         for path, content in files.items()
-        if path.endswith((".py", ".json", ".toml")) and (not path.startswith(jobs) or path == f"{jobs}{stage}.toml")
+        if path.endswith((".py", ".json", ".toml", ".txt"))
+        if not path.startswith(jobs) or path == f"{jobs}{stage}.toml"
     }

@@ -96,6 +96,7 @@ def test_the_task_knows_its_run(stage: Stage) -> None:
         "BATCH_JOB": "report",
         "BATCH_RUN_NUMBER": "1",
         "BATCH_SCHEDULED_AT": "2026-11-23T18:00:00Z",
+        "BATCH_LOCAL_DATE": "2026-11-23",
         "BATCH_EXECUTION": play.runs("report")[0].arn,
     }
 

@@ -45,6 +45,7 @@ def test_a_free_job_runs_and_its_task_knows_its_run(stage: LocalStage) -> None:
         "BATCH_EXECUTION": stage.run_arn("plain", "run-000001"),
         "BATCH_RUN_NUMBER": "1",
         "BATCH_SCHEDULED_AT": "2026-11-23T18:00:00Z",
+        "BATCH_LOCAL_DATE": "2026-11-23",
     }
     assert override["command"] == ["bin/x", "{% no %}"]
     stage.finish("plain")

@@ -227,6 +227,7 @@ def test_a_guard_is_told_the_whole_run() -> None:
                             {"Name": "BATCH_JOB", "Value": "full"},
                             {"Name": "BATCH_RUN_NUMBER", "Value": "42"},
                             {"Name": "BATCH_SCHEDULED_AT", "Value": "2026-11-23T18:00:00Z"},
+                            {"Name": "BATCH_LOCAL_DATE", "Value": "2026-11-23"},
                         ],
                         "Command": ["bin/x", "1"],
                     }

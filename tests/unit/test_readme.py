@@ -212,9 +212,12 @@ def test_the_table_of_keys_has_every_key_and_the_defaults_that_hold() -> None:
         "schedule",
         "start",
         "end",
+        "on_holiday",
+        "business_day",
     }
     of_others = {f"ecs.{field.name}" for field in dataclasses.fields(jobs.Ecs)}
     of_others |= {f"alerts.{field.name}" for field in dataclasses.fields(jobs.Alerts)} | {"pools.NAME.slots"}
+    of_others |= {f"calendars.NAME.{key}" for key in ("holidays", "weekend", "also", "except")}
     of_a_file = {field.name for field in dataclasses.fields(jobs.JobsFile)}
     of_others |= {f"stage.{name}" for name in of_a_file - {"stage", "jobs", "alerts", "slots", "timezone"}}
     assert set(table) == of_a_job | of_others

@@ -82,6 +82,7 @@ def test_what_a_person_wrote_reaches_the_task_unchanged() -> None:
                         {"Name": "BATCH_JOB", "Value": "fargate"},
                         {"Name": "BATCH_RUN_NUMBER", "Value": "42"},
                         {"Name": "BATCH_SCHEDULED_AT", "Value": "2026-11-23T18:00:00Z"},
+                        {"Name": "BATCH_LOCAL_DATE", "Value": "2026-11-23"},
                     ],
                     "Command": ["bin/report", "--title", 'a b"c', "--day=20261123"],
                 }

@@ -1,7 +1,7 @@
 """Templates in the words of a command: what they become, what is refused, and which tasks they make the job's."""
 
 import string
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import assume, given, settings
@@ -48,7 +48,7 @@ def test_a_word_at_its_time(word: str, expected: str) -> None:
         (
             "{day}",
             '"{day}" is not a template',
-            "known are {scheduled_at}, {local_date}; double a brace that is meant: '{{day}}'",
+            "known are {scheduled_at}, {local_date}, {business_date}; double a brace that is meant: '{{day}}'",
         ),
         ("{}", '"{}" is not a template', "double a brace that is meant: '{{}}'"),
         ("{local_date", "belongs to no template", "'{{local_date'"),
@@ -106,7 +106,7 @@ def test_what_a_word_becomes_it_may_be(before: str, template: str, after: str, h
 @deterministic
 @given(st.sampled_from(sorted(NAMES)))
 def test_every_name_has_a_format_of_its_own(name: str) -> None:
-    (became,) = for_time([f"{{{name}}}"], NIGHT, "Asia/Tokyo")
+    (became,) = for_time([f"{{{name}}}"], NIGHT, "Asia/Tokyo", date(2026, 11, 20))
     assert became.startswith("2026-11-2")
 
 
