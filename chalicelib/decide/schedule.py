@@ -21,7 +21,7 @@ import heapq
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby, islice, takewhile
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide import business_days, occurrences
@@ -106,8 +106,7 @@ class Due:
     """It starts nothing, and says what it would have done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
+class Coming(NamedTuple):
     """A scheduled time and what a calendar does to it. Times are UTC."""
 
     at: datetime

@@ -100,7 +100,7 @@ def test_the_days_of_japan(expression: str, rule: DayRule, first: str, last: str
 
 
 def test_exceptions_go_before_everything_else() -> None:
-    own = replace(JP, also=frozenset({"2026-08-13"}), excepted=frozenset({"2026-11-23", "2026-11-28"}))
+    own = JP._replace(also=frozenset({"2026-08-13"}), excepted=frozenset({"2026-11-23", "2026-11-28"}))
     assert own.holiday(date(2026, 8, 13)) == "a day off in the jobs file"
     assert [own.is_business_day(date(2026, 11, day)) for day in (23, 28, 29)] == [True, True, False]
     assert [own.is_business_day(date(2026, 12, 31)), JP.is_business_day(date(2026, 12, 31))] == [True, False]
@@ -154,7 +154,7 @@ def test_what_the_clock_skips_on_its_own_day_happens_on_the_day_it_moves_to() ->
     ("expression", "rule", "expected"),
     [
         pytest.param("cron(0 3 ? * SAT *)", DayRule(JP, "skip"), False, id="Saturdays alone, and none is a business day"),
-        pytest.param("cron(0 3 ? * SAT *)", DayRule(replace(JP, excepted=frozenset({"2026-11-28"})), "skip"), True, id="but one"),
+        pytest.param("cron(0 3 ? * SAT *)", DayRule(JP._replace(excepted=frozenset({"2026-11-28"})), "skip"), True, id="but one"),
         pytest.param(DAILY, DayRule(JP, business_day=24), False, id="no month has 24"),
         pytest.param(DAILY, DayRule(JP, business_day=23), True, id="some month has 23"),
         pytest.param("cron(0 3 * * ? 2199)", DayRule(JP, "skip"), True, id="in a far year"),
