@@ -14,7 +14,9 @@ from typing import Any, Literal
 from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.config.tables import seconds_of
 from chalicelib.decide import schedule
+from chalicelib.decide.calendars import WEEKDAYS, Calendar, read
 from chalicelib.decide.facts import stamp
+from chalicelib.read.record import digest
 
 TIMES = 5
 """So many next times are shown before and after."""
@@ -135,11 +137,28 @@ def _table(value: Any) -> dict[str, Any] | None:
         schedules = whole.pop("schedules")
         first = schedules[0] if schedules else None  # each has the job's bounds
         bounds = {key: getattr(first, key, None) for key in ("start", "end")}
+        rule = first.rule if first else None
+        days = {"on_holiday": rule.on_holiday, "business_day": rule.business_day or None} if rule else {}
         expressions = tuple(each.expression for each in schedules)
-        return {"schedule": expressions[0] if len(expressions) == 1 else expressions, **bounds, **whole}
+        return {"schedule": expressions[0] if len(expressions) == 1 else expressions, **bounds, **days, **whole}
+    if isinstance(value, Calendar):
+        return _of_calendar(value)
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return dict(value) if isinstance(value, Mapping) else None
+
+
+def _of_calendar(calendar: Calendar) -> dict[str, Any]:
+    """As its table has it; of the holidays how many there are, and what stands for them."""
+    span = f"{len(read(calendar.data).names)} to {calendar.span[1]}" if calendar.span else "none"
+    return {
+        "name": calendar.name,
+        "holidays": calendar.place or None,
+        "weekend": tuple(WEEKDAYS[day][:3].upper() for day in sorted(calendar.weekend)),
+        "also": tuple(sorted(calendar.also)),
+        "except": tuple(sorted(calendar.excepted)),
+        "days": f"{span} ({digest(calendar)})",
+    }
 
 
 def _of(raw: Any, key: str) -> Any:

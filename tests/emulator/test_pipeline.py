@@ -114,7 +114,19 @@ def test_the_zip_is_small_and_has_only_what_the_functions_need(deployed: LocalSt
         names = content.namelist()
     top = {name.partition("/")[0] for name in names}
     assert {"app.py", "chalicelib", "cronsim", "tzdata"} <= top
-    assert not top & {"boto3", "botocore", "s3transfer", "guardctl", "tests", "lab", "docs", "typer", "rich"}
+    assert not top & {
+        "boto3",
+        "botocore",
+        "s3transfer",
+        "guardctl",
+        "tests",
+        "lab",
+        "docs",
+        "typer",
+        "rich",
+        "holidays",
+    }
+    assert "chalicelib/calendars/JP.txt" in names
     assert {name for name in names if name.startswith("chalicelib/jobs/") and not name.endswith("/")} == {
         f"chalicelib/jobs/{stage}.toml" for stage in ("dev", "local")
     }

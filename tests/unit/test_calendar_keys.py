@@ -1,5 +1,6 @@
 """Calendars in the jobs file, what a run is told of them, their record, and what the trigger sends."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +14,7 @@ from chalicelib.decide.calendars import data_of
 from chalicelib.decide.schedule import nominal
 from chalicelib.read.record import Record, recorded_as, with_schedules_of
 from chalicelib.trigger import Trigger
-from guardctl import advice
+from guardctl import advice, differences
 from guardctl.holiday_data import UnknownPlace, computed, written
 from tests.unit.test_trigger import FUNCTION, Clock, FakeStepFunctions, tick
 
@@ -295,3 +296,19 @@ def test_who_runs_a_moved_time_by_hand_is_told_the_same() -> None:
     at = datetime(2026, 11, 2, 9, tzinfo=UTC)
     assert nominal(of.schedules, of.timezone, at) == datetime(2026, 10, 31, 9, tzinfo=UTC)
     assert nominal(of.schedules, of.timezone, at + MINUTE) is None
+
+
+def test_a_diff_says_what_is_different_of_a_calendar() -> None:
+    """What `guardctl diff` shows of a job whose days are others."""
+    about = '[calendars.jp]\nholidays = "JP"\n'
+    texts = [f'{DAILY}on_holiday = "skip"', f"{DAILY}business_day = -1"]
+    before, after = file(texts[0], about), file(texts[1], f'{about}also = ["12-31"]')
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    (changed,) = differences.compare(differences.Written(before, ""), differences.Written(after, ""), now).jobs
+    told = [re.sub(r"\(\w+\)", "(…)", str(each)) for each in changed.settings]
+    assert told == [
+        "on_holiday skip → run",
+        "business_day none → -1",
+        'calendar.also none → ["12-31"]',
+        'calendar.days "2 to 2026-12-31 (…)" → "2 to 2026-12-31 (…)"',
+    ]

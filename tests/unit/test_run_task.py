@@ -83,6 +83,7 @@ def test_what_a_person_wrote_reaches_the_task_unchanged() -> None:
                         {"Name": "BATCH_RUN_NUMBER", "Value": "42"},
                         {"Name": "BATCH_SCHEDULED_AT", "Value": "2026-11-23T18:00:00Z"},
                         {"Name": "BATCH_LOCAL_DATE", "Value": "2026-11-23"},
+                        {"Name": "BATCH_BUSINESS_DATE", "Value": "2026-11-20"},
                     ],
                     "Command": ["bin/report", "--title", 'a b"c', "--day=20261123"],
                 }
