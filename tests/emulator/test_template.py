@@ -91,10 +91,18 @@ def test_the_jobs_file_of_this_test_uses_every_key() -> None:
         "schedule",
         "start",
         "end",
+        "on_holiday",
+        "business_day",
     }
     not_of_stage = {"stage", "jobs", "alerts", "slots", "timezone"}
     assert set(raw["stage"]) == {f.name for f in dataclasses.fields(JobsFile)} - not_of_stage
     assert {key for pool in raw["pools"].values() for key in pool} == {"slots"}
+    assert {key for calendar in raw["calendars"].values() for key in calendar} == {
+        "holidays",
+        "weekend",
+        "also",
+        "except",
+    }
     assert set(raw["alerts"]) == {f.name for f in dataclasses.fields(Alerts)}
 
 
