@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import groupby
 
 from chalicelib.config.jobs import Job, JobsFile
+from chalicelib.decide import schedule
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.pace import Planned
 from chalicelib.decide.schedule import between
@@ -72,18 +73,27 @@ def outlook(
         members = {job.name: job for job in file.members(pool)}
         starts = [start for each, start in mine if start.job in members and _holds(each)]
         met |= meetings(Pool(members, file.slots_of(pool), found.running.get(pool, ())), starts, usual)
+    by_calendar = {
+        (job.name, each.at): each
+        for job in asked.values()
+        if job.calendar and job.enabled
+        for each in schedule.coming(job.schedules, job.timezone, since, until)
+    }
     times = tuple(
         Coming(
             each.start.job,
             each.start.scheduled_at,
             each.at,
-            tuple(_marks(asked[each.start.job])),
+            tuple(_marks(asked[each.start.job], by_calendar.get((each.start.job, each.start.scheduled_at)))),
             met.get(start),
             each.held_back or "",
         )
         for each, start in mine
     )
-    return Outlook(times, tuple(crowds.crowds(sends)))
+    times += tuple(
+        Coming(job, at, at, tuple(_marks(asked[job], each))) for (job, at), each in by_calendar.items() if each.skipped
+    )
+    return Outlook(tuple(sorted(times, key=lambda each: each.sent)), tuple(crowds.crowds(sends)))
 
 
 def reach(file: JobsFile, since: datetime, days: int) -> int:
@@ -101,10 +111,17 @@ def _holds(each: Planned) -> bool:
     return not each.held_back and not each.start.shadow
 
 
-def _marks(job: Job) -> Iterator[str]:
+def _marks(job: Job, by_calendar: schedule.Coming | None) -> Iterator[str]:
     """What a person wants to know of a time at once."""
+    if by_calendar and by_calendar.skipped:
+        yield f"holiday, starts nothing: {by_calendar.holiday}"
+        return
     if job.enabled == "shadow":
         yield "in shadow: starts nothing"
+    if by_calendar and by_calendar.nominal != by_calendar.at:
+        yield f"moved from {stamp(by_calendar.nominal)}: {by_calendar.holiday}"
+    if by_calendar and (why := schedule.unknown(job.schedules, job.timezone, by_calendar.at)):
+        yield why
 
 
 def summary(times: Iterable[Coming], usual: Mapping[str, Usual]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,7 +16,9 @@ from chalicelib.decide.schedule import nominal
 from chalicelib.read.record import Record, recorded_as, with_schedules_of
 from chalicelib.trigger import Trigger
 from guardctl import advice, differences
+from guardctl.durations import Durations
 from guardctl.holiday_data import UnknownPlace, computed, written
+from guardctl.outlook import outlook
 from tests.unit.test_trigger import FUNCTION, Clock, FakeStepFunctions, tick
 
 SHORT = "# a comment\n2026-01-01 2026-12-31\n2026-11-03 Culture Day\n2026-11-23 Labor Thanksgiving Day\n"
@@ -312,3 +315,21 @@ def test_a_diff_says_what_is_different_of_a_calendar() -> None:
         'calendar.also none → ["12-31"]',
         'calendar.days "2 to 2026-12-31 (…)" → "2 to 2026-12-31 (…)"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        pytest.param(f'{DAILY}on_holiday = "skip"', ["2026-11-21 03:00 holiday, starts nothing: Saturday", "2026-11-22 03:00 holiday, starts nothing: Sunday", "2026-11-23 03:00 holiday, starts nothing: Labor Thanksgiving Day", "2026-11-24 03:00 "], id="left out"),
+        pytest.param('schedule = "cron(0 3 23 * ? *)"\ncalendar = "jp"\non_holiday = "next"', ["2026-11-24 03:00 moved from 2026-11-22T18:00:00Z: Labor Thanksgiving Day"], id="moved"),
+    ],
+)  # fmt: skip
+def test_what_comes_is_marked(about: str, expected: list[str]) -> None:
+    """What `guardctl next` shows."""
+    every = file(about)
+    since = datetime.fromisoformat("2026-11-21T00:00+09:00").astimezone(UTC)
+    seen = outlook(every, every.jobs.values(), "us-east-1", since, since + 4 * DAY, Durations())
+    tokyo = ZoneInfo("Asia/Tokyo")
+    assert [
+        f"{each.scheduled.astimezone(tokyo):%Y-%m-%d %H:%M} {'; '.join(each.marks)}" for each in seen.times
+    ] == expected
