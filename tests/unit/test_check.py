@@ -267,6 +267,28 @@ def test_a_template_in_a_command_is_filled_in(event: Any, at: str) -> None:
     assert run["task"]["Overrides"]["ContainerOverrides"][0]["Command"] == ["bin/report", f"--at={at}"]
 
 
+MOVED = FILE.replace(
+    "[jobs.full]\n",
+    '[calendars.work]\n[jobs.full]\nschedule = "cron(0 3 L * ? *)"\ncalendar = "work"\non_holiday = "next"\n',
+)
+"""31 January 2026 is a Saturday; what was due then starts on 2 February."""
+
+
+@pytest.mark.parametrize(
+    ("said", "business_date"),
+    [
+        pytest.param({"nominal_at": "2026-01-31T03:00:00Z"}, "2026-01-30", id="from the trigger"),
+        pytest.param({}, "2026-01-30", id="by hand, which need not say what the time was"),
+        pytest.param({"nominal_at": "2026-02-01T03:00:00Z"}, "2026-01-30", id="a Sunday's is Friday's, too"),
+        pytest.param({"nominal_at": "2026-02-02T03:00:00Z"}, "2026-02-02", id="by the calendar of then"),
+    ],
+)
+def test_a_moved_time_keeps_its_business_date(said: dict[str, Any], business_date: str) -> None:
+    run = answer(asks("full", scheduled_at="2026-02-02T03:00:00Z", **said), ENDED, file=MOVED)["run"]
+    given = {each["Name"]: each["Value"] for each in run["task"]["Overrides"]["ContainerOverrides"][0]["Environment"]}
+    assert (given["BATCH_LOCAL_DATE"], given["BATCH_BUSINESS_DATE"]) == ("2026-02-02", business_date)
+
+
 @pytest.mark.parametrize(
     ("command", "outcome"),
     [
