@@ -275,7 +275,7 @@ def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everythi
             refused = stage.command("guardctl", "destroy", "--stage", "gone", stdin=answer, code=1)
             assert ended_before(refused.stdout, "ended before") == ["paused-000001", "run-000001"]
             assert "  guardctl run second --first --after 1 --stage gone\n" in refused.stdout
-            assert "Remove batch-guard's stage gone, with the history of all its runs? [y/N] " in refused.stdout
+            assert "with the history of all its runs. Type gone to go on: " in refused.stdout
             assert refused.stderr.endswith("nothing was removed\n")
             assert what_is_there(stage) == before
         done = stage.command("guardctl", "destroy", "--stage", "gone", stdin="y\n")
