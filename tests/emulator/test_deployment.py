@@ -271,14 +271,14 @@ def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everythi
         task = busy(stage)
         stage.command("guardctl", "pause", "second", "--stage", stage.name, "--reason", "rest")
         before = what_is_there(stage)
-        for answer in ("n\n", "\n", ""):
+        for answer in ("y\n", "\n", ""):
             refused = stage.command("guardctl", "destroy", "--stage", "gone", stdin=answer, code=1)
             assert ended_before(refused.stdout, "ended before") == ["paused-000001", "run-000001"]
             assert "  guardctl run second --first --after 1 --stage gone\n" in refused.stdout
             assert "with the history of all its runs. Type gone to go on: " in refused.stdout
             assert refused.stderr.endswith("nothing was removed\n")
             assert what_is_there(stage) == before
-        done = stage.command("guardctl", "destroy", "--stage", "gone", stdin="y\n")
+        done = stage.command("guardctl", "destroy", "--stage", "gone", stdin="gone\n")
         assert stopped(done.stdout) == ["paused-000001", "run-000001"]
         assert stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED"
         assert in_the_account(what_is_there(stage)) == NOTHING
