@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ from chalicelib.read.tasks import Ecs
 from chalicelib.trigger import Trigger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -39,6 +41,9 @@ app = Chalice(app_name="batch-guard", configure_logs=False)
 
 _handled: set[str] = set()
 _moments_known: set[tuple[str, str]] = set()
+_looked_up: set[str] = set()
+_RESERVE = 20_000
+"""Milliseconds of the trigger's time that the watch leaves: a call takes 15 s at most, with its retries."""
 _who_waits: dict[str, "tuple[datetime, tuple[Execution, ...]]"] = {}
 
 
@@ -78,7 +83,44 @@ def trigger(event: CloudWatchEvent) -> None:
     """Start the guard of every job that is due."""
     context: Any = event.context
     client = _stepfunctions()
-    _tick(Trigger(_jobs(), context.invoked_function_arn, client, _recorded, _handled, _now, time.sleep))
+    ticks = Trigger(_jobs(), context.invoked_function_arn, client, _recorded, _handled, _now, time.sleep)
+    try:
+        _tick(ticks)
+    finally:
+        if ticks.jobs.tells_something:
+            _watch(ticks, lambda: context.get_remaining_time_in_millis() > _RESERVE)
+
+
+def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
+    """Tell what no state passes. Failing to is a line in the log: it changes nothing else, and the next tick looks."""
+    from chalicelib.teller import Teller  # noqa: PLC0415 only a stage that tells needs them
+    from chalicelib.watch import Watch  # noqa: PLC0415
+
+    teller = Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+    try:
+        Watch(teller, StepFunctions(ticks.client), _looked_up, in_time).look()
+    except Exception as error:
+        _could_not_tell(error)
+
+
+def _tell_late(ticks: Trigger, look: "Look", became: "Became") -> None:
+    """Tell people of a job that is late, if they want to be told; once an hour of its moments."""
+    from chalicelib import telling  # noqa: PLC0415 as in _watch
+    from chalicelib.teller import Teller  # noqa: PLC0415
+
+    moment, job = look.moment, ticks.jobs.jobs[look.moment.job]
+    words = f"expected by {stamp(moment.at)} ({moment.key}): {became.reason}"
+    command = telling.why(ticks.jobs, job, moment.scheduled_at)
+    try:
+        teller = Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+        teller.tell("late", job, moment.at, words, scheduled_at=moment.scheduled_at, command=command)
+    except Exception as error:
+        _could_not_tell(error)
+
+
+def _could_not_tell(error: Exception) -> None:
+    failed: Any = {"error": type(error).__name__, "reason": str(error)}
+    lines.log("ERROR", "trigger", "could not tell", **failed)
 
 
 def _tick(ticks: Trigger) -> None:
@@ -90,7 +132,7 @@ def _tick(ticks: Trigger) -> None:
 
     late = Late(ticks.jobs, ticks.function_arn, ticks.client, _recorded, _moments_known, _now, time.sleep)
     with ThreadPoolExecutor(1) as beside:
-        looks = beside.submit(late.tick, _report_look)
+        looks = beside.submit(late.tick, partial(_report_look, ticks))
         try:
             ticks.tick(_report)
         finally:
@@ -114,7 +156,7 @@ def _report(planned: "Planned", result: str, late: timedelta) -> None:
         lines.measure(_stage(), [(metrics.BEYOND_CALENDAR, 1)], start.job)
 
 
-def _report_look(look: "Look", became: "Became", after: timedelta) -> None:
+def _report_look(ticks: Trigger, look: "Look", became: "Became", after: timedelta) -> None:
     moment = look.moment
     said: Any = {"scheduled_at": stamp(moment.scheduled_at), "expected_by": stamp(moment.at), "key": moment.key}
     told: Any = {"verdict": became.kind, "reason": became.reason, "run": became.run}
@@ -123,6 +165,8 @@ def _report_look(look: "Look", became: "Became", after: timedelta) -> None:
     lines.log("INFO", "trigger", message, job=moment.job, **said, **told, looked_up_seconds_after=seconds)
     if became.kind != "not expected":
         lines.measure(_stage(), [(metrics.LATE, int(became.late))], moment.job)
+    if became.late:
+        _tell_late(ticks, look, became)
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
+from zoneinfo import ZoneInfo
 
+from chalicelib import telling
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
 from chalicelib.config.run_task import length_of_overrides, run_task
 from chalicelib.contract import (
@@ -21,9 +23,11 @@ from chalicelib.contract import (
     StartQuestion,
     TaskQuestion,
     TaskState,
+    Telling,
     cut,
     guard_input,
     parse_question,
+    run_input,
     task_in_cause,
     wire,
 )
@@ -48,11 +52,13 @@ from chalicelib.decide.facts import (
     Target,
     stamp,
 )
+from chalicelib.decide.local_time import localised
 from chalicelib.decide.overlap import Start, decide
 from chalicelib.decide.policy import Policy
 from chalicelib.decide.schedule import latest, nominal, upcoming
 from chalicelib.decide.shadow import refused, started_by
 from chalicelib.decide.skips import skips_in_a_row
+from chalicelib.decide.usual import expected, in_a_row, went_wrong
 from chalicelib.names import (
     batch_machine,
     execution_arn,
@@ -147,8 +153,9 @@ class Checker:
             "next_run": run_name(answer.number) if isinstance(answer, Run) else None,
             "job": job.name,
             "state_machine_arn": answer.machine if isinstance(answer, Run) else start.request.slots[0],
-            **self._to_obey(answer, question, job, start),
-            **self._to_tell(answer, job, start, facts),
+            **self._to_obey(answer, question, job, start, facts),
+            **(counted := self._to_tell(answer, job, start, facts)),
+            **self._more(answer, question, start, facts, counted.get("skips_in_a_row", 0)),
         }
 
     def _pauses(self, question: StartQuestion, now: datetime) -> dict[str, Any]:
@@ -317,11 +324,23 @@ class Checker:
         self.who_waits[machine] = (self.now(), known)
         return known
 
-    def _to_obey(self, answer: Decision, question: StartQuestion, job: Job, start: Start) -> dict[str, Any]:
+    def _more(self, answer: Decision, question: StartQuestion, start: Start, facts: Facts, row: int) -> dict[str, Any]:
+        """What people are told of a skip besides its reason; nothing where nobody is told."""
+        if not isinstance(answer, Skip) or question.start.tell is None:
+            return {}
+        when = ""
+        if not start.request.shared:
+            when = expected(answer.holder, facts.of(start.request.slots[0]).executions or (), facts.now)
+        zone = ZoneInfo(self.load_jobs().timezone)
+        return {"more": localised(" ".join(filter(None, (when, in_a_row(row)))), zone)}
+
+    def _to_obey(
+        self, answer: Decision, question: StartQuestion, job: Job, start: Start, facts: Facts
+    ) -> dict[str, Any]:
         """What else the state machine needs to do as it is told. Somebody who only asks gets no run."""
         match answer:
             case Run():
-                return {"run": wire(self._run(answer, question, job, start))} if question.guard else {}
+                return {"run": run_input(self._run(answer, question, job, start, facts))} if question.guard else {}
             case Wait():
                 return {"wait_seconds": answer.seconds, "yields": answer.yields}
             case StopRun():
@@ -349,7 +368,7 @@ class Checker:
             case _:
                 assert_never(answer)
 
-    def _run(self, answer: Run, question: StartQuestion, job: Job, start: Start) -> RunInput:
+    def _run(self, answer: Run, question: StartQuestion, job: Job, start: Start, facts: Facts) -> RunInput:
         """The whole run: whoever starts it starts what was just looked for. Raises `InvalidInput`."""
         scheduled_at = start.scheduled_at or start.began_at
         name, slots = run_name(answer.number), start.request.slots
@@ -381,7 +400,13 @@ class Checker:
             timeout=job.timeout,
             retries=job.retries,
             task=arguments,
+            tell=self._tells(job, name, scheduled_at, start, facts) if not question.start.renewal else None,
         )
+
+    def _tells(self, job: Job, run: str, scheduled_at: datetime, start: Start, facts: Facts) -> Telling | None:
+        """Whom to tell if this run fails."""
+        page = () if start.request.shared else facts.of(start.request.slots[0]).executions or ()
+        return telling.of_run(self.load_jobs(), job, run, scheduled_at, self.function_arn, went_wrong(page))
 
     def _to_tell(self, answer: Decision, job: Job, start: Start, facts: Facts) -> dict[str, Any]:
         """What an alarm needs to know. A paused job's starts are no row: somebody wants them to step back."""

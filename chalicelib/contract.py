@@ -16,7 +16,7 @@ from reprlib import Repr
 from typing import Any, Literal
 
 from chalicelib.decide.facts import CantTell, Claim, Details, Execution, Refused, Stopping, Target, stamp
-from chalicelib.names import MOST_SLOTS, run_number
+from chalicelib.names import MOST_SLOTS, TOLD, Told, run_number
 
 VERSION = 1
 """Of what a guard execution carries. Raise it when a key changes its meaning."""
@@ -61,6 +61,45 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """Under ``tell``, in a guard execution's or a run's input: whom to tell how it ends, if it ends so."""
+
+    machine: str
+    """The ARN of the machine whose executions tell."""
+    kinds: tuple[Told, ...]
+    """Of which of its ends people are told."""
+    at: str
+    """The scheduled time, as a person says it."""
+    zone: str
+    """The name of the zone that it is in, ``JST``."""
+    offset_minutes: int
+    """How far that zone's clock is ahead of UTC at that time: instants in a reason are told so."""
+    command: str
+    """What to type next."""
+    more: str = ""
+    """What else is known already, in sentences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldInput:
+    """The input of an execution that tells."""
+
+    kind: Told
+    job: str
+    of_stage: bool = False
+    """Said of the whole stage: the checker can't be reached. The job is the first that met it."""
+    at: str
+    zone: str
+    offset_minutes: int
+    command: str
+    more: str = ""
+    execution: str | None = None
+    """The ARN of what it is about; None if there is none."""
+    reason: str | None = None
+    """In words; None: what `execution` says of its end, which is looked up when it has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartInput:
     """The guard machine's input: what a person, the trigger or a guard execution that queues may write."""
 
@@ -99,6 +138,9 @@ class StartInput:
     """Start nothing, and say what this start would have done: the trigger's, of a job that is in shadow."""
     verdict: Verdict | None = None
     """Of a time that is passed over: the trigger writes it, and the checker never sees it."""
+    tell: Telling | None = None
+    """Of a scheduled start, and of what waits for it: whom to tell that it did not start. The trigger writes it, so
+    that it is known while the checker is down."""
 
 
 OPEN_TO_ALL = (
@@ -209,6 +251,9 @@ OBEYED: Mapping[Outcome, tuple[str, ...]] = {
 }
 """What else the guard machine needs to do as it is told; ``run`` is a `RunInput`, and only a guard gets it."""
 
+TOLD_BESIDES = ("more",)
+"""What a skip says to people who are to be told; only then is it there, and nothing lacks without it."""
+
 HOLDER = ("kind", "name", "arn", "started_at")
 
 GUARD_OUTPUT: Mapping[Outcome, tuple[str, ...]] = {
@@ -243,6 +288,8 @@ class RunInput:
     retries: int
     task: Mapping[str, Any]
     """RunTask's arguments. The job's own container stands first in its overrides."""
+    tell: Telling | None = None
+    """Whom to tell that the run has failed; None where nobody asked to be told."""
 
 
 ADDED_BY_THE_GUARD = ("guard_execution", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")
@@ -330,7 +377,23 @@ def _start_input(event: Mapping[str, Any], faults: list[str]) -> StartInput:
         reason=event.get("reason"),
         queued_since=_time(event, "queued_since", _TIME, faults),
         guard_execution=event.get("guard_execution"),
+        tell=_telling(event["tell"], faults) if event.get("tell") is not None else None,
     )
+
+
+def _telling(value: Any, faults: list[str]) -> Telling | None:
+    """What the trigger wrote; what it can't have written is a fault."""
+    try:
+        return Telling(
+            machine=_machine_arn(value["machine"]),
+            kinds=tuple(next(kind for kind in TOLD if kind == each) for each in _typed(value["kinds"], list)),
+            **{key: _typed(value[key], str) for key in ("at", "zone", "command")},
+            offset_minutes=_number(value["offset_minutes"]),
+            more=_typed(value.get("more", ""), str),
+        )
+    except (TypeError, KeyError, ValueError, AttributeError, StopIteration):
+        faults.append(f"tell is the trigger's own, and can't be {shown(value)}")
+        return None
 
 
 def _carried(value: Any, faults: list[str]) -> Carried | None:
@@ -431,6 +494,8 @@ def details_of(
         job=said["job"] if isinstance(said.get("job"), str) else None,
         retries=_whole(retries) or 0,
         tasks=frozenset(_TASK_ARN.findall(f"{output or ''} {cause or ''}")) if execution.closed else frozenset(),
+        scheduled_at=_time(said, "scheduled_at", _TIME, []),
+        cause=cause,
     )
 
 
@@ -487,6 +552,11 @@ def guard_input(start: StartInput) -> dict[str, Any]:
     return {key: value for key, value in wire(start).items() if value != defaults[key]}
 
 
+def run_input(run: RunInput) -> dict[str, Any]:
+    """A run's input; without ``tell`` where nobody is told, as it was before there was any."""
+    return {key: value for key, value in wire(run).items() if key != "tell" or value is not None}
+
+
 def cut(reason: str) -> str:
     """A reason as an answer may have it."""
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
@@ -505,6 +575,13 @@ def _whole(value: Any) -> int | None:
     return value if type(value) is int else None
 
 
+def _number(value: Any) -> int:
+    number = _whole(value)
+    if number is None:
+        raise TypeError(value)
+    return number
+
+
 def _typed(value: Any, *kinds: type) -> Any:
     if type(value) not in kinds:
         raise TypeError(value)
@@ -512,10 +589,14 @@ def _typed(value: Any, *kinds: type) -> Any:
 
 
 def _claim(value: Any) -> Claim:
-    machine = _typed(value["machine"], str)
-    if ":stateMachine:" not in machine:
-        raise ValueError(machine)
-    return Claim(_run(value["run"]), _typed(value["taken"], bool), machine)
+    return Claim(_run(value["run"]), _typed(value["taken"], bool), _machine_arn(value["machine"]))
+
+
+def _machine_arn(value: Any) -> str:
+    arn = str(_typed(value, str))
+    if ":stateMachine:" not in arn:
+        raise ValueError(arn)
+    return arn
 
 
 def _run(name: Any) -> str:

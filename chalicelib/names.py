@@ -159,6 +159,32 @@ def waits_after(name: str) -> tuple[int, int] | None:
     return parsed.after, parsed.turn
 
 
+# --- executions that tell ---------------------------------------------------------------------------------
+
+Told = Literal["failed", "skipped", "not_started", "late", "recovered"]
+"""What people may be told of a job."""
+
+TOLD: tuple[Told, ...] = ("failed", "skipped", "not_started", "late", "recovered")
+_TOLD = re.compile(rf"told-(?P<job>{JOB})?-(?P<kind>{'|'.join(TOLD)})-(?P<hour>[0-9]{{8}}T[0-9]{{2}})")
+
+
+def told_name(job: str | None, kind: Told, hour: datetime) -> str:
+    """``told-<job>-failed-20261123T18``: the name makes it once an hour (of UTC), without a store.
+
+    Of the whole stage, `job` None: ``told--not_started-20261123T18``; no job has an empty name.
+    """
+    at = hour.astimezone(UTC)
+    return f"told-{job or ''}-{kind}-{at.year:04}{at:%m%dT%H}"
+
+
+def parse_told_name(name: str) -> tuple[str | None, Told] | None:
+    """The job (None: the stage) and what was told; None for a name that is not ours."""
+    match = _TOLD.fullmatch(name)
+    if match is None:
+        return None
+    return match["job"], next(kind for kind in TOLD if kind == match["kind"])
+
+
 # --- what a stage is made of ------------------------------------------------------------------------------
 
 
@@ -178,6 +204,11 @@ def batch_machine(stage: str, pool: str, slot: int = 1) -> str:
 def waiting_machine(stage: str) -> str:
     """The name of the machine of those who wait for, or pause, a job whose pool has several jobs or slots."""
     return f"batch-guard-{stage}--waiting"
+
+
+def telling_machine(stage: str) -> str:
+    """The name of the machine whose executions tell people."""
+    return f"batch-guard-{stage}--telling"
 
 
 def function_name(stage: str, function: Function) -> str:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
-from chalicelib import contract
+from chalicelib import contract, telling
 from chalicelib.contract import StartInput, Verdict
 from chalicelib.decide import pace
 from chalicelib.decide.facts import stamp
@@ -215,7 +215,7 @@ class Trigger:
             self.client.start_execution(
                 stateMachineArn=machine_arn(self.function_arn, guard_machine(self.jobs.stage)),
                 name=start.name,
-                input=guard_input(each, self.jobs),
+                input=guard_input(each, self.jobs, self.function_arn),
             )
         except self.client.exceptions.ExecutionAlreadyExists:
             return "handled"
@@ -228,10 +228,11 @@ class Trigger:
         return record.since if record.schedule == recorded_as(job) else None
 
 
-def guard_input(each: Planned, jobs: "JobsFile") -> str:
+def guard_input(each: Planned, jobs: "JobsFile", function_arn: str) -> str:
     """The guard machine's input, the same for the same scheduled time."""
     start, job = each.start, jobs.jobs[each.start.job]
     when = (job.schedules, job.timezone, start.scheduled_at)
+    tell = None if start.renewal else telling.of_start(jobs, job, start.scheduled_at, function_arn)
     asked = StartInput(
         job=start.job,
         scheduled_at=start.scheduled_at,
@@ -241,13 +242,14 @@ def guard_input(each: Planned, jobs: "JobsFile") -> str:
         renewal=start.renewal,
         slot=start.slot if start.slot > 1 else None,
         shadow=start.shadow,
+        tell=tell,
     )
     if each.held_back:
         asked = replace(asked, verdict=Verdict("HeldBack", each.held_back))
     if each.holiday and job.calendar:
         day = f"{start.scheduled_at.astimezone(ZoneInfo(job.timezone)):%Y-%m-%d}"
         reason = f"{day} is no business day of calendar {job.calendar.name}: {each.holiday}"
-        asked = replace(asked, verdict=Verdict("Holiday", reason))
+        asked = replace(asked, verdict=Verdict("Holiday", reason), tell=None)  # as it was meant
     return json.dumps(contract.guard_input(asked), sort_keys=True)
 
 

@@ -14,7 +14,7 @@ A run that was ABORTED rings nothing: somebody stopped it, a replacement did, or
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Literal
 
@@ -22,7 +22,7 @@ from chalicelib.config.jobs import Alerts, Job, JobsFile
 from chalicelib.decide.deadlines import is_watched
 from chalicelib.decide.facts import span
 from chalicelib.metrics import ERROR, LATE, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
-from chalicelib.names import batch_machine, function_name, guard_machine, log_group
+from chalicelib.names import Told, batch_machine, function_name, guard_machine, log_group
 from guardctl.cloudformation import Json, arn, logical_id
 
 Line = list[object]
@@ -53,22 +53,35 @@ _ALARMS_A_WIDGET = 100
 """An alarm widget shows no more (CloudWatch, dashboard body)."""
 
 
+_TOLD: Mapping[str, Told] = {"alarms-skips": "skipped"}
+"""Stack → the kind of message in whose place its alarm is."""
+
+
 def resources(jobs: JobsFile) -> Json:
     """Logical ID → alarm or dashboard; empty without [alerts]."""
     return {logical: resource for part in parts(jobs).values() for logical, resource in part.items()}
 
 
 def parts(jobs: JobsFile) -> dict[str, Json]:
-    """Stack → its alarms, in a stack a kind: one alarm a job each. Empty without [alerts]."""
+    """Stack → its alarms, in a stack a kind: one alarm a job each. Empty without [alerts].
+
+    What people are told by messages (`tell`) has no alarm beside them.
+    """
     if jobs.alerts is None:
         return {}
     kinds: dict[str, Json] = {"alarms": _of_stage(jobs.alerts, jobs.stage), "alarms-skips": {}, "alarms-late": {}}
+    scheduled = [job for job in jobs.jobs.values() if job.schedules]
+    if scheduled and all("not_started" in jobs.tells(job) for job in scheduled):
+        del kinds["alarms"]["StartRefused"]
     for pool in jobs.pools:
+        if all("failed" in jobs.tells(job) for job in jobs.members(pool)):
+            continue
         for slot in range(1, jobs.slots_of(pool) + 1):
             kinds["alarms"] |= _of_machine(jobs.alerts, jobs, pool, slot)
     for job in jobs.jobs.values():
         for part, found in _of_job(jobs.alerts, jobs.stage, job):
-            kinds[part] |= found
+            if _TOLD.get(part) not in jobs.tells(job):
+                kinds[part] |= found
     alarms = [resource["Properties"]["AlarmName"] for part in kinds.values() for resource in part.values()]
     kinds["alarms"]["Dashboard"] = _dashboard(jobs, alarms)
     return kinds

@@ -127,7 +127,8 @@ def removed_jobs(stage: Stage, deployment: Deployment) -> list[str]:
     """The names of the jobs that lose the machine of their pool; one slot of several is no job."""
     prefix = stage.machine("")
     removed = [arn for arn in removed_machines(deployment) if arn.startswith(prefix)]
-    pools = [arn for arn in removed if "--" not in arn.removeprefix(prefix) and arn != stage.waiting]
+    pools = [arn for arn in removed if "--" not in arn.removeprefix(prefix)]
+    pools = [arn for arn in pools if arn not in (stage.waiting, stage.telling)]
     rows = pool_changes.deployed(stage) if pools else {}
     return sorted({job for arn in pools for job in pool_changes.jobs_of(stage, arn, rows)})
 

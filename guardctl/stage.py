@@ -20,6 +20,7 @@ from chalicelib.names import (
     function_name,
     function_role,
     guard_machine,
+    telling_machine,
     waiting_machine,
 )
 from chalicelib.read import tasks
@@ -243,6 +244,11 @@ class Stage:
     def waiting(self) -> str:
         """The ARN of the machine of those who wait for a shared pool, or pause a job of one."""
         return self._states + waiting_machine(self.name)
+
+    @property
+    def telling(self) -> str:
+        """The ARN of the machine that tells people."""
+        return self._states + telling_machine(self.name)
 
     def arn_of(self, machine: str) -> str:
         """The ARN of a state machine of this name."""

@@ -26,10 +26,11 @@ from chalicelib.names import (
     guard_machine,
     log_group,
     schedule_parameter,
+    telling_machine,
     waiting_machine,
 )
 from chalicelib.read.record import recorded_as
-from guardctl import alarms, stagewide
+from guardctl import alarms, stagewide, told
 from guardctl.cloudformation import Json, allow, arn, logical_id, policy, resolved
 
 INLINE_LIMIT = 51_200
@@ -131,6 +132,15 @@ def machines(jobs: JobsFile) -> Json:
     if any(jobs.shared(pool) for pool in jobs.pools):
         batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", asl, jobs)
         guard["DependsOn"].append("WaitingMachine")
+    if jobs.tells_something:
+        tells = render(definition("telling"), indent=None)
+        batches[told.MACHINE] = _machine(telling_machine(jobs.stage), f"{told.MACHINE}Role", tells, jobs)
+        batches[told.MACHINE]["Properties"]["DefinitionSubstitutions"] = {
+            "Partition": {"Ref": "AWS::Partition"},
+            **told.substitutions(jobs),
+        }
+        batches[f"{told.MACHINE}Role"] = _role(jobs, told.statements(jobs))
+        guard["DependsOn"].append(told.MACHINE)
     return {
         "GuardMachine": guard,
         "GuardMachineRole": _role(jobs, _guard_statements(jobs)),
@@ -249,6 +259,7 @@ def trigger_policy(jobs: JobsFile) -> Json:
         allow(["states:StartExecution"], [f"arn:*:states:*:*:stateMachine:{guard_machine(jobs.stage)}"]),
         *([allow(["states:DescribeExecution"], described)] if promised else []),
         allow(["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter{schedule_parameter(jobs.stage, '*')}"]),
+        *told.of_trigger(jobs),
         *_logs(jobs, "trigger"),
     )
 
@@ -319,6 +330,7 @@ def _batch_statements(file: JobsFile, jobs: list[Job]) -> list[Json]:
         ),
         allow(["lambda:InvokeFunction"], [_check_arn(file.stage)]),
         *stagewide.observing(file),
+        *told.starting(file, jobs),
     ]
     if passed := _passed(jobs):
         only_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}

@@ -1,25 +1,14 @@
 """The ledger in sentences and as JSON, and times as a person says them."""
 
-import re
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import span, stamp
+from chalicelib.decide.local_time import clock, local, localised
 from guardctl.ledger import Entry, Outcome
 
-_STAMP = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-"""As `stamp` writes an instant: reasons have them so, whoever gave them."""
-
-
-def local(moment: datetime, zone: ZoneInfo) -> str:
-    """``2026-11-23 18:00 JST``."""
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
-
-
-def clock(moment: datetime, zone: ZoneInfo) -> str:
-    """``2026-11-23 18:00``, where the zone's name stands beside it already."""
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+__all__ = ["clock", "entry_json", "local", "localised", "sentence", "started", "until"]
 
 
 def until(start: datetime, end: datetime, zone: ZoneInfo) -> str:
@@ -36,20 +25,6 @@ def started(entry: Entry, zone: ZoneInfo) -> str:
     began, scheduled = entry.started.astimezone(zone), entry.scheduled.astimezone(zone)
     date = "" if began.date() == scheduled.date() else f"{began:%m-%d} "
     return f"{date}{began:%H:%M:%S}{f' ({span(entry.late)} late)' if entry.late else ''}"
-
-
-def localised(text: str, zone: ZoneInfo, *, named: bool = False) -> str:
-    """The text with every instant in it told in the zone, whose name the first has; none if it is `named` already."""
-    first = not named
-
-    def told(match: re.Match[str]) -> str:
-        nonlocal first
-        moment = datetime.fromisoformat(match[0])
-        words = local(moment, zone) if first else clock(moment, zone)
-        first = False
-        return words
-
-    return _STAMP.sub(told, text)
 
 
 _PHRASES: dict[Outcome, str] = {

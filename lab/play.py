@@ -32,11 +32,16 @@ from chalicelib.names import (
     function_name,
     guard_machine,
     machine_arn,
+    telling_machine,
     waiting_machine,
 )
 from chalicelib.read.executions import PAGE_SIZE, Page
 from chalicelib.read.record import Record, recorded_as
 from chalicelib.read.tasks import Ecs
+from chalicelib.teller import Teller
+from chalicelib.watch import Watch
+from guardctl import told
+from guardctl.template import definition
 from lab.tokens import Tokens
 
 BEGIN = datetime(2026, 11, 23, 18, tzinfo=UTC)
@@ -62,6 +67,16 @@ def with_pools(guard: Json, jobs: JobsFile) -> Json:
 
 UNWATCHED: Json = {"__evaluate_entry": None, "__evaluate_exit": None}
 """To bind beside the variables: jsonata-python looks for these two at every step, through all frames up to theirs."""
+
+
+def telling(jobs: JobsFile) -> Json:
+    """The definition of the machine that tells, as a deployment of this stage has it."""
+    text = json.dumps(definition("telling"))
+    for name, value in {"Partition": "aws", **told.substitutions(jobs)}.items():
+        text = text.replace(f"${{{name}}}", value)
+    parsed: Json = json.loads(text)
+    return parsed
+
 
 QUERY = "States.QueryEvaluationError"
 TAKEN = "StepFunctions.ExecutionAlreadyExistsException"
@@ -171,8 +186,16 @@ class Play:
         self.now = BEGIN
         self.stage = stage
         self.jobs: JobsFile = parse(jobs, stage=stage, place="play")
-        self.definitions = {"guard": with_pools(definitions["guard"], self.jobs), "batch": definitions["batch"]}
-        """``guard`` and ``batch``; a test may bring those of another release."""
+        self.definitions = {
+            "guard": with_pools(definitions["guard"], self.jobs),
+            "batch": definitions["batch"],
+            "telling": telling(self.jobs),
+        }
+        """``guard``, ``batch`` and ``telling``; a test may bring those of another release."""
+        self.published: list[Json] = []
+        """What topics got: the arguments of each call, and under ``at`` when."""
+        self.topic_error: Callable[[], StatesError | None] = lambda: None
+        """What SNS answers at this moment."""
         self.executions: dict[str, Played] = {}
         self.tasks: list[RunningTask] = []
         self.run_task_answers: list[Any] = []
@@ -223,6 +246,16 @@ class Play:
         """The ARN of the machine of those who wait for a shared pool, or pause a job of one."""
         return machine_arn(self._function, waiting_machine(self.stage))
 
+    @property
+    def telling_machine(self) -> str:
+        """The ARN of the machine that tells people."""
+        return machine_arn(self._function, telling_machine(self.stage))
+
+    def watch(self) -> None:
+        """The trigger's look for what no state passes, now."""
+        answers: Any = self
+        Watch(Teller(self.jobs, self._function, _Client(self), lambda: self.now), answers).look()  # type: ignore[arg-type]  # the one method that is used
+
     def machine(self, job: str, slot: int = 1) -> str:
         """The ARN of the batch machine of the job's pool."""
         return machine_arn(self._function, batch_machine(self.stage, self.jobs.jobs[job].pool, slot))
@@ -241,7 +274,7 @@ class Play:
 
         def send(each: Planned) -> None:
             try:
-                self.start_execution(self.guard, each.start.name, trigger.guard_input(each, self.jobs))
+                self.start_execution(self.guard, each.start.name, trigger.guard_input(each, self.jobs, self._function))
             except StatesError as error:
                 if error.error != TAKEN:
                     return
@@ -328,6 +361,7 @@ class Play:
             there = self.executions[arn] = Played(machine, name, given, self.now)
             self._of_machine.setdefault(machine, []).append(there)
             kind = "guard" if machine in {self.guard, self.waiting_machine} else "batch"
+            kind = "telling" if machine == self.telling_machine else kind
             self._go_on(there, self._interpret(there, self.definitions[kind]))
         if name in self.lost_replies:
             self.lost_replies.discard(name)
@@ -451,6 +485,15 @@ class Play:
                 given = json.dumps(arguments["Input"], sort_keys=True)
                 self.start_execution(arguments["StateMachineArn"], arguments["Name"], given)
                 return {}
+            case "aws-sdk:sfn:describeExecution":
+                found = self.executions[arguments["ExecutionArn"]]
+                ending = {"Error": found.error, "Cause": found.cause}
+                return {"Status": found.status, **{key: value for key, value in ending.items() if value is not None}}
+            case "sns:publish":
+                if refused := self.topic_error():
+                    raise refused
+                self.published.append({**arguments, "at": self.now})
+                return {"MessageId": str(len(self.published))}
             case "aws-sdk:sfn:stopExecution":
                 self.abort(self.executions[arguments["ExecutionArn"]], arguments["Error"], arguments["Cause"])
                 return {}
@@ -604,6 +647,26 @@ class Play:
             "containers": [container],
             **(stopped if status == "STOPPED" else {}),
         }
+
+
+class _Client:
+    """Step Functions as a function's client has it, for `Teller`."""
+
+    class exceptions:  # noqa: N801 (botocore's)
+        class ExecutionAlreadyExists(Exception):
+            """The name is taken."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> Json:  # noqa: N803 (AWS's)
+        """StartExecution."""
+        try:
+            return {"executionArn": self._play.start_execution(stateMachineArn, name, input).arn}
+        except StatesError as error:
+            if error.error == TAKEN:
+                raise self.exceptions.ExecutionAlreadyExists from error
+            raise
 
 
 def _camel(value: Any) -> Any:

@@ -17,8 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
+from chalicelib.config import alerts as alert_keys
 from chalicelib.config import calendars, members, times
 from chalicelib.config import stage as stage_keys
+from chalicelib.config.alerts import Alerts, check_tell
 from chalicelib.config.checks import (
     check_neighbours,
     check_overrides,
@@ -27,7 +29,7 @@ from chalicelib.config.checks import (
     check_pools,
     check_words,
 )
-from chalicelib.config.limits import ROLE_NAME, TOPIC_NAME
+from chalicelib.config.limits import ROLE_NAME
 from chalicelib.config.tables import (
     BAD,
     Fault,
@@ -39,7 +41,7 @@ from chalicelib.config.tables import (
     table,
     text,
 )
-from chalicelib.config.task import ARN, READERS, Ecs
+from chalicelib.config.task import READERS, Ecs
 from chalicelib.decide.calendars import Calendar
 from chalicelib.decide.pace import Bucket, Call
 from chalicelib.decide.policy import Enabled, OnSkip, Orphans, Outsiders, Overlap
@@ -50,6 +52,7 @@ from chalicelib.names import (
     LONGEST_NAME,
     MOST_SLOTS,
     STAGE,
+    Told,
     batch_machine,
     function_name,
     function_role,
@@ -90,17 +93,11 @@ class Job:
     """A time of day in the job's zone, ``06:00``: by then, the first time after it, a scheduled time has succeeded."""
     warn_after: int | None = None
     """So long after it, in whole minutes, a scheduled time has succeeded."""
+    tell: tuple[Told, ...] | None = None
+    """Of which ends people are told by a message; None: as [alerts] says."""
 
     pool: str
     """The jobs that must not run at the same time share one; who names none has one to itself, of its own name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alerts:
-    """Where to say that something is wrong."""
-
-    topic: str
-    skips_in_a_row: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +136,17 @@ class JobsFile:
     def members(self, pool: str) -> tuple[Job, ...]:
         """The jobs of a pool, in the order of the file."""
         return self._by_pool.get(pool, ())
+
+    def tells(self, job: Job) -> tuple[Told, ...]:
+        """Of which of the job's ends people are told by a message."""
+        if self.alerts is None:
+            return ()
+        return self.alerts.tell if job.tell is None else job.tell
+
+    @property
+    def tells_something(self) -> bool:
+        """Whether anything of the stage is told by messages."""
+        return any(self.tells(job) for job in self.jobs.values())
 
     def shared(self, pool: str) -> bool:
         """Whether a pool has several jobs or slots, or a name that its job has given it."""
@@ -265,6 +273,7 @@ _JOB: dict[str, Reader] = {
     "on_skip": one_of(*get_args(OnSkip)),
     "orphans": one_of(*get_args(Orphans)),
     "retries": integer(0, 10),
+    "tell": alert_keys.tell,
 }
 _OF_SCHEDULES = frozenset({"schedule", "start", "end", "on_holiday", "business_day"})
 """Read into the schedules themselves."""
@@ -273,14 +282,7 @@ _STAGE = stage_keys.READERS
 _POOL: dict[str, Reader] = {
     "slots": integer(1, MOST_SLOTS),
 }
-_ALERTS: dict[str, Reader] = {
-    "topic": text(
-        f"{ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]+",
-        'write "arn:aws:sns:REGION:123456789012:NAME"',
-        most=TOPIC_NAME,
-    ),
-    "skips_in_a_row": integer(1, 1000),
-}
+_ALERTS = alert_keys.READERS
 
 
 # --- putting it together ----------------------------------------------------------------------------------
@@ -325,6 +327,7 @@ def _jobs_file(
     if not spot.faults:
         check_pools(jobs, slots, stage, whole)
         check_neighbours(jobs, stage, spot)
+        check_tell(jobs, read.get("alerts"), spot)
     check_places(document, whole)
     about = read.get("stage", {})
     about = {} if about is BAD else dict(about)

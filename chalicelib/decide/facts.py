@@ -83,6 +83,10 @@ class Details:
     """Of a run: how many tasks it may start after one that failed."""
     tasks: frozenset[str] = frozenset()
     """Of a run that has closed: the ARNs of the tasks that it saw stop."""
+    scheduled_at: datetime | None = None
+    """Of a run: the time that it is for."""
+    cause: str | None = None
+    """Of what failed or was stopped, if somebody said why."""
 
 
 @dataclass(frozen=True, slots=True)

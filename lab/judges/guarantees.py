@@ -170,6 +170,7 @@ _MEMORY = "the guard's own memory; where an input brings one, the checker has re
 _SEEN = '"Already running?" has seen it'
 _ASKED = '"Can asking again help?" has seen it'
 _OBEYED = "what the checker answers is typed; without it the Arguments throw into the Catch, and the guard ends by name"
+_TOLD = "who starts it writes it, typed (contract.Telling, ToldInput); a forged one throws: it tells nothing, and who asked ends as it would have"
 _SHORT = 'what the checker answers is typed: whole seconds; that it is a number, "Already running?" has seen'
 _LATER = "[!I]* | Interrupted | Is there *"
 """Every state of a run but the first."""
@@ -225,11 +226,17 @@ OURS = (
     Guarantee("batch", _LATER, "states.input.task.stopped_reason", text, _TASK),
     Guarantee("batch", "Look for the task", "states.result.Payload", record, _TASK),
     Guarantee("batch", "Look for the task", "states.result.Payload.task", either(null, record), _TASK),
+    # batch: whom to tell
+    Guarantee("batch", "*", "tell", record, _ASSIGNED),
+    Guarantee("batch", "Is it told?", "ending", either(compared, text), 'assigned on the way to "Is it told?"'),
+    Guarantee("batch", "Tell", "tell.machine", text, _TOLD),
+    Guarantee("batch", "Tell", "states.context.Execution.Input", record, _TOLD),
+    Guarantee("batch", "Tell", "states.context.Execution.Input.job", text, _TOLD),
     # guard: what one state hands to the next
     Guarantee("guard", "[!C]*", "states.input", record, "every state but the first gets what another one made"),
     Guarantee("guard", "Can * | Check failed", "states.input", record, "every state but the first gets what another one made"),
     Guarantee("guard", "Can *", "states.input.error", text, _CAUGHT),
-    Guarantee("guard", "Check failed", "states.input.error", either(missing, text), _CAUGHT),
+    Guarantee("guard", "Check failed | Tell", "states.input.error", either(missing, text), _CAUGHT),
     Guarantee("guard", "Can *", "states.input.cause", text, _CAUGHT),
     Guarantee("guard", "Check failed", "states.input.cause", either(missing, text), _CAUGHT),
     Guarantee("guard", "*", "states.input.guard", either(missing, record), _MEMORY, trusted=True),
@@ -252,6 +259,31 @@ OURS = (
     Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict", record, _ASKED, trusted=True),
     Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict.error", text, _ASKED, trusted=True),
     Guarantee("guard", "Passed over", "states.context.Execution.Input.verdict.reason", text, _ASKED, trusted=True),
+    # guard: whom to tell
+    Guarantee("guard", "Tell", "states.context.Execution.Input", record, _TOLD),
+    Guarantee("guard", "Tell", "states.context.Execution.Input.job", text, _TOLD),
+    Guarantee("guard", "Tell", "states.context.Execution.Input.tell", record, _TOLD),
+    Guarantee("guard", "Tell", "states.context.Execution.Input.tell.machine", text, _TOLD),
+    # telling
+    Guarantee("telling", "*", "states.input", record, _TOLD),
+    Guarantee("telling", "Is the *", "states.input.reason", often(text), "anything, but a Condition is to be true at times"),
+    Guarantee("telling", "Is the *", "states.input.execution", often(text), "anything, but a Condition is to be true at times"),
+    Guarantee("telling", "Is the *", "states.input.reason", text, "its rule has seen it", "Choices*.Output*"),
+    Guarantee("telling", "*", "states.context.Execution.Input", record, _TOLD),
+    Guarantee("telling", "How did *", "states.context.Execution.Input.execution", text, '"Is the reason known?" has seen it'),
+    Guarantee("telling", "How did *", "states.result.Status", text, "DescribeExecution always has it (botocore's model)"),
+    Guarantee("telling", "How did *", "states.result.Error", either(missing, text), "a string, where there is one"),
+    Guarantee("telling", "How did *", "states.result.Cause", either(missing, text), "a string, where there is one"),
+    Guarantee("telling", "Has it *", "states.input.open", flag, "made by the state before: it compares"),
+    Guarantee("telling", "Tell", "states.input.reason", text, "made by the states before"),
+    *(
+        Guarantee("telling", "Tell", f"states.context.Execution.Input.{key}", kind, _TOLD)
+        for key, kind in {
+            "kind": one_of("failed", "skipped", "not_started", "late", "recovered"), "job": text, "of_stage": flag,
+            "at": text, "zone": text, "offset_minutes": one_of(540, -210, 0), "command": text,
+            "more": either(missing, text), "execution": either(missing, text),
+        }.items()
+    ),
     Guarantee("guard", "S* | W* | Already running | Refused", "states.input.decision", record, _SEEN, trusted=True),
     Guarantee("guard", "Already running | Refused | W*", "states.input.decision.reason", text, _SEEN),
     Guarantee("guard", "Already running?", "states.input.decision.reason", text, _SEEN, "Choices*.Output*"),

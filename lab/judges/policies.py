@@ -33,6 +33,8 @@ ACCEPTED = (
     Accepted("RESOURCE_MISMATCH", {"action": "states:ListExecutions", "required_format": "arn:*:states:*:*:mapRun:*/*:*"}, "it asks for every sort of resource that the action knows; we list a machine's executions, never a map run's"),
     Accepted("RESOURCE_MISMATCH", {"action": "states:DescribeExecution", "required_format": "arn:*:states:*:*:express:*:*:*"}, "it asks for every sort of resource that the action knows; our machines are Standard, so there is no express execution"),
     Accepted("RESOURCE_STAR", "ecs:DescribeTasks", "the checker reads tasks wherever a run may have left one: a permission that goes away with a cluster would leave its job stuck"),
+    Accepted("RESOURCE_STAR", "kms:GenerateDataKey", "the key that encrypts the topic is not known here; the Condition is its encryption context: for this topic only"),
+    Accepted("RESOURCE_STAR", "kms:Decrypt", "the key that encrypts the topic is not known here; the Condition is its encryption context: for this topic only"),
     Accepted("RESOURCE_STAR", "ecs:ListTasks", "the resource is a container instance, which a Fargate task has none of; the cluster is in the Condition, ecs:cluster"),
 )  # fmt: skip
 """What parliament says and we do not follow."""

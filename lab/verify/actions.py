@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.names import run_number
 from lab.verify.checker import CLUSTERS, JOBS, OUTSIDER, WAITING_MACHINE, slot_of
-from lab.verify.machine import CHECK, Guard, Machine
+from lab.verify.machine import CHECK, TELL, Guard, Machine
 from lab.verify.protocol import Step
 from lab.verify.reads import task_name
 from lab.verify.world import (
@@ -49,6 +49,9 @@ class Actions(Machine):
     def act(self, guard: Guard, world: World) -> Iterator[Step[Guard]]:
         """All that may come of it."""
         arguments = self.asl.arguments(guard.at, self.states(guard))
+        if guard.at == TELL:
+            yield from self._tell(guard, world)
+            return
         match guard.at:
             case "Start the run":
                 number, given = run_number(arguments["Name"]), arguments["Input"]
@@ -81,6 +84,13 @@ class Actions(Machine):
         if self.features.misfits:
             yield from self.give_up(guard, world, DENIED, f"{said}: not allowed to")
             yield from self.give_up(guard, world, UNREADABLE, f"{said}: an expression of the definition fails")
+
+    def _tell(self, guard: Guard, world: World) -> Iterator[Step[Guard]]:
+        """People are told, or can't be; the world is as before, and it ends as it would have."""
+        told = self.asl.succeed(TELL, self.states(guard))
+        for after in (told, self.asl.fail(TELL, TAKEN, self.error(guard, TAKEN))):
+            for moved in self.follow(guard, *after):
+                yield self.move(guard, world, moved, "tells people")
 
     def _done(self, guard: Guard, world: World, said: str, fault: str | None = None, **more: Any) -> Step[Guard]:
         return self.move(guard, world, self.asl.succeed(guard.at, self.states(guard)), said, fault, **more)

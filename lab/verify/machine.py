@@ -24,11 +24,23 @@ from lab.verify.protocol import NOT_YET, Step
 from lab.verify.world import ACTED, ENDLESS, HERE, JUST_NOW, MANY, WRONG, Features, World
 
 CHECK, WAIT, AGAIN = "Check running executions", "Wait for the holder", "Ask again later"
+TELL = "Tell"
 ENDED = "ended"
 SCHEDULE, RENEWAL, UNLUCKY = "the schedule", "a renewal", "the schedule, on a bad day"
 RENEWAL_OF_2, OTHER = "a renewal of slot 2", "the schedule of the other job"
 SHADOW = "the schedule, in shadow"
+TOLD = "the schedule, of a job whose people are told"
 ME = "me"
+_TELLING = {
+    "machine": GUARD_MACHINE + "--telling",
+    "kinds": ["skipped", "not_started"],
+    "at": "2026-11-23 18:00 UTC",
+    "zone": "UTC",
+    "offset_minutes": 0,
+    "command": "guardctl why",
+    "more": "",
+}
+"""What the trigger writes of whom to tell."""
 
 
 class Guard(NamedTuple):
@@ -131,7 +143,7 @@ class Machine:
             waited = (guard.late or guard.yielded) and "yields_since" in guard.input
         if waited or carried.get("losses", 0) > protocol.MAX_LOSSES:
             fault = fault or ENDLESS
-        after = self.asking(guard)._replace(at=target, input=_text(_bare(data)))
+        after = self.asking(guard)._replace(at=target, input=_text(data if target == TELL else _bare(data)))
         if target in {WAIT, AGAIN}:
             on = self.asl.succeed(target, self.states(after))
             return self.move(after, world, on, f"{said}; waits, and asks again", fault, good, more)
@@ -187,6 +199,7 @@ class Machine:
         own: dict[str, Any] = {"renewal": True} if guard.renews else {}
         own |= {"slot": 2} if guard.kind == RENEWAL_OF_2 else {}
         own |= {"shadow": True} if guard.kind == SHADOW else {}
+        own |= {"tell": _TELLING} if guard.kind == TOLD else {}
         began = stamp(BEGAN + timedelta(seconds=guard.age))
         machine = WAITING_MACHINE if guard.age else GUARD_MACHINE
         execution = {

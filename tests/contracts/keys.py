@@ -112,7 +112,7 @@ def _compared(guard: Mapping[str, Any], batch: Mapping[str, Any]) -> Iterator[tu
     for outcome, choices in _outcomes(states["Already running?"]).items():
         steps = [step for choice in choices for step in (choice, *_obeying(states, choice["Next"]))]
         keys = read(steps, "$states.input.decision")
-        known = {*contract.ANSWERED, *contract.DECIDED, *contract.OBEYED.get(outcome, ())}
+        known = {*contract.ANSWERED, *contract.DECIDED, *contract.OBEYED.get(outcome, ()), *contract.TOLD_BESIDES}
         yield f"what is read of {outcome}", keys - known, set()
         yield f"what is needed of {outcome}", set(contract.OBEYED.get(outcome, ())) - keys, set()
         yield (
@@ -127,6 +127,13 @@ def _compared(guard: Mapping[str, Any], batch: Mapping[str, Any]) -> Iterator[tu
                 set(output),
                 set(contract.GUARD_OUTPUT.get(_ENDS.get(outcome, outcome), ())),
             )
+    tells, in_telling = states["Tell"], read(states["Tell"], "$states.input.decision")
+    yield "what people are told of a decision", in_telling - {"outcome", "reason"}, set(contract.TOLD_BESIDES)
+    who = read(states, "$states.context.Execution.Input.tell")
+    yield "whom a guard tells", who - names(contract.Telling), set()
+    for what, state, unsaid in (("guard", tells, set()), ("run", runs["Tell"], {"reason"})):
+        said = names(contract.Telling) | set(re.findall(r"'(\w+)': ", state["Arguments"]["Input"]))
+        yield f"what a {what} says to be told", said - {"machine", "kinds"}, names(contract.ToldInput) - unsaid
     yield "the outcomes", set(_outcomes(states["Already running?"])), set(contract.OBEYED)
     yield (
         "what the guard adds to a run",

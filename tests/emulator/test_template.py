@@ -127,7 +127,8 @@ def test_every_resource_has_an_id_and_every_role_a_machine(jobs: JobsFile) -> No
     machines = {k: v for k, v in resources.items() if v["Type"] == "AWS::StepFunctions::StateMachine"}
     roles = {logical for logical, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
     waits = any(map(jobs.shared, jobs.pools))
-    assert len(machines) == 1 + waits + sum(map(jobs.slots_of, jobs.pools)), "the guard, who waits, and one a slot"
+    own = 1 + waits + jobs.tells_something
+    assert len(machines) == own + sum(map(jobs.slots_of, jobs.pools)), "the guard, who waits, who tells, one a slot"
     assert all(logical.isalnum() and len(logical) <= 255 for logical in resources)
     used = [machine["Properties"]["RoleArn"]["Fn::GetAtt"][0] for machine in machines.values()]
     assert set(used) == roles
@@ -188,14 +189,19 @@ def test_a_batch_role_may_run_its_family_on_its_cluster_and_pass_its_roles(every
 
 
 def test_every_machine_may_invoke_the_checker_of_its_stage_and_no_other_function(jobs: JobsFile) -> None:
-    for resource in template.machines(jobs).values():
-        if resource["Type"] == "AWS::IAM::Role":
+    for logical, resource in template.machines(jobs).items():
+        if resource["Type"] == "AWS::IAM::Role" and logical != "TellingMachineRole":
             assert granted(resource)["lambda:InvokeFunction"] == {f"lambda:function:batch-guard-{jobs.stage}-check"}
 
 
-def test_only_a_guard_and_the_trigger_may_start_executions(jobs: JobsFile) -> None:
-    starting = {whose for whose, statement in all_policies(jobs) if "states:StartExecution" in statement["Action"]}
-    assert starting == {"GuardMachineRole", "trigger"}
+def test_only_a_guard_and_the_trigger_may_start_executions_and_a_run_one_that_tells(jobs: JobsFile) -> None:
+    may = [(whose, each) for whose, each in all_policies(jobs) if "states:StartExecution" in each["Action"]]
+    telling = {f"batch-guard-{jobs.stage}--telling"}
+    only_tells = {whose for whose, each in may if {named(r).rpartition(":")[2] for r in each["Resource"]} == telling}
+    others = {whose for whose, each in may if {named(r).rpartition(":")[2] for r in each["Resource"]} != telling}
+    assert others == {"GuardMachineRole", "trigger"}
+    assert bool(only_tells) == jobs.tells_something
+    assert all(whose == "trigger" or whose.startswith("BatchRole") for whose in only_tells)
 
 
 @pytest.mark.parametrize("stage", SHIPPED)

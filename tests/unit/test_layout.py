@@ -9,7 +9,22 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = sorted((ROOT / "chalicelib").rglob("*.py"))
 
-ROOMS = ("names", "decide", "contract", "config", "read", "metrics", "lines", "bytecode", "check", "late", "trigger")
+ROOMS = (
+    "names",
+    "decide",
+    "contract",
+    "config",
+    "read",
+    "metrics",
+    "lines",
+    "bytecode",
+    "telling",
+    "teller",
+    "watch",
+    "check",
+    "late",
+    "trigger",
+)
 """From the lowest up. A room may import itself and those below it."""
 
 IMPURE = {"boto3", "botocore", "os", "time", "random", "socket", "subprocess", "logging"}

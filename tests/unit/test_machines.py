@@ -17,7 +17,9 @@ from chalicelib.config import jobs
 from guardctl.template import definition
 from lab.play import UNWATCHED, with_pools
 
-BATCH, GUARD = definition("batch")["States"], definition("guard")["States"]
+BATCH, GUARD, TELLS = (definition(machine)["States"] for machine in ("batch", "guard", "telling"))
+IS_IT_TOLD = "Is it told?"
+TELLING = {"machine": "arn:…:stateMachine:batch-guard-dev--telling", "kinds": ["failed"]}
 RUN_TASK = "Run an ECS task and wait for it to complete"
 STARTED = datetime.fromisoformat("2026-11-23T18:00:01.250Z")
 CONTAINER = {"Name": "app", "Environment": [{"Name": "LEVEL", "Value": "info"}], "Command": ["bin/report"]}
@@ -138,15 +140,23 @@ def test_a_run_begins_with_what_its_input_says() -> None:
     began = int(STARTED.timestamp() * 1000)
     told = {key: WHOLE[key] for key in ("task", "target", "timeout", "retries", "deadline")}
     counted = {"attempt": 1, "tries": 1, "looks": 0, "misses": 0, "seen": "", "began": began, "since": began}
-    assert evaluate(assign, {**a_run(), "input": WHOLE}) == {**told, **counted, "stopped": [], "told": ""}
+    begun = {**told, **counted, "stopped": [], "told": "", "ending": ""}
+    assert evaluate(assign, {**a_run(), "input": WHOLE}) == {**begun, "tell": {}}
+    assert evaluate(assign, {**a_run(), "input": {**WHOLE, "tell": TELLING}}) == {**begun, "tell": TELLING}
+    assert evaluate(assign, {**a_run(), "input": {**WHOLE, "tell": "no object"}}) == {**begun, "tell": {}}
 
 
 def chosen(state: dict[str, Any], states: dict[str, Any], **variables: Any) -> str:
-    """The state that a Choice leads to."""
+    """The state that a Choice leads to, where nobody is told."""
     for choice in state["Choices"]:
         if evaluate(choice["Condition"], states, **variables) is True:
-            return str(choice["Next"])
-    return str(state["Default"])
+            name, assigned = str(choice["Next"]), choice.get("Assign", {})
+            break
+    else:
+        name, assigned = str(state["Default"]), {}
+    if name != IS_IT_TOLD:
+        return name
+    return chosen(BATCH[name], states, tell={}, ending=assigned.get("ending", ""))
 
 
 # --- what ECS's answer means ------------------------------------------------------------------------------
@@ -444,7 +454,7 @@ def expressions(value: Any) -> Iterator[str]:
         yield from expressions(inner)
 
 
-@pytest.mark.parametrize("expression", [*expressions(BATCH), *expressions(GUARD)])
+@pytest.mark.parametrize("expression", [*expressions(BATCH), *expressions(GUARD), *expressions(TELLS)])
 def test_every_expression_can_be_parsed(expression: str) -> None:
     assert jsonata.Jsonata(expression)
 
@@ -456,7 +466,8 @@ def test_every_task_is_caught_whatever_its_error_and_every_choice_has_a_default(
             assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
             assert state["TimeoutSeconds"], name
         if state["Type"] == "Choice":
-            assert states[state["Default"]]["Type"] == "Fail", name
+            default = states[state["Default"]]
+            assert default["Type"] == "Fail" or default is states[IS_IT_TOLD], name
 
 
 def decided(outcome: str, **parts: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from chalicelib.names import (
     LONGEST_NAME,
     MOST_SLOTS,
     GuardName,
+    Told,
     batch_machine,
     by_hand_name,
     execution_arn,
@@ -20,6 +21,7 @@ from chalicelib.names import (
     guard_machine,
     machine_arn,
     parse_guard_name,
+    parse_told_name,
     pause_name,
     pause_number,
     pool_pause_name,
@@ -30,6 +32,7 @@ from chalicelib.names import (
     run_number,
     scheduled_name,
     stage_of_function,
+    told_name,
     waiter_name,
     waiting_machine,
     waits_after,
@@ -216,3 +219,18 @@ def test_only_a_whole_minute_with_a_zone_has_a_name(time: datetime) -> None:
 def test_a_functions_name_says_its_stage(function: str) -> None:
     assert stage_of_function(function_name("dev2", function)) == "dev2"  # type: ignore[arg-type]  # a loop's str
     assert stage_of_function(f"other-dev-{function}") is None
+
+
+@pytest.mark.parametrize(
+    ("job", "kind", "name"),
+    [
+        ("nightly-report", "failed", "told-nightly-report-failed-20261123T18"),
+        ("nightly-report", "not_started", "told-nightly-report-not_started-20261123T18"),
+        ("failed", "late", "told-failed-late-20261123T18"),
+        (None, "not_started", "told--not_started-20261123T18"),
+    ],
+)
+def test_what_is_told_has_one_name_an_hour_which_is_read_back(job: str | None, kind: Told, name: str) -> None:
+    assert {told_name(job, kind, datetime(2026, 11, 23, 18, minute, tzinfo=UTC)) for minute in (0, 59)} == {name}
+    assert parse_told_name(name) == (job, kind)
+    assert parse_told_name(f"{name}-2") is None

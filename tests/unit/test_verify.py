@@ -9,7 +9,7 @@ import pytest
 from lab.verify.__main__ import main
 from lab.verify.asl import Asl
 from lab.verify.explore import UNREACHABLE, Explorer, Scenario
-from lab.verify.machine import CHECK, OTHER, RENEWAL, SCHEDULE, SHADOW, UNLUCKY, Guard, Machine
+from lab.verify.machine import CHECK, OTHER, RENEWAL, SCHEDULE, SHADOW, TOLD, UNLUCKY, Guard, Machine
 from lab.verify.mutants import MUTANTS, Mutant
 from lab.verify.ours import Ours
 from lab.verify.report import page, uncaught, violations
@@ -42,6 +42,8 @@ TOUR = (
     scenario(replace(NOTHING, lost_replies=True, overlap="replace"), SCHEDULE, SCHEDULE, mishaps=1),
     scenario(replace(MEET, pauses=True), RENEWAL, SCHEDULE),
     scenario(MEET, SHADOW, SCHEDULE),
+    scenario(replace(MEET, misfits=True, failures=True), TOLD, history=RUN),
+    scenario(MEET, RENEWAL, TOLD, rests=2),
 )
 
 
@@ -51,12 +53,15 @@ def test_the_steps_of_the_model_are_the_transitions_of_guard_asl_json_and_none_d
         found = Explorer(Ours(start.features, asl=asl), start).explore()
         assert (found.complete, found.stories) == (True, {})
     # A time that is passed over asks nobody, and meets nobody: two steps, whatever the others do.
-    told = Guard(given=json.dumps({"verdict": {"error": "HeldBack", "reason": "held back"}}))
     guards = Machine(Features(), asl=asl)
-    after, given = asl.fail(CHECK, "States.QueryEvaluationError", guards.error(told, "States.QueryEvaluationError"))
-    assert [end for end, _ in asl.choose(after, guards.states(told._replace(input=json.dumps(given))))] == [
-        "Passed over"
-    ]
+    for kind, ways in ((SCHEDULE, ["Passed over"]), (TOLD, ["Tell", "Passed over"])):
+        told = Guard(kind=kind, given=json.dumps({"verdict": {"error": "HeldBack", "reason": "held back"}}))
+        after, given = asl.fail(CHECK, "States.QueryEvaluationError", guards.error(told, "States.QueryEvaluationError"))
+        for end in ways:
+            states = guards.states(told._replace(input=json.dumps(given)))
+            assert [target for target, _ in asl.choose(after, states)] == [end]
+            if end == "Tell":
+                after, given = asl.succeed(end, states)
     assert asl.taken == asl.transitions()
     ends = {name for name, state in asl.states.items() if state["Type"] in {"Succeed", "Fail"}}
     assert {target for _, _, target in asl.taken} == set(asl.states), "every state is entered"
