@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +131,14 @@ def _tick(ticks: Trigger) -> None:
     from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises need not load it)
 
     late = Late(ticks.jobs, ticks.function_arn, ticks.client, _recorded, _moments_known, _now, time.sleep)
+
+    def looked(look: "Look", became: "Became", after: timedelta) -> None:
+        _report_look(look, became, after)
+        if became.late:
+            _tell_late(ticks, look, became)
+
     with ThreadPoolExecutor(1) as beside:
-        looks = beside.submit(late.tick, partial(_report_look, ticks))
+        looks = beside.submit(late.tick, looked)
         try:
             ticks.tick(_report)
         finally:
@@ -156,7 +162,7 @@ def _report(planned: "Planned", result: str, late: timedelta) -> None:
         lines.measure(_stage(), [(metrics.BEYOND_CALENDAR, 1)], start.job)
 
 
-def _report_look(ticks: Trigger, look: "Look", became: "Became", after: timedelta) -> None:
+def _report_look(look: "Look", became: "Became", after: timedelta) -> None:
     moment = look.moment
     said: Any = {"scheduled_at": stamp(moment.scheduled_at), "expected_by": stamp(moment.at), "key": moment.key}
     told: Any = {"verdict": became.kind, "reason": became.reason, "run": became.run}
@@ -165,8 +171,6 @@ def _report_look(ticks: Trigger, look: "Look", became: "Became", after: timedelt
     lines.log("INFO", "trigger", message, job=moment.job, **said, **told, looked_up_seconds_after=seconds)
     if became.kind != "not expected":
         lines.measure(_stage(), [(metrics.LATE, int(became.late))], moment.job)
-    if became.late:
-        _tell_late(ticks, look, became)
 
 
 def _count_decision(event: Any, answer: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ _ALARMS_A_WIDGET = 100
 """An alarm widget shows no more (CloudWatch, dashboard body)."""
 
 
-_TOLD: Mapping[str, Told] = {"alarms-skips": "skipped"}
+_TOLD: Mapping[str, Told] = {"alarms-skips": "skipped", "alarms-late": "late"}
 """Stack → the kind of message in whose place its alarm is."""
 
 

@@ -188,3 +188,11 @@ def test_when_what_is_in_the_way_should_end(
 )
 def test_how_many_runs_in_a_row_went_wrong(page: list[Execution], says: str) -> None:
     assert went_wrong(page) == says
+
+
+def test_late_has_no_alarm_where_people_are_told_of_it() -> None:
+    promise = 'expect_success_by = "06:00"'
+    before, after = (
+        alarms.resources(stage(tell, report=promise)) for tell in ("skips_in_a_row = 3", 'tell = ["late"]')
+    )
+    assert before.keys() - after.keys() == {"reportLate"}
