@@ -6,7 +6,7 @@ named here. The file's text is asked only how its author wrote a duration.
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -89,12 +89,17 @@ def compare(before: Written, after: Written, now: datetime) -> Differences:
         elif old[name] != job:
             found.append(_changed(old[name], job, before.of(name), after.of(name), now))
     found += [JobDifference(name, "removed") for name in old if name not in new]
-    return Differences(tuple(_of_stage(before.file, after.file)), tuple(found))
+    return Differences(_told(_of_stage(before.file, after.file)), tuple(found))
+
+
+def _told(settings: Iterable[Setting]) -> tuple[Setting, ...]:
+    """Those whose two sides are not written alike: nothing, and an empty list."""
+    return tuple(each for each in settings if (each.before or None) != (each.after or None))
 
 
 def _changed(old: Job, new: Job, raw: Mapping[str, Any], raw_new: Mapping[str, Any], now: datetime) -> JobDifference:
     times = _next(old, now), _next(new, now)
-    settings = tuple(_settings("", old, new, raw, raw_new))
+    settings = _told(_settings("", old, new, raw, raw_new))
     zones = old.timezone, new.timezone
     return JobDifference(new.name, "changed", settings, times if times[0] != times[1] else None, zones)
 

@@ -69,7 +69,7 @@ CHANGES = [
     ("a shadow", REPORT, f'{REPORT}enabled = "shadow"\n', ["nightly-report: enabled true → shadow"]),
     ("a job more", "[jobs.by-hand]", '[jobs.more]\necs = { task_definition = "more" }\n[jobs.by-hand]', ["more: new"]),
     ("a job less", '[jobs.by-hand]\necs = { task_definition = "by-hand" }\n', "", ["by-hand: removed"]),
-    ("alerts", REPORT, f'[alerts]\ntopic = "{TOPIC}"\n{REPORT}', [f"stage dev: alerts.topic none → {TOPIC}", "stage dev: alerts.skips_in_a_row none → 3"]),
+    ("alerts", REPORT, f'[alerts]\ntopic = "{TOPIC}"\n{REPORT}', [f"stage dev: alerts.topic none → {TOPIC}", "stage dev: alerts.skips_in_a_row none → 3", "stage dev: alerts.format none → text"]),
     ("the zone of what people are shown", "[defaults]", '[defaults]\ntimezone = "Europe/Paris"', ["by-hand: timezone UTC → Europe/Paris", "stage dev: defaults.timezone UTC → Europe/Paris"]),
     ("the stage", REPORT, f"[stage]\nhistory_days = 30\nquotas = {{ ListExecutions = [500, 10] }}\n{REPORT}", ["stage dev: stage.history_days 90 → 30", "stage dev: stage.quotas.ListExecutions none → [500, 10]"]),
 ]  # fmt: skip
