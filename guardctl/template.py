@@ -46,6 +46,7 @@ FUNCTIONS_PART = "functions"
 """The part that is there before the functions are; in a package their roles stand in the parent."""
 
 _BATCH_DEFINITION = {"Fn::FindInMap": ["Definitions", "Batch", "Text"]}
+_GUARD_DEFINITION = {"Fn::FindInMap": ["Definitions", "Guard", "Text"]}
 
 _WHAT = {
     FUNCTIONS_PART: "the roles of the functions, where Chalice's would not do",
@@ -86,7 +87,7 @@ def stacks(jobs: JobsFile) -> dict[str, Json]:
     """The stage's stacks, in the order of their deployment: part (``machines``, ``records`` …) → template."""
     roles = stagewide.function_roles(jobs, function_policies(jobs))
     parts = {FUNCTIONS_PART: roles, "machines": machines(jobs), "records": records(jobs), **alarms.parts(jobs)}
-    return {part: _stack(jobs.stage, part, found) for part, found in parts.items() if found}
+    return {part: _stack(jobs, part, found) for part, found in parts.items() if found}
 
 
 def nested(jobs: JobsFile) -> dict[str, Json]:
@@ -126,11 +127,10 @@ def machines(jobs: JobsFile) -> Json:
         batches[logical_role] = _role(jobs, _batch_statements(jobs, [job for each in sharing for job in each.jobs]))
         for each in sharing:
             batches[each.logical_id] = _machine(each.name, logical_role, _BATCH_DEFINITION, jobs)
-    asl = render(guard_definition(jobs), indent=None)
-    guard = _machine(guard_machine(jobs.stage), "GuardMachineRole", asl, jobs)
+    guard = _machine(guard_machine(jobs.stage), "GuardMachineRole", _GUARD_DEFINITION, jobs)
     guard["DependsOn"] = [each.logical_id for each in batch_machines(jobs)]
     if any(jobs.shared(pool) for pool in jobs.pools):
-        batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", asl, jobs)
+        batches["WaitingMachine"] = _machine(waiting_machine(jobs.stage), "GuardMachineRole", _GUARD_DEFINITION, jobs)
         guard["DependsOn"].append("WaitingMachine")
     if jobs.tells_something:
         tells = render(definition("telling"), indent=None)
@@ -185,14 +185,17 @@ def policy_size(statements: Iterable[Json]) -> int:
     return len(re.sub(r"\s", "", json.dumps(longest, separators=(",", ":"))))
 
 
-def _stack(stage: str, part: str, found: Json) -> Json:
+def _stack(jobs: JobsFile, part: str, found: Json) -> Json:
     document: Json = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": f"batch-guard, stage {stage}: {_WHAT[part]}",
+        "Description": f"batch-guard, stage {jobs.stage}: {_WHAT[part]}",
         "Resources": found,
     }
-    if part == "machines":  # all batch machines have the very same definition, so it stands in the template once
-        document["Mappings"] = {"Definitions": {"Batch": {"Text": render(definition("batch"), indent=None)}}}
+    if part == "machines":  # several machines have the very same definition, so it stands in the template once
+        texts = {"Batch": definition("batch"), "Guard": guard_definition(jobs)}
+        document["Mappings"] = {
+            "Definitions": {name: {"Text": render(text, indent=None)} for name, text in texts.items()}
+        }
     return document
 
 
