@@ -58,7 +58,9 @@ def backfill(
     tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make up for every scheduled time from one to another, oldest first, one at a time.
+    """Make up for scheduled times of a range, one at a time.
+
+    Every one of them, the oldest first.
 
     By the schedule in the jobs file; each through the guard, as `run --scheduled-at` does. What succeeded is left out.
     After an interruption the same command goes on where it was.

@@ -27,8 +27,9 @@ def calendar(
     through: Annotated[int | None, typer.Option(help="The last year, whole; three years from now if not said.")] = None,
     since: Annotated[int | None, typer.Option("--from", help="The first year; last year if not said.")] = None,
 ) -> None:
-    """Write the holidays that calendars use into chalicelib/calendars, from the library holidays. Asks nothing of AWS.
+    """Write the holidays that the jobs files' calendars use.
 
+    From the library holidays into chalicelib/calendars, without asking AWS.
     Commit the files and deploy. Days of your own stand in the jobs file, and stay there.
     """
     year = datetime.now(UTC).year

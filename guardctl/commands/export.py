@@ -25,7 +25,7 @@ def export(
     jsonl: Annotated[Path | None, typer.Option("--jsonl", help="Write JSON lines into this file.")] = None,
     stage: StageOption = "dev",
 ) -> None:
-    """Write the ledger for auditors, before Step Functions forgets it.
+    """Write the ledger, before Step Functions forgets it.
 
     A line for every scheduled time and every run of every job, in UTC; JSON lines to standard output unless a file is
     named. What a start that failed says is looked up one by one: a long ledger takes minutes.

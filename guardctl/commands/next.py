@@ -32,7 +32,7 @@ def next_(
     tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the coming times, and which of them will probably meet a run.
+    """Show the coming times, and which will probably meet a run.
 
     By the jobs file, as it will be once it is deployed, and by how long the last runs took. Then the minutes in which
     more start than the quotas take.
