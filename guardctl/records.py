@@ -287,4 +287,4 @@ def _tens(names: Sequence[str]) -> Iterator[list[str]]:
 
 def _by_hand(guard_execution: str) -> bool:
     said = parse_guard_name(guard_execution)
-    return said is not None and said.kind == "by hand"
+    return said is not None and said.kind in {"by hand", "repetition"}
