@@ -387,7 +387,7 @@ def test_a_second_ctrl_c_ends_at_once(stage: LocalStage) -> None:
     ("command", "held", "says"),
     [
         pytest.param("logs idle 42 --follow", "DescribeExecution", "only the reading; go on with: guardctl logs idle 42 --follow --stage e2e", id="logs"),
-        pytest.param("deploy", "GetCallerIdentity", "nothing was changed; a change set may be left, which changes nothing by itself", id="deploy, before anything was changed"),
+        pytest.param("deploy", "DescribeStacks", "nothing was changed; a change set may be left, which changes nothing by itself", id="deploy, before anything was changed"),
         pytest.param("destroy --yes", "DescribeStacks", "nothing was removed", id="destroy, before anything was removed"),
         pytest.param("stop idle --yes", "ListExecutions", "nothing was stopped", id="stop, before anything was stopped"),
     ],
