@@ -21,7 +21,12 @@ def everything() -> Timeline:
     began, ran = {"ran", "running", "failed", "timed out", "replaced", "stopped"}, "all"
     alone = tuple(
         nights.entry(
-            ran, nights.NOW - timedelta(hours=23 - n), outcome, 20, n + 1 if outcome in began else 0, "why <so>"
+            ran,
+            nights.NOW - timedelta(hours=23 - 20 * n / len(GLYPHS)),
+            outcome,
+            20,
+            n + 1 if outcome in began else 0,
+            "why <so>",
         )
         for n, outcome in enumerate(GLYPHS)
     )
