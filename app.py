@@ -93,27 +93,25 @@ def trigger(event: CloudWatchEvent) -> None:
 
 def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
     """Tell what no state passes. Failing to is a line in the log: it changes nothing else, and the next tick looks."""
-    from chalicelib.teller import Teller  # noqa: PLC0415 only a stage that tells needs them
-    from chalicelib.watch import Watch  # noqa: PLC0415
+    from chalicelib import teller, watch  # noqa: PLC0415 (a stage that tells nobody must not load them at a cold start)
 
-    teller = Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+    tells = teller.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
     try:
-        Watch(teller, StepFunctions(ticks.client), _looked_up, in_time).look()
+        watch.Watch(tells, StepFunctions(ticks.client), _looked_up, in_time).look()
     except Exception as error:
         _could_not_tell(error)
 
 
 def _tell_late(ticks: Trigger, look: "Look", became: "Became") -> None:
     """Tell people of a job that is late, if they want to be told; once an hour of its moments."""
-    from chalicelib import telling  # noqa: PLC0415 as in _watch
-    from chalicelib.teller import Teller  # noqa: PLC0415
+    from chalicelib import teller, telling  # noqa: PLC0415 (as in _watch: only where somebody is told)
 
     moment, job = look.moment, ticks.jobs.jobs[look.moment.job]
     words = f"expected by {stamp(moment.at)} ({moment.key}): {became.reason}"
     command = telling.why(ticks.jobs, job, moment.scheduled_at)
     try:
-        teller = Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
-        teller.tell("late", job, moment.at, words, scheduled_at=moment.scheduled_at, command=command)
+        tells = teller.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+        tells.tell("late", job, moment.at, words, scheduled_at=moment.scheduled_at, command=command)
     except Exception as error:
         _could_not_tell(error)
 
@@ -128,7 +126,7 @@ def _tick(ticks: Trigger) -> None:
     if not _promised():
         ticks.tick(_report)
         return
-    from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises need not load it)
+    from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises must not load it at a cold start)
 
     late = Late(ticks.jobs, ticks.function_arn, ticks.client, _recorded, _moments_known, _now, time.sleep)
 
@@ -256,7 +254,7 @@ elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         if os.environ["AWS_LAMBDA_FUNCTION_NAME"].endswith("-trigger"):
             _ssm()
             if _promised():
-                import chalicelib.late  # noqa: F401 (loaded ahead)
+                import chalicelib.late  # noqa: F401 (for _tick, while there is a whole CPU)
         else:
             _ecs()
     gc.freeze()

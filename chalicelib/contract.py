@@ -295,9 +295,6 @@ class RunInput:
 ADDED_BY_THE_GUARD = ("guard_execution", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")
 """What the guard machine adds to a run's input; the second links the two executions in AWS's console."""
 
-PAUSE_INPUT = ("paused", "reason", "seconds")
-"""The input of an execution that pauses a job."""
-
 
 # --- reading ----------------------------------------------------------------------------------------------
 

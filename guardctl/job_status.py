@@ -86,7 +86,6 @@ class JobStatus:
     """How one job stands. Times are UTC."""
 
     job: str
-    timezone: str
     state: State
     run: Execution | None = None
     """The run in progress."""
@@ -254,7 +253,7 @@ class _Look:
         try:
             return self._job(job, known, shared, waiting, seen)
         except (CantTell, Refused) as error:
-            return JobStatus(job=job.name, timezone=job.timezone, state="unknown", start_now=str(error))
+            return JobStatus(job=job.name, state="unknown", start_now=str(error))
 
     def _job(
         self,
@@ -265,7 +264,7 @@ class _Look:
         seen: Snapshot,
     ) -> JobStatus:
         stage, now, reader = self.reader.stage, self.now, self.reader
-        about: dict[str, Any] = {"job": job.name, "timezone": job.timezone}
+        about: dict[str, Any] = {"job": job.name}
         deployed = known[0] if known else job
         upcoming = schedule.upcoming(deployed.schedules, deployed.timezone, now, limit=1) if deployed.enabled else []
         about["next_time"] = next(iter(upcoming), None)

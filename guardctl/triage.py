@@ -29,8 +29,6 @@ MARKS: dict[Level, tuple[str, str]] = {
 }
 """From the worst to the best: a mark, which says by its shape what its colour says, and that colour."""
 
-TROUBLE: frozenset[Level] = frozenset({"unknown", "failed", "late", "missed", "in the way", "skipped"})
-
 _SURE = 5
 """So many runs make a usual duration that a longer one is measured by."""
 

@@ -61,7 +61,7 @@ _RIGHT = "write RunTask's members, { enableExecuteCommand = true }"
 def shape() -> StructureShape:
     """What RunTask takes, by botocore's model. It takes a tenth of a second to read."""
     from botocore.loaders import Loader  # noqa: PLC0415 (only for a file with such a table, and never in Lambda)
-    from botocore.model import ServiceModel  # noqa: PLC0415
+    from botocore.model import ServiceModel  # noqa: PLC0415 (likewise)
 
     model = ServiceModel(Loader().load_service_model("ecs", "service-2"))
     return cast("StructureShape", model.operation_model("RunTask").input_shape)

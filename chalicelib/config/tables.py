@@ -98,7 +98,7 @@ class Spot:
 
 def near(word: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
     """What would be right instead of `word`: the known word that looks like it, or `otherwise`."""
-    from chalicelib.decide.nearest import nearest  # noqa: PLC0415 only a fault needs it
+    from chalicelib.decide.nearest import nearest  # noqa: PLC0415 (only a fault needs it, and it imports difflib)
 
     found = _MEANT.get(word.lower().replace("-", "_"))
     found = found if found in known else nearest(word, known)

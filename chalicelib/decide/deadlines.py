@@ -88,15 +88,6 @@ def is_watched(job: Promised) -> bool:
     return job.enabled is True and bool(job.schedules) and (job.expect_success_by or job.warn_after) is not None
 
 
-def success_by(scheduled_at: datetime, time_of_day: str, timezone: str) -> datetime:
-    """The first moment after `scheduled_at` at which the zone's clock shows that time of day, in UTC."""
-    by, zone = time.fromisoformat(time_of_day), ZoneInfo(timezone)
-    day = scheduled_at.astimezone(zone).date() - _A_DAY
-    while (at := _on(day, by, zone)) <= scheduled_at:
-        day += _A_DAY
-    return at
-
-
 def moments(jobs: Iterable[Promised], since: datetime, until: datetime) -> tuple[Moment, ...]:
     """Every moment with since < moment <= until, in order; alike in the order of the jobs file."""
     found = [moment for job in jobs if is_watched(job) for moment in _moments(job, since, until)]

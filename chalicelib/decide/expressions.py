@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.decide.calendars import DayRule
 
 _MINUTE = timedelta(minutes=1)
-_SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 local times have no zone yet
+_SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 (a local time, before it gets its zone)
 _UNITS = {"minute": 1, "hour": 60, "day": 24 * 60}
 _FIELDS = {
     "minute": "0-59",
@@ -92,7 +92,7 @@ def parse_schedule(expression: str) -> Schedule:
     if text.startswith("at(") and text.endswith(")"):
         return Schedule(text, once=_once(text))
     if len(text.split()) != 5 or text[0].isalpha():
-        from chalicelib.decide.spellings import refusal  # noqa: PLC0415 only a fault needs it
+        from chalicelib.decide.spellings import refusal  # noqa: PLC0415 (it reads expressions itself; and only a fault needs it)
 
         raise refusal(text)
     return _happening(Schedule(text, _checked(text.upper().split())))

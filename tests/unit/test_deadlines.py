@@ -1,7 +1,7 @@
 """By when a job should have succeeded: every scheduled time has its one moment, whichever tick looks."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.decide import deadlines
-from chalicelib.decide.deadlines import Moment, moments, plan, success_by
+from chalicelib.decide.deadlines import Moment, moments, plan
 from chalicelib.decide.pace import Bucket
 from chalicelib.decide.policy import Enabled, Overlap
 from chalicelib.decide.schedule import Schedule, between, parse_schedule
@@ -19,6 +19,15 @@ deterministic = settings(derandomize=True, deadline=None, database=None, max_exa
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SMALL = Bucket(50, 2)
+
+
+def success_by(scheduled_at: datetime, time_of_day: str, timezone: str) -> datetime:
+    """The first moment after `scheduled_at` at which the zone's clock shows that time of day, read day by day (UTC)."""
+    by, zone = time.fromisoformat(time_of_day), ZoneInfo(timezone)
+    day = scheduled_at.astimezone(zone).date() - DAY
+    while (at := datetime.combine(day, by, zone).astimezone(UTC)) <= scheduled_at:
+        day += DAY
+    return at
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,11 @@ def utc(text: str) -> datetime:
 def test_the_first_such_moment_after_the_scheduled_time(
     scheduled_at: str, by: str, timezone: str, expected: str
 ) -> None:
-    assert success_by(utc(scheduled_at), by, timezone) == utc(expected)
+    at, end = utc(scheduled_at), utc(expected) + DAY
+    once = parse_schedule(f"at({at.astimezone(ZoneInfo(timezone)):%Y-%m-%dT%H:%M:%S})")
+    job = Watched(schedules=(once,), timezone=timezone, expect_success_by=by)
+    assert [(each.scheduled_at, each.at) for each in moments([job], at - DAY, end)] == [(at, utc(expected))]
+    assert success_by(at, by, timezone) == utc(expected)
 
 
 SCHEDULES = [
@@ -100,15 +113,15 @@ def test_every_scheduled_time_has_one_moment_for_each_key_however_the_ticks_fall
     end = start + 2 * DAY
     times = between(job.schedules, job.timezone, start - 6 * DAY, end)
     expected = []
-    for time in times:
+    for each in times:
         if job.expect_success_by:
-            expected.append((success_by(time, job.expect_success_by, job.timezone), time, "expect_success_by"))
+            expected.append((success_by(each, job.expect_success_by, job.timezone), each, "expect_success_by"))
         if job.warn_after:
-            expected.append((time + timedelta(seconds=job.warn_after), time, "warn_after"))
+            expected.append((each + timedelta(seconds=job.warn_after), each, "warn_after"))
     ticks = sorted({start, end, *(start + abs(cut) for cut in cuts if abs(cut) < 2 * DAY)})
     found = [each for since, until in pairwise(ticks) for each in moments([job], since, until)]
     assert sorted((each.at, each.scheduled_at, each.key) for each in found) == sorted(
-        each for each in expected if start < each[0] <= end
+        one for one in expected if start < one[0] <= end
     )
 
 

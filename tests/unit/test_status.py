@@ -164,7 +164,7 @@ USUAL = Usual(timedelta(minutes=10), timedelta(minutes=12), 30)
     ],
 )  # fmt: skip
 def test_how_bad_a_job_stands(line: dict[str, Any], level: str) -> None:
-    status = JobStatus(**{"job": "j", "timezone": "UTC", "state": "free"} | line)
+    status = JobStatus(**{"job": "j", "state": "free"} | line)
     (judged,) = triage.triage([status], MAY + timedelta(hours=4))
     assert judged.level == level
     assert judged.reason or level in {"ok", "not deployed"}
