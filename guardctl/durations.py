@@ -18,12 +18,12 @@ from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.executions import execution_of
 from guardctl import listed
 from guardctl.errors import Stop, explained
-from guardctl.job_status import Usual, usual
 from guardctl.ledger import Record
 from guardctl.meeting import ENOUGH, Running
 from guardctl.pauses import in_force
 from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
+from guardctl.standing import Usual, usual
 
 _SIDE_BY_SIDE = 8
 _PAGE = 1000

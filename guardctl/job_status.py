@@ -7,14 +7,13 @@ schedules. Per cluster: its tasks. Per stage: one page of guard executions that 
 shared pools. What would become of a start now is the checker's own decision, made here from what was read.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Job
@@ -27,12 +26,11 @@ from guardctl import drift, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
 from guardctl.ledger import Entry, Record, in_shadow, not_started, of_run
 from guardctl.listed import run_of
-from guardctl.pauses import Pause
 from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
 from guardctl.snapshot import Snapshot
 from guardctl.stage import Stage
-from guardctl.trigger_health import Trigger
+from guardctl.standing import Held, JobStatus, PoolStatus, StageStatus, State, usual, worked
 
 _SIDE_BY_SIDE = 8
 _NEWEST = 1000
@@ -40,94 +38,9 @@ _LOOK_BACK = 10
 """So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
 _UNDECIDED = 3
 """So many scheduled times are looked up for the last verdict of a job in shadow."""
-_RENEWAL = timedelta(seconds=5)
 _TICKS = timedelta(minutes=3)
 """A scheduled time so long ago that a tick should have sent it."""
 _STRIP = 10
-
-State = Literal["running", "busy", "in the way", "free", "paused", "disabled", "shadow", "not deployed", "unknown"]
-"""Busy: no run of it is in progress, and yet a start would step back: its neighbours' runs hold the pool. In the way: a
-task does, one that was left behind or started by hand. Unknown: it could not be read; `start_now` says why."""
-
-
-@dataclass(frozen=True)
-class Usual:
-    """How long runs that succeeded took, those on the newest page."""
-
-    median: timedelta
-    p95: timedelta
-    runs: int
-
-
-@dataclass(frozen=True)
-class Held:
-    """A slot of a pool and the run in progress there. Whose it is can't be told while its input is not visible."""
-
-    slot: int
-    run: Execution
-    job: str | None
-
-
-@dataclass(frozen=True)
-class PoolStatus:
-    """How a shared pool stands."""
-
-    name: str
-    slots: int
-    pages: tuple[tuple[Execution, ...], ...]
-    """The newest executions of each slot."""
-    held: tuple[Held, ...]
-    waiting: tuple[Execution, ...]
-    """Who waits for it: first who goes first."""
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """How one job stands. Times are UTC."""
-
-    job: str
-    state: State
-    run: Execution | None = None
-    """The run in progress."""
-    task: str | None = None
-    """The ARN of its ECS task."""
-    concern: str = ""
-    """Why the run in progress has no live task."""
-    last: Entry | None = None
-    """The last run that ended."""
-    usual: Usual | None = None
-    next_time: datetime | None = None
-    not_started: tuple[datetime, Entry] | None = None
-    """The last start that stepped back, and when."""
-    pause: Pause | None = None
-    pool: PoolStatus | None = None
-    """Its pool, if that is shared."""
-    missed: datetime | None = None
-    """Its last scheduled time, if nothing was started for it, and no tick will."""
-    overdue: datetime | None = None
-    """The same while a tick still may."""
-    waits: Execution | None = None
-    """The start that waits for its turn."""
-    strip: tuple[Execution, ...] = ()
-    """Its last runs, and its guard executions that failed, oldest first."""
-    start_now: str = ""
-    """What would become of a start now, and why."""
-    in_shadow: bool = False
-    """Its schedule starts nothing, and says what it would have done."""
-    would_have: Entry | None = None
-    """Of a job in shadow: what the last of its scheduled times would have been."""
-    drift: tuple[str, ...] = ()
-    """What is deployed otherwise than the jobs file says."""
-
-
-@dataclass(frozen=True)
-class StageStatus:
-    """How a stage stands, at one moment (UTC)."""
-
-    jobs: tuple[JobStatus, ...]
-    drift: tuple[str, ...]
-    trigger: Trigger
-    read_at: datetime
 
 
 def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *, closely: bool = False) -> StageStatus:
@@ -183,22 +96,6 @@ WOULD: Mapping[str, str] = {
     "refuse": "would be refused",
 }
 """The checker's outcome → what would become of a start."""
-
-
-def usual(executions: Iterable[Execution | Record], history_days: int = 90) -> Usual | None:
-    """Median and 95th percentile (nearest rank, both) of the runs that succeeded; None if there is none.
-
-    Renewals are left out, as far as they can be told in a list: on a renewal day, and over in seconds.
-    """
-    took = sorted(
-        execution.stopped_at - execution.started_at
-        for execution in executions
-        if execution.status == "SUCCEEDED" and execution.stopped_at and run_number(execution.name)
-        if _worked(execution) or not schedule.is_renewal_day(execution.started_at, history_days)
-    )
-    if not took:
-        return None
-    return Usual(took[(len(took) - 1) // 2], took[math.ceil(0.95 * len(took)) - 1], len(took))
 
 
 def _functions(stage: Stage) -> drift.Functions:
@@ -366,17 +263,12 @@ def _at_rest(deployed: Job, busy: State) -> State:
 def _last(reader: Reader, job: Job, page: Iterable[Execution], *, closely: bool) -> Entry | None:
     """The last run that ended and was no renewal. `closely`: also who asked for one that succeeded."""
     for execution in sorted((e for e in page if e.closed), key=lambda e: run_number(e.name) or 0, reverse=True)[:3]:
-        if not closely and execution.status == "SUCCEEDED" and run_number(execution.name) and _worked(execution):
+        if not closely and execution.status == "SUCCEEDED" and run_number(execution.name) and worked(execution):
             return of_run(job, run_of(execution, None))
         run = reader.execution(execution.arn) if run_number(execution.name) else None
         if run and not run.renewal:
             return of_run(job, run)
     return None
-
-
-def _worked(execution: Execution | Record) -> bool:
-    """It took longer than a renewal does."""
-    return execution.stopped_at is not None and execution.stopped_at - execution.started_at >= _RENEWAL
 
 
 def _newest(stage: Stage) -> list[Execution]:

@@ -12,7 +12,7 @@ from typing import Literal, assert_never
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import span
-from guardctl.job_status import Usual
+from guardctl.standing import Usual
 
 ENOUGH = 5
 """So many runs that succeeded must be known, or their length says nothing."""

@@ -17,8 +17,8 @@ from chalicelib.decide.schedule import between
 from guardctl import crowds
 from guardctl.crowds import Crowd
 from guardctl.durations import Durations
-from guardctl.job_status import Usual
 from guardctl.meeting import Meeting, Pool, Start, how_long, known, meetings
+from guardctl.standing import Usual
 
 _MOST = 100_000
 """So many times are reckoned at most, which takes seconds."""

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.decide.facts import span, stamp
-from guardctl.job_status import JobStatus
 from guardctl.ledger import NEEDS_A_PERSON
+from guardctl.standing import JobStatus
 
 Level = Literal[
     "unknown", "failed", "late", "missed", "in the way", "skipped", "waiting", "paused", "running", "not deployed", "ok"

@@ -15,8 +15,8 @@ from chalicelib.read.executions import StepFunctions
 from guardctl import job_status
 from guardctl.console import asking, out
 from guardctl.errors import explained
-from guardctl.job_status import StageStatus
 from guardctl.stage import Stage
+from guardctl.standing import StageStatus
 
 EVERY = 10.0
 """Seconds from one look to the next."""

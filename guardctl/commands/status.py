@@ -23,9 +23,9 @@ from guardctl.console import (
     print_json,
 )
 from guardctl.errors import Stop
-from guardctl.job_status import JobStatus, StageStatus
 from guardctl.ledger import Entry, Outcome, run_told
 from guardctl.stage import Stage
+from guardctl.standing import JobStatus, StageStatus
 from guardctl.triage import Judged
 from guardctl.wording import entry_json, localised, sentence
 

@@ -27,9 +27,9 @@ from guardctl.__main__ import app
 from guardctl.chart import Row, Timeline, drawn
 from guardctl.console import jobs_of, moment
 from guardctl.errors import Stop
-from guardctl.job_status import JobStatus
 from guardctl.records import Reader
 from guardctl.stage import Stage
+from guardctl.standing import JobStatus
 from guardctl.survey import Survey
 from lab.play import BEGIN, Play, Played, Program
 from tests.contracts.played import DEFAULTS, played

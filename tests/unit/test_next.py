@@ -19,10 +19,10 @@ from guardctl import crowds, deployed, durations
 from guardctl.commands.next import as_data, lines, unknown
 from guardctl.differences import Written, compare
 from guardctl.durations import Durations
-from guardctl.job_status import Usual
 from guardctl.meeting import Meeting, Pool, Running, Start, known, meetings
 from guardctl.outlook import compared, outlook, reach
 from guardctl.stage import Stage
+from guardctl.standing import Usual
 from tests.days import DEFAULTS, GUARD, NOW, Times, staged
 
 BEGIN = datetime(2026, 11, 26, tzinfo=UTC)

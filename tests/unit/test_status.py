@@ -16,10 +16,10 @@ from chalicelib.decide.facts import Execution, stamp
 from guardctl import console, job_status, links, triage, trigger_health, watching
 from guardctl.chart import Row
 from guardctl.commands.status import board
-from guardctl.job_status import JobStatus, StageStatus, Usual, usual
 from guardctl.ledger import Entry, Outcome
 from guardctl.pauses import Pause
 from guardctl.stage import Stage
+from guardctl.standing import JobStatus, StageStatus, Usual, usual
 from guardctl.trigger_health import Trigger
 from guardctl.trouble import gathered, of_row
 from tests.days import DAY, NOW, Aws, Times, staged
