@@ -5,7 +5,6 @@ installation: this looks for the project in the current folder and above, and ha
 """
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 _MARKS = ("guardctl/__main__.py", "chalicelib/contract.py", ".chalice/config.json")
@@ -20,6 +19,8 @@ def main() -> None:
     """Run the project's guardctl. Ends with 2 where there is no project."""
     found = project(Path.cwd())
     if found is None and sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version  # noqa: PLC0415 (it costs a tenth of a second)
+
         print(f"guardctl {version('batch-guard')}, outside of a project")
         return
     if found is None:

@@ -1,6 +1,9 @@
 """``guardctl``: the commands put together, and their exit codes."""
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated
 
@@ -9,73 +12,56 @@ import typer
 from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
 from guardctl import __version__
-from guardctl.commands.acceptance import acceptance
-from guardctl.commands.backfill import backfill
-from guardctl.commands.calendar import calendar
-from guardctl.commands.check import check
-from guardctl.commands.deploy import deploy
-from guardctl.commands.destroy import destroy
-from guardctl.commands.diff import diff
-from guardctl.commands.export import export
-from guardctl.commands.handover import handover
-from guardctl.commands.history import history
-from guardctl.commands.iam import iam
-from guardctl.commands.import_ import import_
-from guardctl.commands.logs import logs
-from guardctl.commands.next import next_
-from guardctl.commands.package import package
-from guardctl.commands.pause import pause
-from guardctl.commands.problems import problems
-from guardctl.commands.resume import resume
-from guardctl.commands.run import run
-from guardctl.commands.status import status
-from guardctl.commands.stop import stop
-from guardctl.commands.template import template
-from guardctl.commands.timeline import timeline
-from guardctl.commands.validate import validate
-from guardctl.commands.verify import verify
-from guardctl.commands.why import why
 from guardctl.console import err, out
 from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, Stop
 from guardctl.stage import PROJECT
 
 COMMANDS = (
-    validate,
-    calendar,
-    verify,
-    diff,
-    template,
-    iam,
-    package,
-    import_,
-    deploy,
-    handover,
-    destroy,
-    run,
-    backfill,
-    stop,
-    pause,
-    resume,
-    check,
-    status,
-    why,
-    problems,
-    next_,
-    history,
-    timeline,
-    export,
-    logs,
-    acceptance,
+    "validate",
+    "calendar",
+    "verify",
+    "diff",
+    "template",
+    "iam",
+    "package",
+    "import",
+    "deploy",
+    "handover",
+    "destroy",
+    "run",
+    "backfill",
+    "stop",
+    "pause",
+    "resume",
+    "check",
+    "status",
+    "why",
+    "problems",
+    "next",
+    "history",
+    "timeline",
+    "export",
+    "logs",
+    "acceptance",
 )
-"""In the order of the help."""
+"""In the order of the help. Each is in the module of its name, under it (or with _, where it is a word of Python)."""
 
-app = typer.Typer(
-    name="guardctl",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+
+def application(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands. Loading one is most of the time that a quick command takes."""
+    app = typer.Typer(
+        name="guardctl",
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    for name in names:
+        module = import_module(f"guardctl.commands.{name}{'_' * iskeyword(name)}")
+        command = getattr(module, name, None) or getattr(module, f"{name}_")
+        app.command(name, epilog=command.epilog)(command.function)
+    return app
 
 
 def _version(asked: bool) -> None:
@@ -84,7 +70,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and the project.")
@@ -93,20 +78,20 @@ def _root(
     """batch-guard from the command line: deploy it, look at it, start a job through it."""
 
 
-for command in COMMANDS:
-    app.command(command.name, epilog=command.epilog)(command.function)
-
-
 def main() -> None:
     """Run a command; every known failure is a sentence and an exit code."""
+    asked = sys.argv[1:2]
     try:
-        app(prog_name="guardctl")
+        application(asked if {*asked} & {*COMMANDS} else COMMANDS)(prog_name="guardctl")
     except Stop as stopped:
         err.print(str(stopped), markup=False)
         sys.exit(stopped.code)
     except (CantTell, NotDeployed, PermissionDenied, Misconfigured) as error:
         err.print(str(error), markup=False)
         sys.exit(AWS)
+    except KeyboardInterrupt:  # while the command is loaded
+        err.print("interrupted")
+        sys.exit(INTERRUPTED)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
             err.print("interrupted")

@@ -54,15 +54,11 @@ class Command:
 
     function: Callable[..., None]
     epilog: str
-    name: str | None = None
-    """Where it can't be the function's: `import` is a word of Python."""
 
 
-def command(
-    example: str, exit_codes: str = EXIT_CODES, name: str | None = None
-) -> Callable[[Callable[..., None]], Command]:
+def command(example: str, exit_codes: str = EXIT_CODES) -> Callable[[Callable[..., None]], Command]:
     """Make a function a command; `exit_codes` is for one that has words of its own for them."""
-    return lambda function: Command(function, f"Example: {example}\n\n{exit_codes}", name)
+    return lambda function: Command(function, f"Example: {example}\n\n{exit_codes}")
 
 
 SCHEMA = 1

@@ -19,7 +19,7 @@ from guardctl.interrupts import interruptible
 from guardctl.stage import PROJECT, Stage
 
 
-@command(example="guardctl import --stage prod", name="import")
+@command(example="guardctl import --stage prod")
 def import_(
     stage: StageOption = "dev",
     force: Annotated[

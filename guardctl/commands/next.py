@@ -23,7 +23,7 @@ _SHOWN = 20
 _CROWDS = 10
 
 
-@command(example="guardctl next nightly-report --days 7", name="next")
+@command(example="guardctl next nightly-report --days 7")
 def next_(
     job: Annotated[str | None, typer.Argument(help="One job; all of them when left out.")] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=_LONGEST, help="So far ahead.")] = 7,

@@ -18,12 +18,12 @@ import pytest
 from typer.main import get_command
 
 from guardctl import starts
-from guardctl.__main__ import app
+from guardctl.__main__ import application
 from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, NOT_RUN, OK, USAGE
 from lab.stage import LocalStage, until
 
 # Typer's own command class carries no types of its own.
-COMMANDS: Mapping[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: Mapping[str, Any] = get_command(application()).commands  # type: ignore[attr-defined]
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 

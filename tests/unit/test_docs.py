@@ -14,15 +14,15 @@ import typer
 from chalicelib.config.jobs import JobsFileInvalid
 from chalicelib.decide.decisions import SkipError
 from chalicelib.decide.facts import Refused
-from guardctl.__main__ import app
+from guardctl.__main__ import application
 from tests import documents
 from tests.documents import ROOT, Section
 
 read = cache(documents.read)  # links lead to the same few pages
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-GUARDCTL = typer.main.get_group(app).commands
-ROOT_OPTIONS = {option for parameter in typer.main.get_command(app).params for option in parameter.opts}
+GUARDCTL = typer.main.get_group(application()).commands
+ROOT_OPTIONS = {option for parameter in typer.main.get_command(application()).params for option in parameter.opts}
 
 of_each_page = pytest.mark.parametrize("path", sorted(path.relative_to(ROOT).as_posix() for path in PAGES))
 

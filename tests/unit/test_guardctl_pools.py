@@ -23,7 +23,7 @@ from chalicelib.names import parse_guard_name, scheduled_name
 from chalicelib.read.record import recorded_as
 from chalicelib.read.tasks import Ecs
 from guardctl import alive, job_status, log_lines, pauses, starts
-from guardctl.__main__ import app
+from guardctl.__main__ import application
 from guardctl.chart import Row, Timeline, drawn
 from guardctl.console import jobs_of, moment
 from guardctl.errors import Stop
@@ -275,7 +275,7 @@ def test_the_page_about_pools_has_a_sound_example_and_commands_that_exist() -> N
     jobs = re.sub(r"(\[jobs\.(.+)\]\n)", lambda job: f"{job[1]}ecs = {ecs.format(job[2])}", example)
     jobs += f'[jobs.solver]\npool = "solver-licence"\necs = {ecs.format("solver")}'
     assert parse(jobs, stage="dev", place="docs/pools.md").pools == ("warehouse", "solver-licence")
-    commands = typer.main.get_group(app).commands
+    commands = typer.main.get_group(application()).commands
     for name, words in re.findall(r"`guardctl (\w+)([^`]*)`", page):
         known = {option for parameter in commands[name].params for option in parameter.opts}
         assert set(re.findall(r"--\w+", words)) <= known, name

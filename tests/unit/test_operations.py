@@ -9,12 +9,12 @@ import shlex
 import typer
 
 from chalicelib.config.jobs import Job
-from guardctl.__main__ import app
+from guardctl.__main__ import application
 from tests.documents import ROOT, read
 
 GUIDE = read("docs/operations.md")
 SPANS = [span for section in GUIDE for span in section.spans]
-GUARDCTL = typer.main.get_group(app).commands
+GUARDCTL = typer.main.get_group(application()).commands
 
 
 def test_its_commands_and_options_exist() -> None:

@@ -19,7 +19,7 @@ import pytest
 import typer
 
 from chalicelib.config import jobs
-from guardctl.__main__ import app
+from guardctl.__main__ import application
 from tests.documents import ROOT, Section, read, sections
 
 
@@ -142,8 +142,8 @@ def test_a_difference_between_the_two_is_told(old: str, new: str, told: list[str
 # --- what README.md names exists --------------------------------------------------------------------------
 
 README = read("README.md")
-GUARDCTL = typer.main.get_group(app).commands
-OF_GUARDCTL = {option for parameter in typer.main.get_command(app).params for option in parameter.opts}
+GUARDCTL = typer.main.get_group(application()).commands
+OF_GUARDCTL = {option for parameter in typer.main.get_command(application()).params for option in parameter.opts}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE)
 EXAMPLE = next(text for section in README for language, text in section.blocks if language == "toml")
