@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
 from tests.support import deployed_stage
 from tests.workers import SPREAD, Spread, in_order, shared
+
+# A shell has what it runs in the background ignore Ctrl-C, and the commands that a test interrupts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
