@@ -66,11 +66,12 @@ def test_without_a_command_the_task_definition_decides(stage: LocalStage) -> Non
     stage.finish("no-command")
 
 
-def test_thirty_starts_at_once_three_rounds_one_run_each(stage: LocalStage) -> None:
+def test_a_dozen_starts_at_once_three_rounds_one_run_each(stage: LocalStage) -> None:
+    """A hundred at once: `make stress`."""
     for round_ in (1, 2, 3):
-        verdicts = stage.verdicts(stage.start_together("crowd", 30))
+        verdicts = stage.verdicts(stage.start_together("crowd", 12))
         held = f"run-{round_:06d}"
-        assert sorted(errors(verdicts)) == ["BatchGuard.AlreadyRunning"] * 29 + ["SUCCEEDED"]
+        assert sorted(errors(verdicts)) == ["BatchGuard.AlreadyRunning"] * 11 + ["SUCCEEDED"]
         assert all(held in v["cause"] for v in verdicts if v["status"] == "FAILED")
         assert len(stage.live_tasks("crowd")) == 1
         stage.finish("crowd")
