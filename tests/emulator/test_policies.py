@@ -215,7 +215,8 @@ def calls_of_the_trigger(stage: LocalStage) -> Iterator[list[str]]:
     )
     assert stage.invoke("trigger", schedule_event()) is None
     lines = eventually(lambda: late_lines(stage), within=10, what="that the job promised is late")
-    assert [(line["message"], line["verdict"]) for line in lines if "message" in line] == [("late", "still running")]
+    # Once, or twice where a tick of the emulator's own came in between.
+    assert {(line["message"], line["verdict"]) for line in lines if "message" in line} == {("late", "still running")}
     assert [line["Late"] for line in lines if "Late" in line] == [[1.0]]
     stage.a_task("promised")
     stage.finish("promised")
