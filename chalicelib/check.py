@@ -328,10 +328,11 @@ class Checker:
         """What people are told of a skip besides its reason; nothing where nobody is told."""
         if not isinstance(answer, Skip) or question.start.tell is None:
             return {}
-        when = ""
+        when, file = "", self.load_jobs()
         if not start.request.shared:
-            when = expected(answer.holder, facts.of(start.request.slots[0]).executions or (), facts.now)
-        zone = ZoneInfo(self.load_jobs().timezone)
+            page = facts.of(start.request.slots[0]).executions or ()
+            when = expected(answer.holder, page, facts.now, file.history_days)
+        zone = ZoneInfo(file.timezone)
         return {"more": localised(" ".join(filter(None, (when, in_a_row(row)))), zone)}
 
     def _to_obey(

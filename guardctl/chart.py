@@ -104,6 +104,8 @@ class Timeline:
     end: datetime
     zone: ZoneInfo
     rows: tuple[Row, ...]
+    trigger: tuple[str, str] | None = None
+    """What is wrong with the trigger, and the command to type next; None if nothing is known to be."""
 
     def place(self, moment: datetime) -> float:
         """Where a time is: 0 at the start, 1 at the end, and never beyond."""

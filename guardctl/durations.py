@@ -13,17 +13,17 @@ from functools import partial
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import CantTell, Execution, Refused, open_run
+from chalicelib.decide.usual import ENOUGH, Usual, usual
 from chalicelib.names import parse_guard_name, run_number
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.executions import execution_of
 from guardctl import listed
 from guardctl.errors import Stop, explained
 from guardctl.ledger import Record
-from guardctl.meeting import ENOUGH, Running
+from guardctl.meeting import Running
 from guardctl.pauses import in_force
 from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
-from guardctl.standing import Usual, usual
 
 _SIDE_BY_SIDE = 8
 _PAGE = 1000

@@ -17,20 +17,21 @@ from typing import Any, assert_never
 
 from chalicelib.check import Checker
 from chalicelib.config.jobs import Job
-from chalicelib.decide import schedule
+from chalicelib.decide import deadlines, schedule
 from chalicelib.decide.facts import CantTell, Execution, Refused, open_run
+from chalicelib.decide.usual import did_work, usual
 from chalicelib.names import parse_guard_name, run_number, scheduled_name
 from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions, all_running, execution_of
 from guardctl import drift, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
-from guardctl.ledger import Entry, Record, in_shadow, not_started, of_run
+from guardctl.ledger import KEPT, Entry, Facts, Record, in_shadow, ledger, not_started, of_run
 from guardctl.listed import run_of
 from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
 from guardctl.snapshot import Snapshot
 from guardctl.stage import Stage
-from guardctl.standing import Held, JobStatus, PoolStatus, StageStatus, State, usual, worked
+from guardctl.standing import Held, JobStatus, PoolStatus, StageStatus, State
 
 _SIDE_BY_SIDE = 8
 _NEWEST = 1000
@@ -179,7 +180,7 @@ class _Look:
             last = of_run(job, described) if described else None
             took = usual(own, stage.file.history_days)
         else:
-            running, last = open_run(page), _last(reader, job, page, closely=self.closely)
+            running, last = open_run(page), self._last(job, page)
             took = usual(page, stage.file.history_days)
         pause = next(iter(pauses.in_force(job.name, waiting if shared else page)), None)
         outcome, would = self._start_now(job)
@@ -205,6 +206,7 @@ class _Look:
             pool=shared,
             missed=absent if past else None,
             overdue=None if past else absent,
+            late=self._late(deployed, known[1], runs, absent),
             waits=self._waits(job, waiting),
             strip=self._strip(deployed, runs),
             start_now=would,
@@ -212,6 +214,17 @@ class _Look:
             would_have=_would_have(reader, deployed, now) if deployed.enabled == "shadow" else None,
             drift=drift.job(stage, job, self.functions, reader.recorded(job), closely=self.closely),
         )
+
+    def _last(self, job: Job, page: Iterable[Execution]) -> Entry | None:
+        """The last run that ended and was no renewal. `closely`: also who asked for one that succeeded."""
+        history_days = self.reader.stage.file.history_days
+        for execution in sorted((e for e in page if e.closed), key=lambda e: run_number(e.name) or 0, reverse=True)[:3]:
+            if not self.closely and did_work(execution, history_days):
+                return of_run(job, run_of(execution, None))
+            run = self.reader.execution(execution.arn) if run_number(execution.name) else None
+            if run and not run.renewal:
+                return of_run(job, run)
+        return None
 
     def _absent(self, deployed: Job, since: datetime, runs: Sequence[Execution]) -> datetime | None:
         """The last scheduled time, if nothing was started for it. What no page reaches back to is asked by name."""
@@ -224,6 +237,29 @@ class _Look:
         if any(e.name == name for e in (*self.newest, *self.failed)) or self.reader.guard(name):
             return None
         return at
+
+    def _late(self, deployed: Job, since: datetime, runs: Sequence[Execution], absent: datetime | None) -> Entry | None:
+        """The last scheduled time whose moment has passed in vain (`decide.deadlines`).
+
+        If its start did not fail, and the first run since then began soon and succeeded, that was its own. Every other
+        is looked up by its name, and what was started by hand for it only where a run has succeeded since.
+        """
+        at = deadlines.last_promised(deployed, self.now, KEPT)
+        if at is None or at < since:
+            return None
+        history_days = self.reader.stage.file.history_days
+        begun = sorted((run for run in runs if run.started_at >= at), key=lambda run: run.started_at)
+        following = schedule.upcoming(deployed.schedules, deployed.timezone, at, limit=1)
+        soon = min([*following, at + timedelta(seconds=deployed.start_deadline)])
+        stepped_back = any(guard.name == scheduled_name(deployed.name, at) for guard in self.failed)
+        if not stepped_back and any(run.started_at < soon and did_work(run, history_days) for run in begun[:1]):
+            return None
+        if at == absent and not begun:
+            entries = ledger(deployed, [at], Facts(now=self.now, since=since))
+        else:
+            again = any(did_work(run, history_days) for run in begun)
+            entries = self.reader.entry(deployed, at, self.now, again=again)
+        return next((entry for entry in reversed(entries) if entry.late_since), None)
 
     def _waits(self, job: Job, waiting: Sequence[Execution]) -> Execution | None:
         for execution in (*waiting, *self.newest):
@@ -258,17 +294,6 @@ def _at_rest(deployed: Job, busy: State) -> State:
             return "disabled"
         case _:
             assert_never(deployed.enabled)
-
-
-def _last(reader: Reader, job: Job, page: Iterable[Execution], *, closely: bool) -> Entry | None:
-    """The last run that ended and was no renewal. `closely`: also who asked for one that succeeded."""
-    for execution in sorted((e for e in page if e.closed), key=lambda e: run_number(e.name) or 0, reverse=True)[:3]:
-        if not closely and execution.status == "SUCCEEDED" and run_number(execution.name) and worked(execution):
-            return of_run(job, run_of(execution, None))
-        run = reader.execution(execution.arn) if run_number(execution.name) else None
-        if run and not run.renewal:
-            return of_run(job, run)
-    return None
 
 
 def _newest(stage: Stage) -> list[Execution]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from chalicelib.config.jobs import Job
-from chalicelib.decide import schedule
+from chalicelib.decide import deadlines, schedule
 from chalicelib.decide.facts import stamp
 from chalicelib.names import (
     execution_arn,
@@ -76,6 +76,9 @@ NEEDS_A_PERSON: frozenset[Outcome] = frozenset(
     {"failed", "timed out", "stopped", "gave up", "not started", "missed", "skipped"}
 )
 """The job did not do its work at that time, and nobody had asked for that."""
+
+_UNDONE: frozenset[Outcome] = NEEDS_A_PERSON | {"running", "waiting", "deciding", "due", "paused", "replaced"}
+"""Whose moment has passed in vain (`expect_success_by`, `warn_after`)."""
 
 _SAID: Mapping[str, Outcome] = {
     "BatchGuard.AlreadyRunning": "skipped",
@@ -175,6 +178,13 @@ class Entry:
     """The name of the guard execution that has the last word."""
     by: str | None = None
     """Who asked for it by hand, and why: what they gave to `guardctl run`, or to the console."""
+    late_since: datetime | None = None
+    """By when the job had promised a success of this time, if it has none; `reason` says so, too."""
+
+    @property
+    def needs_a_person(self) -> bool:
+        """It did not do its work, or not by when it should have."""
+        return self.outcome in NEEDS_A_PERSON or self.late_since is not None
 
     @property
     def slot(self) -> int:
@@ -211,7 +221,19 @@ def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
     claimed = {entry.arn for entry in entries}
     entries += [of_run(job, run) for run in runs.values() if run.arn not in claimed and not run.renewal]
     entries = [replace(entry, by=asked_by(facts.guards.get(entry.guard_execution or ""))) for entry in entries]
+    undone = {*times} - {entry.scheduled for entry in entries if entry.outcome == "ran"}
+    entries = [_by_its_moment(job, entry, facts.now) if entry.scheduled in undone else entry for entry in entries]
     return sorted(entries, key=lambda entry: (entry.scheduled, entry.by_hand, entry.started or entry.scheduled))
+
+
+def _by_its_moment(job: Job, entry: Entry, now: datetime) -> Entry:
+    """The entry; one whose time should have succeeded by now says so."""
+    moment = deadlines.promised(job, entry.scheduled)
+    fine = entry.outcome == "skipped" and job.on_skip == "succeed"
+    if moment is None or moment > now or fine or entry.outcome not in _UNDONE:
+        return entry
+    reason = "; ".join(filter(None, (entry.reason, f"it should have succeeded by {stamp(moment)}")))
+    return replace(entry, late_since=moment, reason=reason)
 
 
 def asked_by(guard: Record | None) -> str | None:

@@ -12,10 +12,7 @@ from typing import Literal, assert_never
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import span
-from guardctl.standing import Usual
-
-ENOUGH = 5
-"""So many runs that succeeded must be known, or their length says nothing."""
+from chalicelib.decide.usual import ENOUGH, Usual
 
 Then = Literal["steps back", "waits", "replaces it"]
 """What becomes of a start that meets a run: the job's `overlap`."""

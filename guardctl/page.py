@@ -27,8 +27,6 @@ from guardctl.wording import clock, localised, sentence, until
 _SHOWN = 8
 """So many problems are seen at once; the rest is opened."""
 
-_STOPS = NEEDS_A_PERSON | {"not looked up"}
-
 
 def html(timeline: Timeline) -> str:
     """The whole page."""
@@ -76,7 +74,7 @@ class _Page:
     def _trouble(self) -> Iterator[str]:
         problems = trouble.gathered(self.timeline.rows)
         unread = [row for row in self.timeline.rows if row.unread]
-        items = [*map(self._unread, unread), *map(self._problem, problems)]
+        items = [*self._trigger(), *map(self._unread, unread), *map(self._problem, problems)]
         if not items:
             yield "<h2>Nothing needs a person</h2>"
             return
@@ -84,13 +82,18 @@ class _Page:
         if more := items[_SHOWN:]:
             yield f'<details><summary>{len(more)} more</summary><ol class="trouble">{"".join(more)}</ol></details>'
 
+    def _trigger(self) -> Iterator[str]:
+        if self.timeline.trigger:
+            why, command = self.timeline.trigger
+            yield self._item("The trigger", "unread", "#picture", "!", "no job's own", self._localised(why), command)
+
     def _unread(self, row: Row) -> str:
         why, command = self._localised(row.unread), Stage(self.timeline.stage).command("status", row.job)
         return self._item(row.job, "unread", f"#{self._row_id(row.job)}", "?", "can't be read", why, command)
 
     def _problem(self, problem: trouble.Problem) -> str:
         entry, zone = problem.entry, self.timeline.zone
-        when = f"{clock(entry.scheduled, zone)}, {entry.outcome}"
+        when = f"{clock(entry.scheduled, zone)}, {problem.told}"
         if problem.times > 1:
             when += f" ×{problem.times:,} from {self._time(problem.first, beside=entry.scheduled)}"
         if entry.by_hand:
@@ -99,11 +102,13 @@ class _Page:
             when += f"; ran at {self._time(problem.again, beside=entry.scheduled)}"
         anchor, command = self._anchors[entry], Stage(self.timeline.stage).command(*problem.words(zone))
         why = self._localised(entry.reason)
-        return self._item(entry.job, _class(entry.outcome), f"#{anchor}", GLYPHS[entry.outcome], when, why, command)
+        kind = page_details.kind(entry.outcome, [entry])
+        return self._item(entry.job, kind, f"#{anchor}", GLYPHS[entry.outcome], when, why, command)
 
     def _item(self, job: str, kind: str, to: str, glyph: str, when: str, why: str, command: str) -> str:
+        row = f' data-r="{self._numbers[job]}"' if job in self._numbers else ""
         return (
-            f'<li data-r="{self._numbers[job]}" class="{kind}"><div><a href="{to}">'
+            f'<li{row} class="{kind}"><div><a href="{to}">'
             f'<i class="{kind}" aria-hidden="true">{glyph}</i>{escape(job)}</a><span>{when}</span></div>'
             f"<div><p>{escape(why)}</p><code>{escape(command)}</code>"
             f'<button type="button" class="copy" hidden aria-label="Copy: {escape(command)}">copy</button></div></li>'
@@ -116,7 +121,7 @@ class _Page:
     @cached_property
     def _anchors(self) -> dict[Entry, str]:
         """Where the line of each entry that needs a person is."""
-        return {entry: line.anchor for line in self.lines for entry in line.entries if entry.outcome in NEEDS_A_PERSON}
+        return {entry: line.anchor for line in self.lines for entry in line.entries if entry.needs_a_person}
 
     def _row_id(self, job: str) -> str:
         return f"r{self._numbers[job]}"
@@ -131,11 +136,13 @@ class _Page:
     def _filters(self) -> Iterator[str]:
         """For the script, which shows them."""
         found = counts(entry for row in self.timeline.rows for entry in row.entries)[::-1]
-        bad = " ".join([*sorted(map(_class, NEEDS_A_PERSON)), "unread"])
+        bad = " ".join([*sorted(map(_class, NEEDS_A_PERSON)), "late", "unread"])
         yield '<form hidden><label>Job <input type="search" name="job" autocomplete="off" spellcheck="false"></label>'
         if pools := list(dict.fromkeys(row.pool for row in self.timeline.rows if row.pool)):
             yield f"<label>Pool {_select('pool', [('', 'all'), *((pool, pool) for pool in pools)])}</label>"
         outcomes = [("", "all"), (bad, "needs a person"), *((_class(outcome), outcome) for outcome, _ in found)]
+        if any(entry.late_since for row in self.timeline.rows for entry in row.entries):
+            outcomes.append(("late", "late"))
         if any(row.tasks for row in self.timeline.rows):
             outcomes.append(("hand", "task by hand"))
         yield f'<label>Outcome {_select("outcome", outcomes)}</label><button type="reset">Show all</button></form>'
@@ -160,7 +167,7 @@ class _Page:
 
     def _row(self, number: int, row: Row) -> str:
         found = self.marks[number]
-        stops = {n for n, mark in enumerate(found) if mark.worst.outcome in _STOPS} or {len(found) - 1}
+        stops = {n for n, mark in enumerate(found) if any(map(_stops, mark.entries))} or {len(found) - 1}
         items = [(mark.start, self._mark(number, row, n, mark, n in stops)) for n, mark in enumerate(found)]
         items += [(task.started, self._task(number, row, n, task)) for n, task in enumerate(row.tasks)]
         two = " two" if row.tasks or any(mark.layer != "bar" for mark in found) else ""
@@ -179,17 +186,18 @@ class _Page:
     def _mark(self, number: int, row: Row, place: int, mark: Mark, stop: bool) -> str:
         entry, zone = mark.worst, self.timeline.zone
         glyph = "" if entry.outcome == "ran" else GLYPHS[entry.outcome]
-        classes, more = f"{mark.layer} {_class(entry.outcome)}", ""
+        classes, more = f"{mark.layer} {page_details.kind(entry.outcome, mark.entries)}", ""
         told = sentence(entry, zone, named=True)
         if len(mark.entries) > 1:
             glyph += self._number(mark)
             classes += " many"
             how_many = ", ".join(f"{count:,} {outcome}" for outcome, count in mark.counts)
             told = f"{row.job}, {until(*mark.scheduled, zone)}: {how_many}"
-            if entry.outcome in NEEDS_A_PERSON and entry.reason:
+            if entry.needs_a_person and entry.reason:
                 told += f"; the last {entry.outcome}: {self._localised(entry.reason)}"
             if len(mark.counts) > 1:
-                more = f' data-o="{" ".join(_class(outcome) for outcome, _ in mark.counts)}"'
+                outcomes = " ".join(outcome.replace(" ", "-") for outcome, _ in mark.counts[1:])
+                more = f' data-o="{page_details.kind(entry.outcome, mark.entries)} {outcomes}"'
         if not stop:
             more += ' tabindex="-1"'
         start, end = self.timeline.place(mark.start), self.timeline.place(mark.end)
@@ -223,6 +231,11 @@ class _Page:
 
     def _localised(self, text: str) -> str:
         return localised(text, self.timeline.zone, named=True)
+
+
+def _stops(entry: Entry) -> bool:
+    """Whether Tab stops at it."""
+    return entry.needs_a_person or entry.outcome == "not looked up"
 
 
 def _link(to: str, classes: str, start: float, end: float, glyph: str, told: str, more: str = "") -> str:

@@ -24,7 +24,7 @@ class Line:
     anchor: str
     row: int
     kind: str
-    """The outcome of its entries, as a class."""
+    """The outcome of its entries, as classes."""
     cells: tuple[str, ...]
     entries: tuple[Entry, ...] = ()
 
@@ -42,9 +42,15 @@ def lines(timeline: Timeline, found: Sequence[Sequence[Mark]]) -> Iterator[Line]
                 alike = tuple(entry for entry in mark.entries if entry.outcome == outcome)
                 anchor = f"{number}-{place}" + (f"-{part}" if part else "")
                 cells = _cells(alike, timeline.zone)
-                yield Line(anchor, number, outcome.replace(" ", "-"), cells, alike)
+                yield Line(anchor, number, kind(outcome, alike), cells, alike)
         for place, task in enumerate(row.tasks):
             yield Line(f"{number}-t{place}", number, "hand", _of_task(row, task, timeline.zone))
+
+
+def kind(outcome: str, entries: Iterable[Entry]) -> str:
+    """The classes of entries that look as this outcome; ``late`` if any should have succeeded by now."""
+    late = " late" if any(entry.late_since for entry in entries) else ""
+    return outcome.replace(" ", "-") + late
 
 
 def tables(found: Iterable[Line]) -> Iterator[str]:

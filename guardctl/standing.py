@@ -1,36 +1,21 @@
-"""How jobs stand: values without behaviour, and how long runs usually take. Nothing here asks AWS.
+"""How jobs stand: values without behaviour. Nothing here asks AWS.
 
 `guardctl.job_status` reads them, `triage`, `meeting` and the commands judge and show them. Times are UTC.
 """
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
-from chalicelib.decide import schedule
 from chalicelib.decide.facts import Execution
-from chalicelib.names import run_number
-from guardctl.ledger import Entry, Record
+from chalicelib.decide.usual import Usual
+from guardctl.ledger import Entry
 from guardctl.pauses import Pause
 from guardctl.trigger_health import Trigger
-
-_RENEWAL = timedelta(seconds=5)
-"""A renewal starts no task, and is over in less."""
 
 State = Literal["running", "busy", "in the way", "free", "paused", "disabled", "shadow", "not deployed", "unknown"]
 """Busy: no run of it is in progress, and yet a start would step back: its neighbours' runs hold the pool. In the way: a
 task does, one that was left behind or started by hand. Unknown: it could not be read; `start_now` says why."""
-
-
-@dataclass(frozen=True)
-class Usual:
-    """How long runs that succeeded took, those on the newest page."""
-
-    median: timedelta
-    p95: timedelta
-    runs: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +65,8 @@ class JobStatus:
     """Its last scheduled time, if nothing was started for it, and no tick will."""
     overdue: datetime | None = None
     """The same while a tick still may."""
+    late: Entry | None = None
+    """Its last scheduled time that should have succeeded by now, if it has not."""
     waits: Execution | None = None
     """The start that waits for its turn."""
     strip: tuple[Execution, ...] = ()
@@ -102,24 +89,3 @@ class StageStatus:
     drift: tuple[str, ...]
     trigger: Trigger
     read_at: datetime
-
-
-def usual(executions: Iterable[Execution | Record], history_days: int = 90) -> Usual | None:
-    """Median and 95th percentile (nearest rank, both) of the runs that succeeded; None if there is none.
-
-    Renewals are left out, as far as they can be told in a list: on a renewal day, and over in seconds.
-    """
-    took = sorted(
-        execution.stopped_at - execution.started_at
-        for execution in executions
-        if execution.status == "SUCCEEDED" and execution.stopped_at and run_number(execution.name)
-        if worked(execution) or not schedule.is_renewal_day(execution.started_at, history_days)
-    )
-    if not took:
-        return None
-    return Usual(took[(len(took) - 1) // 2], took[math.ceil(0.95 * len(took)) - 1], len(took))
-
-
-def worked(execution: Execution | Record) -> bool:
-    """It took longer than a renewal does."""
-    return execution.stopped_at is not None and execution.stopped_at - execution.started_at >= _RENEWAL

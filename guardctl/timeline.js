@@ -21,7 +21,7 @@ for (const button of all("button.copy")) {
 
 const form = document.querySelector("form");
 const rows = all(".picture tbody tr");
-const lists = all(".trouble li, .details tbody tr");
+const lists = all(".trouble li[data-r], .details tbody tr");
 const outcomes = (element) => element.dataset.o?.split(" ") ?? [...element.classList];
 function filter() {
   const [job, pool, outcome] = ["job", "pool", "outcome"].map((name) => form.elements[name]?.value.trim() ?? "");

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.decide.facts import span, stamp
+from chalicelib.decide.usual import ENOUGH
 from guardctl.ledger import NEEDS_A_PERSON
 from guardctl.standing import JobStatus
 
@@ -28,9 +29,6 @@ MARKS: dict[Level, tuple[str, str]] = {
     "ok": ("·", "green"),
 }
 """From the worst to the best: a mark, which says by its shape what its colour says, and that colour."""
-
-_SURE = 5
-"""So many runs make a usual duration that a longer one is measured by."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,12 @@ def _level(line: JobStatus, now: datetime) -> tuple[Level, str]:
         return "not deployed", "; ".join(line.drift)
     if line.run:
         return _of_run(line, now)
-    if bad := _last_bad(line):
+    bad = _last_bad(line)
+    if bad and bad[0] == "failed":
+        return bad
+    if line.late:
+        return "late", f"{stamp(line.late.scheduled)} {line.late.outcome}: {line.late.reason}"
+    if bad:
         return bad
     if line.missed:
         return "missed", f"nothing was started for {stamp(line.missed)}"
@@ -94,7 +97,10 @@ def _of_run(line: JobStatus, now: datetime) -> tuple[Level, str]:
     told = f"{line.run.name} for {span(took)}, since {stamp(line.run.started_at)}"
     if line.concern:
         return "late", f"{told}: {line.concern}"
-    if usual and usual.runs >= _SURE and took > max(2 * usual.p95, usual.p95 + timedelta(minutes=5)):
+    if line.late:
+        of_it = "" if line.late.arn == line.run.arn else f"{stamp(line.late.scheduled)} {line.late.outcome}: "
+        return "late", f"{told}; {of_it}{line.late.reason}"
+    if usual and usual.runs >= ENOUGH and took > max(2 * usual.p95, usual.p95 + timedelta(minutes=5)):
         return "late", f"{told}; usually {span(usual.median)}, p95 {span(usual.p95)}"
     skipped = line.not_started and line.not_started[0] > line.run.started_at
     return "running", told + (f"; {line.not_started[1].outcome} since" if skipped and line.not_started else "")

@@ -26,20 +26,28 @@ class Problem:
     again: datetime | None = None
     """Of the next that succeeded since, if one has, the scheduled time (UTC)."""
 
+    @property
+    def told(self) -> str:
+        """What became of it; ``late, running`` where only the clock makes it a problem."""
+        outcome = self.entry.outcome
+        return outcome if outcome in NEEDS_A_PERSON else f"late, {outcome}"
+
     def words(self, zone: ZoneInfo) -> tuple[str, ...]:
         """What to type next, without `guardctl` and the stage; a time is told by the zone's clock."""
         job, run = self.entry.job, self.entry.run
         if run and self.entry.outcome in {"failed", "timed out"}:
             return "logs", job, run, *(("--slot", str(self.entry.slot)) if self.entry.slot > 1 else ())
+        if self.entry.outcome == "running":
+            return "status", job
         there = self.entry.scheduled.astimezone(zone)
         return "why", job, there.isoformat(timespec="minutes").replace("+00:00", "Z")
 
 
 def of_row(row: Row) -> Iterator[Problem]:
     """The job's problems: neighbours with one outcome and one reason are one."""
-    for (outcome, _), alike in groupby(row.entries, key=lambda entry: (entry.outcome, gist(entry))):
+    for _, alike in groupby(row.entries, key=lambda entry: (entry.outcome, gist(entry))):
         entries = [*alike]
-        if outcome in NEEDS_A_PERSON:
+        if entries[-1].needs_a_person:
             yield Problem(entries[-1], len(entries), entries[0].scheduled)
 
 

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from chalicelib.config.jobs import Job
+from chalicelib.decide import deadlines
 from chalicelib.names import parse_guard_name
 from chalicelib.read.executions import StepFunctions
 from guardctl import job_status
@@ -44,8 +45,10 @@ def watch(
                 sleep(EVERY)
                 with explained():
                     shown = _guards(stage)
+                    at = now()
                     of = {job.name for job in jobs} if look % _WHOLE == 0 else _touched(found, seen ^ shown)
-                    found, seen = _again(stage, [job for job in jobs if job.name in of], found, now()), shown
+                    of |= {moment.job for moment in deadlines.moments(jobs, found.read_at, at)}
+                    found, seen = _again(stage, [job for job in jobs if job.name in of], found, at), shown
     except KeyboardInterrupt:
         return
 

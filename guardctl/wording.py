@@ -82,6 +82,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "started_at": stamp(entry.started) if entry.started else None,
         "ended_at": stamp(entry.ended) if entry.ended else None,
         "duration_seconds": entry.duration.total_seconds() if entry.duration is not None else None,
+        "late_since": stamp(entry.late_since) if entry.late_since else None,
         "late_seconds": entry.late.total_seconds() if entry.late else None,
         "guard_execution": entry.guard_execution,
     }

@@ -165,6 +165,10 @@ class Times:
     def skipped(self, at: datetime) -> None:
         self._failed(at, 17, "BatchGuard.AlreadyRunning", "run-000001 has been running")
 
+    def skipped_green(self, at: datetime, error: str = "BatchGuard.AlreadyRunning") -> None:
+        output = {"outcome": "skip", "error": error, "reason": "…"}
+        self.aws.add(GUARD, scheduled_name(self.job, at), "SUCCEEDED", at, 17, output=json.dumps(output))
+
     def in_shadow(self, at: datetime, would_have: str, seconds: float = 2) -> None:
         output = {"outcome": "shadow", "would_have": would_have, "reason": "…"}
         self.aws.add(GUARD, scheduled_name(self.job, at), "SUCCEEDED", at, seconds, output=json.dumps(output))

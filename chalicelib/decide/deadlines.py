@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from chalicelib.decide.schedule import Scheduled, between
+from chalicelib.decide.schedule import Scheduled, between, latest
 from chalicelib.names import scheduled_name
 
 if TYPE_CHECKING:
@@ -116,6 +116,33 @@ def plan(jobs: Iterable[Promised], quota: Bucket, since: datetime, until: dateti
 def pause(quota: Bucket) -> timedelta:
     """How long to wait after each call."""
     return timedelta(microseconds=math.ceil(1_000_000 * _SHARE / quota.refill))
+
+
+def promised(job: Promised, scheduled_at: datetime) -> datetime | None:
+    """The first moment that this scheduled time of the job has (UTC); None if nothing is expected of it."""
+    found = []
+    if job.warn_after is not None:
+        found.append(scheduled_at + timedelta(seconds=job.warn_after))
+    if job.expect_success_by is not None:
+        by, zone = time.fromisoformat(job.expect_success_by), ZoneInfo(job.timezone)
+        day = scheduled_at.astimezone(zone).date() - _A_DAY
+        found.append(next(at for n in range(4) if (at := _on(day + n * _A_DAY, by, zone)) > scheduled_at))
+    return min(found, default=None) if is_watched(job) else None
+
+
+def last_promised(job: Promised, now: datetime, within: timedelta) -> datetime | None:
+    """The newest scheduled time that should have succeeded by `now` (UTC), unless it is older than `within`."""
+    ends = []
+    if job.warn_after is not None:
+        ends.append(now - timedelta(seconds=job.warn_after))
+    if job.expect_success_by is not None:
+        by, zone = time.fromisoformat(job.expect_success_by), ZoneInfo(job.timezone)
+        day = now.astimezone(zone).date() + _A_DAY
+        ends.append(next(at for n in range(4) if (at := _on(day - n * _A_DAY, by, zone)) <= now) - _TICK)
+    if not (ends and is_watched(job)):
+        return None
+    last = max(ends)
+    return latest(job.schedules, job.timezone, last, within=within - (now - last))
 
 
 def _moments(job: Promised, since: datetime, until: datetime) -> Iterator[Moment]:

@@ -3,36 +3,80 @@
 Only of a pool that one job has to itself: a shared page says nothing of one job. What can't be told is left out.
 """
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from chalicelib.decide.availability import Holder
 from chalicelib.decide.facts import Execution, newest_run, span, stamp
+from chalicelib.decide.schedule import is_renewal_day
 from chalicelib.names import run_number
 
-_WORKED = timedelta(seconds=5)
-"""A renewal starts no task, and is over in less; so is what failed before there was one."""
+_RENEWAL = timedelta(seconds=5)
+"""A renewal starts no task, and is over in less."""
 
-_SURE = 3
-"""So many runs make a usual duration."""
+ENOUGH = 5
+"""Of fewer runs a 95th percentile says nothing."""
+
+_A_FEW = 3
+"""Of fewer a median says nothing."""
 
 
-def usual(executions: Iterable[Execution]) -> timedelta | None:
-    """The median of the runs on the page that succeeded; None if they are too few."""
+class Listed(Protocol):
+    """An execution as a list tells it. Times are UTC."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def status(self) -> str:
+        """Its status."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When it began."""
+
+    @property
+    def stopped_at(self) -> datetime | None:
+        """When it ended."""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How long runs that succeeded took, those on the newest page."""
+
+    median: timedelta
+    p95: timedelta
+    runs: int
+
+
+def usual(executions: Iterable[Listed], history_days: int) -> Usual | None:
+    """Median and 95th percentile (nearest rank, both) of the runs that succeeded; None if there is none."""
     took = sorted(
-        each.stopped_at - each.started_at
-        for each in executions
-        if each.status == "SUCCEEDED" and each.stopped_at and run_number(each.name)
-        if each.stopped_at - each.started_at >= _WORKED
+        each.stopped_at - each.started_at for each in executions if each.stopped_at and did_work(each, history_days)
     )
-    return took[(len(took) - 1) // 2] if len(took) >= _SURE else None
+    if not took:
+        return None
+    return Usual(took[(len(took) - 1) // 2], took[math.ceil(0.95 * len(took)) - 1], len(took))
 
 
-def expected(holder: Holder | None, executions: Iterable[Execution], now: datetime) -> str:
+def did_work(execution: Listed, history_days: int) -> bool:
+    """It is a run that succeeded, and no renewal as far as a list can tell: on a renewal day, and over in seconds."""
+    if execution.status != "SUCCEEDED" or execution.stopped_at is None or run_number(execution.name) is None:
+        return False
+    long = execution.stopped_at - execution.started_at >= _RENEWAL
+    return long or not is_renewal_day(execution.started_at, history_days)
+
+
+def expected(holder: Holder | None, executions: Iterable[Execution], now: datetime, history_days: int) -> str:
     """How long a run in the way usually takes, and when it should end; empty if that is not known."""
-    took = usual(executions)
-    if holder is None or holder.kind != "run" or holder.started_at is None or took is None:
+    found = usual(executions, history_days)
+    if holder is None or holder.kind != "run" or holder.started_at is None or found is None or found.runs < _A_FEW:
         return ""
+    took = found.median
     end = holder.started_at + took
     should = "and should end" if end > now else "so it should have ended"
     return f"It usually takes {span(took)}, {should} about {stamp(end)}."

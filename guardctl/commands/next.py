@@ -9,10 +9,11 @@ import typer
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import span, stamp
+from chalicelib.decide.usual import ENOUGH
 from guardctl import crowds, durations
 from guardctl.console import JsonOption, StageOption, TzOption, command, err, out, print_json
 from guardctl.durations import Durations
-from guardctl.meeting import ENOUGH, known
+from guardctl.meeting import known
 from guardctl.outlook import Coming, Outlook, outlook, reach, summary
 from guardctl.stage import Stage
 from guardctl.wording import clock, localised

@@ -46,28 +46,35 @@ def problems(
     target, now = Stage(stage, tz=tz), datetime.now(UTC)
     start, zone = ago(since, now), target.zone
     with asking("looking up every scheduled time…") as progress:
-        trigger = trigger_health.read(target, now).trouble(now)
+        health = trigger_health.read(target, now)
         rows = [*Survey(Reader(target, progress), [*target.file.jobs.values()], start, now).rows(limit)]
     found = sorted(
         (problem for row in rows for problem in of_row(row)), key=lambda each: each.entry.scheduled, reverse=True
     )
     unread = [row for row in rows if row.unread]
+    trigger = health.trouble(now)
     if as_json:
         print_json(target, **_json(target, trigger, found, unread))
     else:
+        if count := bool(trigger) + len(found) + len(unread):
+            out.print(f"{target.name}, since {clock(start, zone)} {start.astimezone(zone):%Z}: {count} to look into")
         if trigger:
-            out.print(localised(f"! {trigger}", zone), style="bold red", markup=False)
+            out.print(localised(f"! {trigger}", zone, named=True), style="bold red", markup=False, end="")
+            out.print(f" → {health.command(target)}", markup=False)
         for problem in found:
             entry = problem.entry
-            mark, style = GLYPHS[entry.outcome], STYLES.get(entry.outcome, "")
+            mark, style = GLYPHS[entry.outcome], "bold red" if entry.late_since else STYLES.get(entry.outcome, "")
             times = f" ×{problem.times}" if problem.times > 1 else ""
-            out.print(f"{mark} {clock(entry.scheduled, zone)} {entry.job} {entry.outcome}{times}", style=style, end="")
+            out.print(f"{mark} {clock(entry.scheduled, zone)} {entry.job} {problem.told}{times}", style=style, end="")
             reason = f": {localised(entry.reason, zone, named=True)}" if entry.reason else ""
             out.print(f"{reason} → {target.command(*problem.words(zone))}", markup=False)
         for row in unread:
-            out.print(f"? {row.job} can't be read: {row.unread}", style="bold red", markup=False)
-        if not (trigger or found or unread):
+            told = localised(row.unread, zone, named=True)
+            out.print(f"? {row.job} can't be read: {told}", style="bold red", markup=False)
+        if not count:
             out.print(f"nothing has needed a person since {clock(start, zone)} {start.astimezone(zone):%Z}")
+    if health.unread:
+        err.print(f"whether the trigger is alive could not be read: {health.unread}", markup=False)
     if left_out := sum(row.left_out for row in rows):
         err.print(f"{left_out} were not looked up; --limit sets how many executions are described")
     if trigger or found or unread:

@@ -142,6 +142,8 @@ def _card(line: JobStatus, now: datetime, zone: ZoneInfo) -> Iterator[tuple[str,
     if line.pool:
         yield "pool", _pool(line)
     yield "last run", sentence(last, zone) if last else "none yet"
+    if line.late:
+        yield "late", sentence(line.late, zone)
     if usual:
         yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
     yield "next time", stamp(line.next_time) if line.next_time else "none: it is started by hand only"
@@ -217,6 +219,7 @@ def _status_json(judged: Judged) -> dict[str, Any]:
         "usual_seconds": {"median": usual.median.total_seconds(), "p95": usual.p95.total_seconds(), "runs": usual.runs}
         if usual
         else None,
+        "late": entry_json(line.late) if line.late else None,
         "next_time": stamp(line.next_time) if line.next_time else None,
         "last_skip": {"at": stamp(when), "outcome": step.outcome, "reason": step.reason} if when and step else None,
         "in_shadow": line.in_shadow,

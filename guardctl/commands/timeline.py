@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from chalicelib.decide.facts import stamp
+from guardctl import trigger_health
 from guardctl.chart import Row, Timeline, drawn
 from guardctl.console import (
     DescribeOption,
@@ -66,17 +67,25 @@ def timeline(
     what = "looking up every scheduled time…"
     if page or as_json:
         with asking(what) as progress:
+            trigger = _trigger(target, now) if page else None
             deque(survey(progress), maxlen=0)
     else:
         for line in one_by_one(what, lines):
             out.print(line)
     if page:
-        _write(page, html(replace(window, rows=tuple(rows))))
+        _write(page, html(replace(window, rows=tuple(rows), trigger=trigger)))
     if as_json:
         print_json(target, rows=[_row_json(row) for row in rows])
     for row in rows:
         if row.left_out:
             err.print(f"{row.job}: {row.left_out} were not looked up; --limit sets how many executions are described")
+
+
+def _trigger(stage: Stage, now: datetime) -> tuple[str, str] | None:
+    """What is wrong with the trigger, and what to type next."""
+    found = trigger_health.read(stage, now)
+    trouble = found.trouble(now)
+    return (trouble, found.command(stage)) if trouble else None
 
 
 def _write(page: Path, text: str) -> None:

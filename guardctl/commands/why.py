@@ -24,7 +24,7 @@ from guardctl.console import (
     print_json,
 )
 from guardctl.errors import NOT_RUN, Stop
-from guardctl.ledger import GOOD, NEEDS_A_PERSON, Entry, of_run
+from guardctl.ledger import GOOD, Entry, of_run
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.wording import clock, entry_json, local, localised, sentence
@@ -80,7 +80,7 @@ def _entries(reader: Reader, job: Job, text: str | None, now: datetime) -> list[
     target, zone = reader.stage, reader.stage.zone
     if text is None:
         found, _ = reader.entries(job, now - _BACK, now, limit=LIMIT)
-        return [entry for entry in found if entry.outcome in NEEDS_A_PERSON][-1:]
+        return [entry for entry in found if entry.needs_a_person][-1:]
     if _RUN.fullmatch(text):
         return [of_run(job, log_lines.find_run(reader, job, text.removeprefix("run-").lstrip("0") or "0", None, now))]
     at = past_moment(text, zone, now)

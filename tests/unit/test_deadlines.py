@@ -135,6 +135,21 @@ def test_a_moment_is_what_the_clock_shows_within_a_day(job: Watched, around: dat
     assert scheduled < moment <= scheduled + DAY + HOUR
 
 
+@deterministic
+@given(watched(), AROUND, SOON)
+def test_what_is_asked_of_one_time_and_of_the_last_agrees_with_the_ticks(
+    job: Watched, around: datetime, shift: timedelta
+) -> None:
+    now = around + shift
+    times = between(job.schedules, job.timezone, now - 8 * DAY, now)
+    first: dict[datetime, datetime] = {}
+    for each in moments([job], now - 8 * DAY, now + 8 * DAY):
+        first.setdefault(each.scheduled_at, each.at)
+    assert all(deadlines.promised(job, at) == first[at] for at in times)
+    passed = [at for at in times if first[at] <= now]
+    assert deadlines.last_promised(job, now, 8 * DAY) == max(passed, default=None)
+
+
 def _before(moment: datetime, zone: ZoneInfo) -> timedelta:
     """The zone's offset from UTC three hours before."""
     return (moment - 3 * HOUR).astimezone(zone).utcoffset() or timedelta(0)
@@ -153,6 +168,8 @@ def _before(moment: datetime, zone: ZoneInfo) -> timedelta:
 def test_of_whom_something_is_expected(job: Watched, watched: bool) -> None:
     assert deadlines.is_watched(job) is watched
     assert bool(moments([job], utc("2026-11-23T00:00"), utc("2026-11-24T12:00"))) is watched
+    assert bool(deadlines.promised(job, utc("2026-11-24T03:00"))) is watched
+    assert bool(deadlines.last_promised(job, utc("2026-11-24T12:00"), DAY)) is watched
 
 
 # --- the plan -------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ GUARD = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev:"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:batch-guard-dev-report"
 RUNS = "arn:aws:states:us-east-1:123456789012:execution:batch-guard-dev-report:"
 NAME = "report-20261123T1800Z"
+AGAIN = repetition_name("report", SIX, 1)
 
 
 def at(minutes: float) -> datetime:
@@ -171,6 +172,43 @@ def test_a_repetition_that_was_refused_is_told_too() -> None:
     again = repetition_name("report", SIX, 1)
     told = entries([SIX], [started(), refused("AlreadyRunning", BUSY, name=again)], [run("RUNNING")])
     assert [(e.outcome, e.by_hand) for e in told] == [("running", False), ("skipped", True)]
+
+
+PROMISED = replace(JOB, expect_success_by="19:00", warn_after=3 * 3600)
+BY = "it should have succeeded by 2026-11-23T19:00:00Z"
+IN_VAIN = [
+    # what became of it, until when it is looked at, whether it is late then, and the reason
+    pytest.param([started()], [run("RUNNING")], 59, None, id="it runs, and its moment has not come"),
+    pytest.param([started()], [run("RUNNING")], 60, BY, id="it still runs at its moment"),
+    pytest.param([started()], [run("FAILED", error="BatchGuard.TaskFailed", cause="exit 1")], 90, f"exit 1; {BY}", id="it failed"),
+    pytest.param([refused("AlreadyRunning", BUSY)], [], 90, f"{BUSY}; {BY}", id="it stepped back"),
+    pytest.param([refused("Paused", "paused since")], [], 90, f"paused since; {BY}", id="it is paused, and nobody ends that"),
+    pytest.param([refused("Holiday", "a holiday")], [], 90, None, id="a holiday leaves it out"),
+    pytest.param([started()], [run(ended=80)], 90, None, id="it was done too late: nobody need do anything"),
+    pytest.param([started(), started("run-000043", name=AGAIN, began=61)], [run("FAILED", cause="exit 1"), run(number=43, began=61, ended=70, by=AGAIN)], 90, None, id="a start by hand for its time made up for it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("guards", "runs", "minutes", "reason"), IN_VAIN)
+def test_a_time_whose_moment_passed_in_vain_says_so(
+    guards: list[Record], runs: list[Record], minutes: float, reason: str | None
+) -> None:
+    facts = Facts(now=at(minutes), since=at(-6000), guards={g.name: g for g in guards}, runs=tuple(runs))
+    entry, *_ = ledger(PROMISED, [SIX], facts)
+    assert entry.late_since == (at(60) if reason else None)
+    if reason:
+        assert entry.reason == reason
+        assert entry.needs_a_person
+    (unwatched, *_) = ledger(replace(PROMISED, enabled=False), [SIX], facts)
+    assert unwatched.late_since is None, "of a schedule that rests nothing is expected"
+
+
+def test_where_stepping_back_is_as_good_as_running_a_skip_is_not_late() -> None:
+    guards = [refused("AlreadyRunning", BUSY), refused("Paused", "paused since")]
+    for guard, late in zip(guards, [False, True], strict=True):
+        facts = Facts(now=at(90), since=at(-6000), guards={guard.name: guard})
+        (entry,) = ledger(replace(PROMISED, on_skip="succeed"), [SIX], facts)
+        assert (entry.late_since is not None) is late
 
 
 BY_WHOM = [

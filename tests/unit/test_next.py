@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chalicelib.config.jobs import JobsFile, parse
 from chalicelib.decide.schedule import parse_schedule
+from chalicelib.decide.usual import Usual
 from chalicelib.names import waiting_machine
 from guardctl import crowds, deployed, durations
 from guardctl.commands.next import as_data, lines, unknown
@@ -22,7 +23,6 @@ from guardctl.durations import Durations
 from guardctl.meeting import Meeting, Pool, Running, Start, known, meetings
 from guardctl.outlook import compared, outlook, reach
 from guardctl.stage import Stage
-from guardctl.standing import Usual
 from tests.days import DEFAULTS, GUARD, NOW, Times, staged
 
 BEGIN = datetime(2026, 11, 26, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,16 +14,19 @@ from botocore.exceptions import ClientError
 from rich.text import Text
 
 from chalicelib.decide.facts import Execution, stamp
+from chalicelib.decide.usual import Usual, usual
+from chalicelib.names import repetition_name
 from guardctl import console, job_status, links, triage, trigger_health, watching
 from guardctl.chart import Row
 from guardctl.commands.status import board
 from guardctl.ledger import Entry, Outcome
 from guardctl.pauses import Pause
 from guardctl.stage import Stage
-from guardctl.standing import JobStatus, StageStatus, Usual, usual
+from guardctl.standing import JobStatus, StageStatus
+from guardctl.triage import Judged
 from guardctl.trigger_health import Trigger
 from guardctl.trouble import gathered, of_row
-from tests.days import DAY, NOW, Aws, Times, staged
+from tests.days import DAY, GUARD, NOW, Aws, Times, staged
 
 TASK = "arn:aws:ecs:us-east-1:1:task/batch/"
 MAY = datetime(2026, 5, 17, 9, 0, tzinfo=UTC)
@@ -37,17 +41,17 @@ def took(seconds: float, number: int = 1, status: str = "SUCCEEDED", began: date
 def test_the_usual_duration_is_that_of_the_runs_that_succeeded() -> None:
     hundred = [took(seconds, number=seconds) for seconds in range(1, 101)]
     others = [took(9999, status="FAILED"), took(9999, status="RUNNING")]
-    assert usual([*hundred, *others]) == Usual(timedelta(seconds=50), timedelta(seconds=95), 100)
-    assert usual([took(7)]) == Usual(timedelta(seconds=7), timedelta(seconds=7), 1)
-    assert usual(others) is None
+    assert usual([*hundred, *others], 90) == Usual(timedelta(seconds=50), timedelta(seconds=95), 100)
+    assert usual([took(7)], 90) == Usual(timedelta(seconds=7), timedelta(seconds=7), 1)
+    assert usual(others, 90) is None
 
 
 def test_a_renewal_does_not_count_as_a_run_of_a_second() -> None:
     renewed = MAY.replace(day=19)
-    assert usual([took(1, began=renewed), took(600, began=renewed)]) == Usual(
+    assert usual([took(1, began=renewed), took(600, began=renewed)], 90) == Usual(
         timedelta(minutes=10), timedelta(minutes=10), 1
     )
-    assert usual([took(1)]) is not None, "on another day it is a short run"
+    assert usual([took(1)], 90) is not None, "on another day it is a short run"
 
 
 def test_with_a_shorter_history_the_numbers_are_renewed_on_other_days() -> None:
@@ -57,7 +61,7 @@ def test_with_a_shorter_history_the_numbers_are_renewed_on_other_days() -> None:
 
 
 def test_an_execution_that_is_no_run_does_not_count() -> None:
-    assert usual([Execution("arn", "paused-000001", "SUCCEEDED", MAY, MAY + timedelta(days=1))]) is None
+    assert usual([Execution("arn", "paused-000001", "SUCCEEDED", MAY, MAY + timedelta(days=1))], 90) is None
 
 
 @pytest.mark.parametrize(
@@ -78,9 +82,9 @@ def test_links_lead_into_the_right_console(partition: str, region: str, host: st
 # --- how forty jobs stand ---------------------------------------------------------------------------------
 
 
-def forty() -> tuple[Aws, Stage]:
-    """Forty jobs at night, of which all but three are well."""
-    aws, stage = staged("".join(f'[jobs.d{n}]\nschedule = "{n} 3 * * *"\necs = {{ task_definition = "d{n}" }}\n' for n in range(40)))  # fmt: skip
+def forty(more: str = "") -> tuple[Aws, Stage]:
+    """Forty jobs at night, of which all but three are well; `more` are keys of each."""
+    aws, stage = staged("".join(f'[jobs.d{n}]\nschedule = "{n} 3 * * *"\n{more}\necs = {{ task_definition = "d{n}" }}\n' for n in range(40)))  # fmt: skip
     for n in range(40):
         times = Times(aws, stage, f"d{n}")
         at = NOW.replace(hour=3, minute=n, second=0) - DAY
@@ -132,6 +136,69 @@ def test_a_job_that_cannot_be_read_says_why_and_the_others_stand() -> None:
     assert "states:ListExecutions" in next(line.start_now for line in found.jobs if line.job == "d9")
 
 
+PROMISE = 'expect_success_by = "06:00"'
+
+
+def test_a_promise_of_each_of_forty_jobs_is_looked_at_within_sixty_calls() -> None:
+    aws, stage = forty(PROMISE)
+    found = job_status.read(stage, stage.file.jobs.values(), NOW, lambda _: None)
+    assert aws.calls.total() <= 60, aws.calls
+    assert {line.job: line.late.outcome for line in found.jobs if line.late} == {
+        "d3": "failed",
+        "d4": "skipped",
+        "d5": "missed",
+    }
+    first = [(each.line.job, each.level) for each in triage.triage(found.jobs, NOW)][:4]
+    assert first == [("d3", "failed"), ("d4", "late"), ("d5", "late"), ("d0", "ok")]
+
+
+def nightly(*keys: str) -> tuple[Aws, Stage, Times, datetime]:
+    """One job of three in the morning, and its last scheduled time."""
+    lines = "\n".join(keys or [PROMISE])
+    aws, stage = staged(f'[jobs.report]\nschedule = "0 3 * * *"\n{lines}\necs = {{ task_definition = "report" }}\n')
+    return aws, stage, Times(aws, stage, "report"), NOW.replace(hour=3, minute=0, second=0) - DAY
+
+
+def stands(stage: Stage, now: datetime) -> Judged:
+    """How its one job stands."""
+    (judged,) = triage.triage(job_status.read(stage, stage.file.jobs.values(), now, lambda _: None).jobs, now)
+    return judged
+
+
+def test_a_run_that_still_runs_at_its_moment_is_late_and_says_by_when_it_should_have_succeeded() -> None:
+    _, stage, times, at = nightly('warn_after = "2h"')
+    times.ran(at - DAY)
+    times.ran(at, status="RUNNING")
+    assert stands(stage, at + timedelta(minutes=119)).level == "running"
+    judged = stands(stage, at + timedelta(minutes=121))
+    assert judged.level == "late"
+    assert judged.reason.endswith(f"since {stamp(at + timedelta(seconds=1))}; it should have succeeded by {stamp(at + timedelta(hours=2))}")  # fmt: skip
+
+
+def test_another_success_is_not_that_of_the_promised_time_and_one_by_hand_for_it_is() -> None:
+    aws, stage, times, at = nightly()
+    times.ran(at - DAY)
+    times.skipped(at)
+    aws.add(times.machine, "run-000002", "SUCCEEDED", at + timedelta(hours=1), 600, input='{"job": "report"}')
+    assert stands(stage, at + timedelta(hours=2)).level == "ok", "before its moment its last run counts"
+    judged = stands(stage, at + timedelta(hours=4))
+    assert (judged.level, judged.reason) == ("late", f"{stamp(at)} skipped: run-000001 has been running; it should have succeeded by {stamp(at + timedelta(hours=3))}")  # fmt: skip
+    again = repetition_name("report", at, 1)
+    output = {"outcome": "started", "run": "run-000003", "state_machine_arn": times.machine}
+    aws.add(GUARD, again, "SUCCEEDED", at + timedelta(hours=5), 2, output=json.dumps(output))
+    aws.add(times.machine, "run-000003", "SUCCEEDED", at + timedelta(hours=5), 600, input='{"job": "report"}')
+    assert stands(stage, at + timedelta(hours=6)).level == "ok", "too late, and nothing is left to do"
+
+
+def test_a_pause_that_nobody_ends_is_late_and_a_green_skip_is_not() -> None:
+    _, stage, times, at = nightly(PROMISE, 'on_skip = "succeed"')
+    times.skipped_green(at)
+    assert stands(stage, at + timedelta(hours=4)).line.late is None
+    times.skipped_green(at + DAY, "BatchGuard.Paused")
+    judged = stands(stage, at + DAY + timedelta(hours=4))
+    assert (judged.level, judged.reason.split(": ")[0]) == ("late", f"{stamp(at + DAY)} paused")
+
+
 # --- the worst first --------------------------------------------------------------------------------------
 
 RUN = took(0, 7, "RUNNING")
@@ -139,6 +206,7 @@ BAD = Entry(job="j", scheduled=MAY, outcome="failed", reason="exit code 1", arn=
 GOOD_ONE = replace(BAD, outcome="ran", reason="")
 STEPPED = (MAY + timedelta(hours=2), Entry(job="j", scheduled=MAY, outcome="skipped", reason="run-000007 has been running"))  # fmt: skip
 PAUSE = Pause("paused-000001", MAY, "the database moves (ada)")
+IN_VAIN = replace(STEPPED[1], late_since=MAY + timedelta(hours=2))
 USUAL = Usual(timedelta(minutes=10), timedelta(minutes=12), 30)
 
 
@@ -158,6 +226,10 @@ USUAL = Usual(timedelta(minutes=10), timedelta(minutes=12), 30)
         pytest.param({"run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3)), "usual": USUAL}, "late", id="it runs for an hour and takes ten minutes as a rule"),
         pytest.param({"run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3)), "usual": replace(USUAL, runs=4)}, "running", id="four runs are no rule"),
         pytest.param({"run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3)), "concern": "its task has stopped"}, "late", id="its run has no task"),
+        pytest.param({"late": IN_VAIN, "last": GOOD_ONE}, "late", id="its promised time was skipped, and it has run since"),
+        pytest.param({"late": IN_VAIN, "pause": PAUSE}, "late", id="a pause goes on past its moment"),
+        pytest.param({"late": IN_VAIN, "last": BAD}, "failed", id="it failed, and is late for that"),
+        pytest.param({"late": IN_VAIN, "run": took(0, 8, "RUNNING", began=MAY + timedelta(hours=3))}, "late", id="its moment has passed, and it runs"),
         pytest.param({"state": "unknown", "start_now": "denied"}, "unknown", id="it can't be read"),
         pytest.param({"state": "not deployed"}, "not deployed", id="it is not deployed"),
         pytest.param({"state": "disabled"}, "ok", id="it is disabled"),
@@ -203,6 +275,44 @@ def test_a_pipe_gets_every_name_and_reason_in_one_line() -> None:
 def test_a_dead_trigger_is_told(trigger: Trigger, trouble: str) -> None:
     assert trigger.trouble(MAY) == trouble
     assert trigger.unread in trigger.told(MAY)
+
+
+def test_a_trigger_that_has_been_dead_for_days_is_told_and_one_that_never_ticked_is_not_known() -> None:
+    _, stage = forty()
+    metrics = vars(stage)["stepfunctions"]
+
+    def answers(*ticks: datetime) -> None:
+        def get_metric_data(MetricDataQueries: Any, StartTime: datetime, EndTime: datetime) -> Any:  # noqa: N803 (boto3's names)
+            shown = [at for at in ticks if StartTime <= at < EndTime]
+            return {"MetricDataResults": [{"Id": q["Id"], "Timestamps": shown, "Values": [1.0] * len(shown)} for q in MetricDataQueries]}  # fmt: skip
+
+        metrics.get_metric_data = get_metric_data
+
+    hour = NOW.replace(hour=3, minute=0, second=0) - 3 * DAY
+    answers(hour)
+    found = trigger_health.read(stage, NOW)
+    assert found.trouble(NOW) == f"no tick since {stamp(hour + timedelta(hours=1))}: no schedule starts anything"
+    answers()
+    assert not trigger_health.read(stage, NOW).trouble(NOW), "it may have been deployed a minute ago"
+
+
+@pytest.mark.parametrize(
+    ("states", "command"),
+    [
+        ({"tick": "DISABLED"}, "aws events enable-rule --name tick"),
+        ({}, "guardctl deploy --stage dev"),
+        ({"tick": "ENABLED"}, "aws logs tail /aws/lambda/batch-guard-dev-trigger --since 1h"),
+    ],
+    ids=["disabled", "missing", "its log"],
+)
+def test_what_to_type_about_a_dead_trigger(states: dict[str, str], command: str) -> None:
+    _, stage = forty()
+    metrics = vars(stage)["stepfunctions"]
+    metrics.list_rule_names_by_target = lambda **_: {"RuleNames": [*states]}
+    metrics.describe_rule = lambda Name: {"State": states[Name]}  # noqa: N803 (boto3's name)
+    found = trigger_health.read(stage, NOW)
+    assert found.command(stage) == command
+    assert bool(found.trouble(NOW)) is (states != {"tick": "ENABLED"})
 
 
 def test_who_may_not_read_the_rule_sees_the_rest() -> None:
@@ -265,6 +375,15 @@ def test_a_problem_tells_whether_the_job_has_succeeded_since() -> None:
     (row,) = [Row(job="j", entries=tuple(entries))]
     found = [(p.entry.outcome, p.times, p.again and p.again.minute) for p in gathered([row])]
     assert found == [("failed", 2, None), ("missed", 1, 4), ("skipped", 1, 2)]
+
+
+def test_what_only_the_clock_makes_a_problem_is_one() -> None:
+    began = MAY + timedelta(minutes=1)
+    waits = Entry(job="j", scheduled=MAY, outcome="paused", reason="moving; it should have succeeded by …", late_since=MAY + timedelta(hours=1))  # fmt: skip
+    runs = replace(waits, scheduled=began, outcome="running", started=began, run="run-000009")
+    fine = replace(waits, scheduled=began + timedelta(minutes=1), outcome="ran", late_since=None)
+    found = [(p.told, p.words(ZoneInfo("UTC"))[:2]) for p in of_row(Row(job="j", entries=(waits, runs, fine)))]
+    assert found == [("late, paused", ("why", "j")), ("late, running", ("status", "j"))]
 
 
 def test_the_command_tells_the_time_by_the_clock_that_the_list_has() -> None:

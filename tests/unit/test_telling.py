@@ -147,14 +147,15 @@ def test_a_job_in_shadow_or_told_of_otherwise_carries_nothing() -> None:
 
 
 def runs(*took: tuple[str, float]) -> list[Execution]:
-    """The newest first: status, and seconds."""
-    numbered = [*enumerate(took, start=1)]
+    """The newest first, of a renewal day: status, and seconds."""
+    began = [(n, RENEWAL_DAY + timedelta(hours=n), *each) for n, each in enumerate(took, start=1)]
     return [
-        Execution(f"arn:{n}", run_name(n), status, AT + timedelta(hours=n), AT + timedelta(hours=n, seconds=seconds))
-        for n, (status, seconds) in reversed(numbered)
+        Execution(f"arn:{n}", run_name(n), status, at, at + timedelta(seconds=seconds))
+        for n, at, status, seconds in reversed(began)
     ]
 
 
+RENEWAL_DAY = datetime(2026, 11, 17, tzinfo=UTC)
 OK, BAD, RENEWAL = ("SUCCEEDED", 600.0), ("FAILED", 60.0), ("SUCCEEDED", 0.2)
 HOLDER = Holder("run", "run-000009", "arn", AT)
 
@@ -173,7 +174,7 @@ HOLDER = Holder("run", "run-000009", "arn", AT)
 def test_when_what_is_in_the_way_should_end(
     holder: Holder | None, page: list[Execution], minutes: int, says: str
 ) -> None:
-    assert expected(holder, page, AT + timedelta(minutes=minutes)) == says
+    assert expected(holder, page, AT + timedelta(minutes=minutes), 90) == says
 
 
 @pytest.mark.parametrize(

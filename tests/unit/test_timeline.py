@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.decide.facts import stamp
 from chalicelib.names import execution_arn
 from guardctl.chart import GLYPHS, HandTask, Row, Timeline, drawn
 from guardctl.ledger import Entry, Outcome
@@ -241,6 +243,28 @@ def test_what_others_wrote_is_escaped() -> None:
     text = html(timeline(Row(job="report", entries=(hostile,))))
     assert text.count("<script") == 1
     assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in text
+
+
+def test_a_dead_trigger_stands_on_top_of_the_list_with_the_command_to_type() -> None:
+    window = timeline(Row(job="report", entries=ENTRIES))
+    command = "aws events enable-rule --name tick"
+    text = html(replace(window, trigger=(f"no tick since {stamp(at(3))}: no schedule starts anything", command)))
+    assert "Needs a person: 4" in text
+    first, second, *_ = re.findall("<li (.*?)</li>", text)
+    assert "The trigger" in first
+    assert "no tick since 2026-11-23 18:03: no schedule" in first
+    assert f"<code>{command}</code>" in first
+    assert "report" in second
+
+
+def test_a_run_that_is_late_by_the_clock_is_in_the_list_and_a_stop_of_the_keyboard() -> None:
+    runs = replace(ENTRIES[2], late_since=at(40), reason="it should have succeeded by 2026-11-23T18:40:00Z")
+    text = html(timeline(Row(job="report", entries=(ENTRIES[0], runs))))
+    assert "Needs a person: 1" in text
+    assert "late, running" in text
+    assert "guardctl status report --stage dev" in text
+    found = [attributes for tag, attributes in Page(text).tags if tag == "a" and "bar" in (attributes.get("class") or "")]  # fmt: skip
+    assert [("late" in (each["class"] or "").split(), each.get("tabindex")) for each in found] == [(False, "-1"), (True, None)]  # fmt: skip
 
 
 def test_no_kind_of_mark_is_told_by_its_colour_alone() -> None:
