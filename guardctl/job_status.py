@@ -257,8 +257,8 @@ class _Look:
         if at == absent and not begun:
             entries = ledger(deployed, [at], Facts(now=self.now, since=since))
         else:
-            again = any(did_work(run, history_days) for run in begun)
-            entries = self.reader.entry(deployed, at, self.now, again=again)
+            succeeded = any(did_work(run, history_days) for run in begun)
+            entries = self.reader.entry(deployed, at, self.now, repetitions=succeeded)
         return next((entry for entry in reversed(entries) if entry.late_since), None)
 
     def _waits(self, job: Job, waiting: Sequence[Execution]) -> Execution | None:

@@ -14,11 +14,11 @@ from chalicelib.decide import schedule
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.pace import Planned
 from chalicelib.decide.schedule import between
+from chalicelib.decide.usual import Usual
 from guardctl import crowds
 from guardctl.crowds import Crowd
 from guardctl.durations import Durations
 from guardctl.meeting import Meeting, Pool, Start, how_long, known, meetings
-from guardctl.standing import Usual
 
 _MOST = 100_000
 """So many times are reckoned at most, which takes seconds."""

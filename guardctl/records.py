@@ -97,14 +97,14 @@ class Reader:
         entries = ledger(job, times, self._facts(job, since, end, guards, runs))
         return [entry for entry in entries if entry.outcome != "no schedule"], left_out
 
-    def entry(self, job: Job, at: datetime, now: datetime, *, again: bool = True) -> list[Entry]:
-        """What became of one time, be it in the schedule or not, then (`again`) its repetitions by hand, by name.
+    def entry(self, job: Job, at: datetime, now: datetime, *, repetitions: bool = True) -> list[Entry]:
+        """What became of one time, be it in the schedule or not, then its `repetitions` by hand, by name.
 
         Raises what `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
         guards = self._guards([scheduled_name(job.name, at)], job.name)
-        for number in range(1, LAST_REPETITION + 1 if again else 1):
+        for number in range(1, LAST_REPETITION + 1 if repetitions else 1):
             name = repetition_name(job.name, at, number)
             again = self.guard(name)
             if again is None:
