@@ -16,7 +16,7 @@ from typing import Any
 from chalicelib.config.jobs import Job
 from chalicelib.contract import parse_object
 from chalicelib.decide import schedule
-from chalicelib.decide.facts import CantTell, Execution
+from chalicelib.decide.facts import CantTell, Execution, Refused
 from chalicelib.decide.words import same
 from chalicelib.names import (
     LAST_REPETITION,
@@ -113,12 +113,14 @@ class Reader:
         return ledger(job, [at], self._facts(job, since, now, guards, []))
 
     def row(self, job: Job, start: datetime, end: datetime, *, limit: int, clusters: Clusters | None = None) -> Row:
-        """The job's row of a timeline: its entries, and the tasks by hand that ECS still shows."""
+        """The job's row of a timeline: its entries, and the tasks by hand that ECS still shows; or why not."""
         try:
             entries, left_out = self.entries(job, start, end, limit=limit)
+            by_hand = self.tasks_by_hand(job, clusters or Clusters(self.stage.tasks))
         except NotDeployed:
             return Row(job=job.name, pool=self._pool(job), entries=(), deployed=False)
-        by_hand = self.tasks_by_hand(job, clusters or Clusters(self.stage.tasks))
+        except (CantTell, Refused) as error:
+            return Row(job=job.name, pool=self._pool(job), entries=(), unread=str(error))
         return Row(job=job.name, pool=self._pool(job), entries=tuple(entries), tasks=by_hand, left_out=left_out)
 
     def tasks_by_hand(self, job: Job, clusters: Clusters) -> tuple[HandTask, ...]:
@@ -246,10 +248,11 @@ class Reader:
         if arn in self._closed:
             return self._closed[arn]
         client = self.stage.stepfunctions
-        try:
-            answer: Any = client.describe_execution(executionArn=arn)
-        except client.exceptions.ExecutionDoesNotExist:
-            return None
+        with reading("states:DescribeExecution", arn):
+            try:
+                answer: Any = client.describe_execution(executionArn=arn)
+            except client.exceptions.ExecutionDoesNotExist:
+                return None
         found = described(answer)
         if found.stopped_at:
             self._closed[arn] = found

@@ -50,15 +50,16 @@ class Survey:
     now: datetime
 
     def rows(self, limit: int = DESCRIPTIONS) -> Iterator[Row]:
-        """A row a job, those of a pool beside each other, as they come: pools with failures first.
+        """A row a job, those of a pool beside each other, as they come: first what is known to be bad.
 
         `limit`: how many executions are described at most. Raises what `chalicelib.read.aws.reading` raises.
         """
         deployed = self.reader.all_deployed(self.jobs)
         if self._by_name_is_cheaper(deployed):
             clusters = Clusters.of(self.reader.stage.tasks, self.jobs)
-            for job in self.jobs:
-                yield self.reader.row(job, self.start, self.now, limit=limit, clusters=clusters)
+            yield from _worst_first(
+                [self.reader.row(job, self.start, self.now, limit=limit, clusters=clusters) for job in self.jobs]
+            )
             return
         guards: dict[str, list[Execution]] = {job.name: [] for job in self.jobs}
         for execution in self.reader.listed(self.reader.stage.guard, self.start):
@@ -73,6 +74,7 @@ class Survey:
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
             for number, part in enumerate(parts):
                 found = [*threads.map(partial(self._listed, deployed=deployed, guards=guards), part)]
+                found.sort(key=lambda pool: -pool.bad)
                 known = self._described(found, limit // (len(parts) - number))
                 limit -= len(known)
                 for rows in threads.map(partial(self._told, known=known, clusters=clusters), found):
@@ -190,6 +192,20 @@ class _Pool:
     absent: Sequence[tuple[str, ...]] = ()
     unread: str = ""
     """Why it could not be read."""
+
+    @property
+    def bad(self) -> int:
+        """How much of it is bad, as far as lists tell."""
+        guards = [execution for its in self.guards.values() for execution in its]
+        return bool(self.unread) + sum(execution.status in _BAD for execution in (*guards, *self.runs))
+
+
+def _worst_first(rows: Sequence[Row]) -> list[Row]:
+    """The pools of which most needs a person first; their rows stay together."""
+    bad: Counter[str] = Counter()
+    for row in rows:
+        bad[row.pool or row.job] += bool(row.unread) + sum(entry.needs_a_person for entry in row.entries)
+    return sorted(rows, key=lambda row: -bad[row.pool or row.job])
 
 
 def _rows(pool: _Pool) -> list[listed.Row]:

@@ -125,6 +125,23 @@ def test_whatever_a_day_brings_what_is_told_is_true(kinds: list[str], limit: int
     compare(stage, row, back)
 
 
+@pytest.mark.parametrize("by_name", [True, False], ids=["few times, by name", "many, by lists"])
+def test_what_is_bad_comes_first_and_a_row_that_can_not_be_read_says_why(by_name: bool) -> None:
+    minutely = "" if by_name else '[jobs.m]\nschedule = "* * * * *"\necs = { task_definition = "m" }\n'
+    jobs = "".join(f'[jobs.{job}]\nschedule = "0 3 * * *"\necs = {{ task_definition = "{job}" }}\n' for job in "abc")
+    aws, stage = staged(minutely + jobs)
+    at = NOW.replace(hour=3, minute=0, second=0) - DAY
+    for job, status in zip("abc", ["SUCCEEDED", "FAILED", "SUCCEEDED"], strict=True):
+        Times(aws, stage, job).ran(at, status=status)
+    aws.refused.add(stage.machine("c"))
+    asked = [stage.file.jobs[job] for job in "abc"]
+    rows = [*Survey(Reader(stage), asked[:2] if by_name else asked, NOW - DAY, NOW).rows()]
+    assert [row.job for row in rows] == (["b", "a"] if by_name else ["b", "c", "a"])
+    assert by_name or "states:ListExecutions" in rows[1].unread
+    alone = [*Survey(Reader(stage), asked[2:], NOW - DAY, NOW).rows()]
+    assert "states:ListExecutions" in alone[0].unread
+
+
 def test_every_night_of_a_week_in_shadow_is_told_and_a_run_by_hand_beside_one_is_not_taken_for_its() -> None:
     nightly = '[jobs.{0}]\nschedule = "0 3 * * *"\nenabled = {1}\necs = {{ task_definition = "{0}" }}\n'
     aws, stage = staged(nightly.format("a", '"shadow"') + nightly.format("b", '"shadow"') + nightly.format("c", "true"))
