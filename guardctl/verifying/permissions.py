@@ -88,7 +88,7 @@ def read(
     guard = role_of[guard_machine(file.stage)]
     machines = sorted({machine for machine, _ in groups} | ({guard.machine} if of_guard else set()))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        arns = dict(zip(machines, pool.map(lambda machine: _role_arn(account, machine), machines), strict=True))
+        arns = dict(zip(machines, pool.map(lambda machine: role_arn(account, machine), machines), strict=True))
 
         def of_group(group: tuple[str, str]) -> Answers | Unread | None:
             machine, cluster = group
@@ -112,7 +112,8 @@ def _of_guard(account: Account, file: JobsFile) -> list[Needed]:
     return [("lambda:InvokeFunction", check), *(("states:StartExecution", machine) for machine in machines)]
 
 
-def _role_arn(account: Account, machine: str) -> str | Unread | None:
+def role_arn(account: Account, machine: str) -> str | Unread | None:
+    """The ARN of a machine's role as it is deployed; None if the machine is not."""
     client = account.client("stepfunctions")
     arn = account.stage.arn_of(machine)
 

@@ -4,15 +4,17 @@ Sources: SNS guide, "Key management" (who publishes to an encrypted topic needs 
 and the key that AWS manages, alias/aws/sns, can't be given to a service); CloudWatch guide, alarms that notify a topic.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.config.jobs import JobsFile
-from chalicelib.names import region_of
-from guardctl import alarms, template
+from chalicelib.names import region_of, telling_machine
+from guardctl import alarms
 from guardctl.verifying.account import Account
 from guardctl.verifying.findings import Finding, Unread, listed, ng, ok, skip
+from guardctl.verifying.permissions import role_arn
 from guardctl.verifying.policies import Caller, allows
 
 _OF_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
@@ -59,30 +61,33 @@ def read(account: Account, arn: str) -> Topic:
     return Topic(attributes, described, account.read("kms:GetKeyPolicy", policy))
 
 
-def publishers(account: Account, file: JobsFile) -> list[Caller]:
-    """Who publishes: CloudWatch for the stage's alarms, and any machine of the stage that does so itself."""
+def publishers(account: Account, file: JobsFile, topic: str) -> list[Caller]:
+    """Who publishes: CloudWatch for the stage's alarms, and the machine that tells people, if they are told."""
     stage = account.stage
     rings = [resource["Properties"] for resource in alarms.resources(file).values() if "Alarm" in resource["Type"]]
     alarm = f"{stage.arn('cloudwatch')}:alarm:"
-    context = {
-        "aws:sourceaccount": (stage.account,),
+    of_both = {
         "aws:sourceowner": (stage.account,),
-        "aws:sourcearn": tuple(alarm + each["AlarmName"] for each in rings),
         "aws:securetransport": ("true",),
-        "aws:principalisawsservice": ("true",),
         "kms:viaservice": (f"sns.{stage.region}.amazonaws.com",),
+        "kms:encryptioncontext:aws:sns:topicarn": (topic,),
+    }
+    context = {
+        **of_both,
+        "aws:sourceaccount": (stage.account,),
+        "aws:sourcearn": tuple(alarm + each["AlarmName"] for each in rings),
+        "aws:principalisawsservice": ("true",),
     }
     found = [Caller("CloudWatch's alarms", frozenset({("Service", "cloudwatch.amazonaws.com")}), context)]
-    if any("sns:Publish" in str(resource) for resource in template.machines(file).values()):
+    if file.tells_something:
         root = f"arn:{stage.partition}:iam::{stage.account}:root"
-        of_role = {
-            "aws:sourceowner": (stage.account,),
-            "aws:principalaccount": (stage.account,),
-            "aws:securetransport": ("true",),
-            "kms:calleraccount": (stage.account,),
-            "kms:viaservice": (f"sns.{stage.region}.amazonaws.com",),
-        }
-        found.append(Caller("the stage's machines", frozenset({("AWS", root), ("AWS", stage.account)}), of_role))
+        principals, of_role = {("AWS", root), ("AWS", stage.account)}, {**of_both}
+        role = role_arn(account, telling_machine(file.stage))
+        if isinstance(role, str):
+            principals.add(("AWS", role))
+            of_role["aws:principalarn"] = (role,)
+        of_role |= {"aws:principalaccount": (stage.account,), "kms:calleraccount": (stage.account,)}
+        found.append(Caller("the machine that tells", frozenset(principals), of_role))
     return found
 
 
@@ -108,7 +113,7 @@ def _policy(arn: str, policy: str, callers: list[Caller]) -> Iterator[Finding]:
         if answer == "allowed":
             yield ok(what, "by the topic's policy")
         elif by_itself:
-            yield ok(what, "by their role's own policy; the topic's denies nothing")
+            yield ok(what, "by its role's own policy; the topic's denies nothing")
         elif answer == "unsure":
             yield skip(what, f"the topic's policy can't be judged here: {why}")
         elif answer == "denied":
@@ -142,9 +147,18 @@ def _key(topic: Topic, named: str, callers: list[Caller]) -> Iterator[Finding]:
 
 def _may_use(what: str, caller: Caller, policy: str, key: str) -> Finding:
     answers = {action: allows(policy, caller, action, key) for action in _OF_KEY}
-    lacking = [action for action, (answer, _) in answers.items() if answer in ("denied", "no statement")]
-    if lacking:
-        return ng(what, f"its policy does not let {caller.called} use it: {listed(lacking)}")
+    if denied := [why for answer, why in answers.values() if answer == "denied"]:
+        return ng(what, f"its policy denies its use to {caller.called}: {denied[0]}")
+    if lacking := [action for action, (answer, _) in answers.items() if answer == "no statement"]:
+        said = f"its policy does not let {caller.called} use it: {listed(lacking)}"
+        return ng(what, f"{said}; add the statement {_statement(caller)}")
     if unsure := [why for answer, why in answers.values() if answer == "unsure"]:
         return skip(what, f"its policy can't be judged here for {caller.called}: {unsure[0]}")
     return ok(what, f"its policy lets {caller.called} use it")
+
+
+def _statement(caller: Caller) -> str:
+    """What a key's policy has to say to let it in; of a role's names its account's root, which is the last of them."""
+    kind, name = max(caller.principals)
+    actions = [_OF_KEY[0] + "*", _OF_KEY[1]]
+    return json.dumps({"Effect": "Allow", "Principal": {kind: name}, "Action": actions, "Resource": "*"})

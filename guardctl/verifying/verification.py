@@ -100,7 +100,7 @@ def _read(defined: Definitions) -> Iterator[Definition]:
 
 
 def _topic(account: Account, file: JobsFile, alerts: Alerts, topic: topics.Topic) -> Iterator[Finding]:
-    return topics.judge(alerts.topic, topic, topics.publishers(account, file))
+    return topics.judge(alerts.topic, topic, topics.publishers(account, file, alerts.topic))
 
 
 def as_json(stage: Stage, found: Verification) -> Mapping[str, object]:

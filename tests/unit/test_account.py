@@ -44,6 +44,7 @@ timezone = "Asia/Tokyo"
 ecs = {{ task_definition = "report" }}
 """
 ALERTS = f'[alerts]\ntopic = "{TOPIC}"\n'
+TELLS = ALERTS + 'tell = ["failed"]\n'
 
 DEFINITION: dict[str, Any] = {
     "taskDefinitionArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/report:7",
@@ -251,6 +252,12 @@ def encrypted(key: str, **metadata: Any) -> dict[str, Answer]:
     }
 
 
+def denying(policy: str) -> str:
+    """The policy with a statement that denies everything to everybody."""
+    closed = {"Sid": "Closed", "Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"}
+    return json.dumps({"Statement": [*json.loads(policy)["Statement"], closed]})
+
+
 def with_topic_policy(policy: str) -> dict[str, Answer]:
     """A topic with this policy."""
     return {"GetTopicAttributes": lambda _: {"Attributes": {"Policy": policy}}}
@@ -292,7 +299,9 @@ WRONG: list[tuple[str, str, dict[str, Answer], list[str]]] = [
     ("a topic whose condition nobody here knows", JOBS + ALERTS, with_topic_policy(opened_to("cloudwatch.amazonaws.com", actions=["sns:*"], Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})), ["SKIP CloudWatch's alarms may publish: the topic's policy can't be judged here: the condition IpAddress aws:SourceIp"]),
     ("a topic with AWS's own key", JOBS + ALERTS, encrypted("alias/aws/sns"), ["NG key alias/aws/sns of the topic: is managed by AWS, and can't be opened for CloudWatch: no alarm would arrive; encrypt the topic with a key of your own, whose policy lets cloudwatch.amazonaws.com use it"]),
     ("a topic with AWS's own key by its ID", JOBS + ALERTS, encrypted("1234", KeyManager="AWS"), ["NG key 1234 of the topic: is managed by AWS, and can't be opened for CloudWatch: no alarm would arrive"]),
-    ("a key that is closed to CloudWatch", JOBS + ALERTS, {**encrypted("1234"), "GetKeyPolicy": lambda _: {"Policy": opened_to("sns.amazonaws.com", actions=["kms:*"])}}, ["NG key 1234 of the topic: its policy does not let CloudWatch's alarms use it: kms:GenerateDataKey, kms:Decrypt"]),
+    ("a key that is closed to CloudWatch", JOBS + ALERTS, {**encrypted("1234"), "GetKeyPolicy": lambda _: {"Policy": opened_to("sns.amazonaws.com", actions=["kms:*"])}}, ["NG key 1234 of the topic: its policy does not let CloudWatch's alarms use it: kms:GenerateDataKey, kms:Decrypt; " + 'add the statement {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": ["kms:GenerateDataKey*", "kms:Decrypt"], "Resource": "*"}']),
+    ("a key that a statement denies", JOBS + ALERTS, {**encrypted("1234"), "GetKeyPolicy": lambda _: {"Policy": denying(KEY_OPEN)}}, ["NG key 1234 of the topic: its policy denies its use to CloudWatch's alarms: Closed"]),
+    ("a key that is closed to the machine that tells", JOBS + TELLS, encrypted("1234"), ["NG key 1234 of the topic: its policy does not let the machine that tells use it: kms:GenerateDataKey, kms:Decrypt; " + f'add the statement {{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::{ACCOUNT}:root"}}, "Action": ["kms:GenerateDataKey*", "kms:Decrypt"], "Resource": "*"}}']),
     ("a key that is about to go", JOBS + ALERTS, encrypted("1234", KeyState="PendingDeletion"), ["NG key 1234 of the topic: is PendingDeletion: nothing can be published"]),
     ("a new account's Lambda", JOBS, {"GetAccountSettings": lambda _: {"AccountLimit": {"UnreservedConcurrentExecutions": 2}}}, ["NG Lambda concurrency: 2 are not reserved, and up to 3 are needed at once: ask AWS for more"]),
     ("a smaller bucket than planned", JOBS, {"ListServiceQuotas": quotas(burst=50)}, ["NG ListExecutions, by which starts are spaced: planned with 100 and 2 a second, and the account has 50 and 2: write [stage] quotas = { ListExecutions = [50, 2] }"]),
@@ -311,6 +320,18 @@ def test_what_can_not_work_is_ng_and_what_is_not_known_is_skip(
 def test_a_key_that_is_open_to_cloudwatch_is_ok(tmp_path: Path) -> None:
     found, _ = verified(tmp_path, {**WELL, **encrypted("alias/mine")}, JOBS + ALERTS)
     assert "OK key alias/mine of the topic: its policy lets CloudWatch's alarms use it" in told(found, "OK")
+    assert not told(found, "NG", "SKIP")
+
+
+@pytest.mark.parametrize("who", ["root", "role"])
+def test_a_key_is_open_to_the_machine_that_tells_by_its_account_or_its_role(tmp_path: Path, who: str) -> None:
+    let_in = f"arn:aws:iam::{ACCOUNT}:" + ("root" if who == "root" else "role/batch-guard-dev-machines-x")
+    for_it = {"StringEquals": {"kms:EncryptionContext:aws:sns:topicArn": TOPIC}}
+    more = {"Effect": "Allow", "Principal": {"AWS": let_in}, "Action": "kms:*", "Resource": "*", "Condition": for_it}
+    policy = json.dumps({"Statement": [*json.loads(KEY_OPEN)["Statement"], more]})
+    answers = {**WELL, **encrypted("1234"), "GetKeyPolicy": lambda _: {"Policy": policy}}
+    found, _ = verified(tmp_path, answers, JOBS + TELLS)
+    assert "OK key 1234 of the topic: its policy lets the machine that tells use it" in told(found, "OK")
     assert not told(found, "NG", "SKIP")
 
 
