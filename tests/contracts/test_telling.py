@@ -1,6 +1,7 @@
 """People are told: guard, batch machine, the machine that tells and the trigger's watch play together."""
 
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -102,24 +103,42 @@ def test_a_skip_says_when_what_is_in_the_way_should_end_and_how_many_in_a_row() 
     assert "Next: guardctl why report 2026-11-23T23:00:00Z --stage dev" in told[0]
 
 
-@pytest.mark.thorough
-def test_minute_jobs_without_a_checker_are_one_message_an_hour() -> None:
-    jobs = "".join(
-        f'[jobs.j{n}]\nschedule = "* * * * *"\nstart = 2026-11-23T18:00:00Z\nstart_deadline = "1m"\necs = {{ task_definition = "t{n}" }}\n'
-        for n in range(10)
+def forty_every_minute() -> Play:
+    """Two minutes before seven they begin."""
+    play = stage(
+        "".join(
+            f'[jobs.j{n}]\nschedule = "* * * * *"\nstart = 2026-11-23T18:58:00Z\nstart_deadline = "1m"\necs = {{ task_definition = "t{n}" }}\n'
+            for n in range(40)
+        )
     )
-    play = stage(jobs)
+    play.run_until(58 * 60)
+    return play
+
+
+@pytest.mark.thorough
+def test_forty_minute_jobs_without_a_checker_are_one_message_an_hour() -> None:
+    play = forty_every_minute()
     play.checker_error = lambda _event: StatesError("Lambda.TooManyRequestsException", "Rate exceeded")
-    ticks(play, 3)
+    ticks(play, 2)
     play.run_until(300)
     ended = [each for each in play.executions.values() if each.machine == play.guard]
-    assert [each.error for each in ended] == ["BatchGuard.CheckFailed"] * 30
-    assert [each.name for each in play.executions.values() if each.name.startswith("told--")] == [
-        "told--not_started-20261123T18"
+    assert [each.error for each in ended] == ["BatchGuard.CheckFailed"] * 80
+    assert [each.name for each in play.executions.values() if each.name.startswith("told-")] == [
+        "told--not_started-20261123T18",
+        "told--not_started-20261123T19",
     ]
-    (text,) = texts(play)
+    text, _ = texts(play)
     assert text.startswith("nothing starts in dev: the checker can't be reached\nfirst seen: j")
     assert "Lambda.TooManyRequestsException" in text
+
+
+@pytest.mark.thorough
+def test_forty_minute_jobs_that_fail_are_one_message_an_hour_for_each() -> None:
+    play = forty_every_minute()
+    play.program = Program(20, 1)
+    ticks(play, 4)
+    assert [run.error for n in range(40) for run in play.runs(f"j{n}")] == ["BatchGuard.TaskFailed"] * 160
+    assert Counter(subjects(play)) == {f"batch-guard dev: j{n} failed": 2 for n in range(40)}
 
 
 def test_a_checker_that_answers_and_cant_tell_is_told_by_job() -> None:
