@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 
 from guardctl.ledger import Entry, Outcome
-from guardctl.wording import localised
+from guardctl.wording import folded, localised
 
 GLYPHS: dict[Outcome, str] = {
     "ran": "█",
@@ -166,7 +166,7 @@ def drawn(window: Timeline, names: Iterable[str], rows: Iterable[Row], width: in
     yield from _legend(found, None if whole else width)
 
 
-def _shortened(name: str, size: int) -> str:
+def shortened(name: str, size: int) -> str:
     """A name in so many characters: its beginning and its end, which tell more than its middle."""
     head = (size - 1) * 2 // 3
     return name if len(name) <= size else f"{name[:head]}…{name[head + 1 - size :]}"
@@ -174,13 +174,13 @@ def _shortened(name: str, size: int) -> str:
 
 def _told(window: Timeline, row: Row, label: int, cells: int, width: int | None) -> Iterator[Text]:
     """A row's line; why it can't be read has a line of its own where it does not fit into `width`."""
-    name = Text(_shortened(row.job, label - 2).ljust(label))
+    name = Text(shortened(row.job, label - 2).ljust(label))
     if row.unread:
         why = localised(row.unread, window.zone, named=True)
         fits = width is None or label + len(why) + 2 <= width
         yield name + Text(f"? {why if fits else 'it could not be read:'}", style="bold red")
         if not fits:
-            yield Text(f"    {why}")
+            yield from map(Text, folded(why, width))
     elif row.deployed:
         yield name + _line(window, row.entries, cells)
     else:
@@ -211,7 +211,7 @@ def _axis(timeline: Timeline, cells: int) -> str:
     """Times above their cells. The date is told where it changes."""
     line = [" "] * (cells + 12)
     free, date = 0, None
-    for place, tick in timeline.ticks(most=max(1, cells // 14)):
+    for place, tick in timeline.ticks(most=max(1, cells // 12)):
         at = int(place * cells)
         text = f"{tick:%H:%M}" if tick.date() == date else f"{tick:%m-%d %H:%M}"
         if at >= free and at + len(text) <= cells + 1:

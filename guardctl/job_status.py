@@ -25,7 +25,7 @@ from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions, all_running, execution_of
 from guardctl import drift, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
-from guardctl.ledger import KEPT, Entry, Facts, Record, in_shadow, ledger, not_started, of_run
+from guardctl.ledger import KEPT, TICKS, Entry, Facts, Record, in_shadow, ledger, not_started, of_run
 from guardctl.listed import run_of
 from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
@@ -39,8 +39,6 @@ _LOOK_BACK = 10
 """So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
 _UNDECIDED = 3
 """So many scheduled times are looked up for the last verdict of a job in shadow."""
-_TICKS = timedelta(minutes=3)
-"""A scheduled time so long ago that a tick should have sent it."""
 _STRIP = 10
 
 
@@ -230,7 +228,7 @@ class _Look:
         """The last scheduled time, if nothing was started for it. What no page reaches back to is asked by name."""
         if not deployed.enabled:
             return None
-        at = schedule.latest(deployed.schedules, deployed.timezone, self.now - _TICKS, within=timedelta(days=90))
+        at = schedule.latest(deployed.schedules, deployed.timezone, self.now - TICKS, within=timedelta(days=90))
         if at is None or at < since or any(run.started_at >= at for run in runs):
             return None
         name = scheduled_name(deployed.name, at)

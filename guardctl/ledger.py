@@ -25,6 +25,9 @@ from chalicelib.names import (
 )
 from chalicelib.trigger import LATE
 
+TICKS = timedelta(minutes=3)
+"""A scheduled time so long ago that a tick should have sent it."""
+
 KEPT = timedelta(days=90)
 """Step Functions keeps an execution for so long after it closed (AWS, Step Functions quotas)."""
 
@@ -326,7 +329,7 @@ def _absence(job: Job, time: datetime, facts: Facts) -> tuple[Outcome, str]:
         return "holiday", f"no business day: {name}"
     deadline = time + timedelta(seconds=job.start_deadline)
     newest = schedule.latest(job.schedules, job.timezone, facts.now, within=facts.now - time)
-    if facts.now <= deadline and newest == time:
+    if facts.now <= deadline and (newest == time or facts.now - time < TICKS):
         return "due", f"no tick has started it yet; it may start until {stamp(deadline)}"
     return "missed", "no tick started it: neither it nor a run for it was ever recorded"
 

@@ -145,8 +145,9 @@ class Survey:
         return [tuple(map(self.reader.stage.guard_execution, row)) for shown, row in in_rows if not shown]
 
     def _described(self, pools: Iterable["_Pool"], limit: int) -> dict[str, Record | None]:
-        """The descriptions that the rows need, `limit` at most: the bad first, then the newest."""
-        rows = sorted((row for pool in pools for row in _rows(pool)), key=lambda row: row.rank)
+        """The descriptions that the rows need, `limit` at most: the bad first, then the newest, of all jobs in turn."""
+        places = ((row.rank, place, row) for pool in pools for its in _rows(pool) for place, row in enumerate(its))
+        rows = [row for _, _, row in sorted(places, key=lambda each: each[:2])]
         known: dict[str, Record | None] = {}
         while len(known) < limit:
             asked = [arn for row in rows for arn in listed.questions(row, known)][: limit - len(known)]
@@ -208,20 +209,17 @@ def _worst_first(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: -bad[row.pool or row.job])
 
 
-def _rows(pool: _Pool) -> list[listed.Row]:
-    """All that a description would tell more about, the newest first."""
-    found: list[listed.Row] = []
+def _rows(pool: _Pool) -> Iterator[list[listed.Row]]:
+    """All that a description would tell more about: of each job, and of the runs, the newest first."""
     for its in pool.guards.values():
         quiet = {e.arn for e in its if e.closed and e.status == "SUCCEEDED" and not _by_hand(e)}
-        found += listed.rows(its, pool.runs, 0, fine=quiet)
-        found += listed.rows(its, pool.runs, 2, fine=pool.paired.keys() | {e.arn for e in its} - quiet)
-    found += [listed.Row(1, arns) for arns in pool.absent]
+        yield [*listed.rows(its, pool.runs, 0, fine=quiet)][::-1]
+        yield [*listed.rows(its, pool.runs, 2, fine=pool.paired.keys() | {e.arn for e in its} - quiet)][::-1]
+    yield [listed.Row(1, arns) for arns in pool.absent][::-1]
     begun = frozenset(pool.paired.values())
     failed = {run.arn for run in pool.runs if run.closed and run.status != "SUCCEEDED"}
-    found += listed.rows(pool.runs, (), 0, fine={run.arn for run in pool.runs} - failed)
-    found += listed.rows(pool.runs, (), 1, fine=begun | failed)
-    found.reverse()
-    return found
+    yield [*listed.rows(pool.runs, (), 0, fine={run.arn for run in pool.runs} - failed)][::-1]
+    yield [*listed.rows(pool.runs, (), 1, fine=begun | failed)][::-1]
 
 
 def _job_of(record: Record) -> str | None:

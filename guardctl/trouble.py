@@ -2,10 +2,9 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from guardctl.chart import Row
@@ -43,14 +42,6 @@ class Problem:
         return "why", job, there.isoformat(timespec="minutes").replace("+00:00", "Z")
 
 
-def of_row(row: Row) -> Iterator[Problem]:
-    """The job's problems: neighbours with one outcome and one reason are one."""
-    for _, alike in groupby(row.entries, key=lambda entry: (entry.outcome, gist(entry))):
-        entries = [*alike]
-        if entries[-1].needs_a_person:
-            yield Problem(entries[-1], len(entries), entries[0].scheduled)
-
-
 def gathered(rows: Iterable[Row]) -> list[Problem]:
     """The problems of many jobs, the newest first.
 
@@ -60,12 +51,16 @@ def gathered(rows: Iterable[Row]) -> list[Problem]:
     found: dict[tuple[str, str, str], Problem] = {}
     for row in rows:
         ran = [entry.scheduled for entry in row.entries if entry.outcome == "ran"]
-        for each in of_row(row):
-            since = bisect_right(ran, each.entry.scheduled)
-            problem = replace(each, again=ran[since] if since < len(ran) else None)
-            key = row.job, problem.entry.outcome, gist(problem.entry)
-            before = found.get(key)
-            found[key] = replace(problem, times=before.times + problem.times, first=before.first) if before else problem
+        for entry in row.entries:
+            if entry.needs_a_person:
+                key = row.job, entry.outcome, _ITS_OWN.sub("…", gist(entry))
+                before, since = found.get(key), bisect_right(ran, entry.scheduled)
+                found[key] = Problem(
+                    entry,
+                    times=before.times + 1 if before else 1,
+                    first=before.first if before else entry.scheduled,
+                    again=ran[since] if since < len(ran) else None,
+                )
     return sorted(found.values(), key=lambda each: each.entry.scheduled, reverse=True)
 
 

@@ -1,6 +1,7 @@
 """The ledger in sentences and as JSON, and times as a person says them."""
 
 from datetime import datetime
+from textwrap import wrap
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,16 @@ from chalicelib.decide.facts import span, stamp
 from chalicelib.decide.local_time import clock, local, localised
 from guardctl.ledger import Entry, Outcome
 
-__all__ = ["clock", "entry_json", "local", "localised", "sentence", "started", "until"]
+__all__ = ["clock", "entry_json", "folded", "local", "localised", "sentence", "started", "until"]
+
+
+def folded(text: str, width: int | None) -> list[str]:
+    """A line of its own below what it belongs to, in lines of `width` characters; words, an ARN too, stay whole."""
+    if width is None:
+        return [f"    {text}"]
+    return wrap(
+        text, width, initial_indent="    ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def until(start: datetime, end: datetime, zone: ZoneInfo) -> str:

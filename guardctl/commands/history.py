@@ -24,7 +24,7 @@ from guardctl.console import (
 from guardctl.ledger import Entry
 from guardctl.records import Reader
 from guardctl.stage import Stage
-from guardctl.wording import clock, entry_json, local, localised, started
+from guardctl.wording import clock, entry_json, folded, local, localised, started
 
 
 @command(example="guardctl history nightly-report --since 7d")
@@ -72,7 +72,7 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
             yield f"{row}  {reason}".rstrip()
         else:
             yield row.rstrip()
-            yield f"    {reason}"
+            yield from folded(reason, width)
 
 
 def _mark(entry: Entry) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from chalicelib.decide.facts import stamp
 from guardctl import trigger_health
 from guardctl.chart import GLYPHS, STYLES, Row
 from guardctl.console import (
@@ -24,7 +25,7 @@ from guardctl.errors import NOT_RUN
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.survey import DESCRIPTIONS, Survey
-from guardctl.trouble import Problem, of_row
+from guardctl.trouble import Problem, gathered
 from guardctl.wording import clock, entry_json, localised
 
 
@@ -41,16 +42,14 @@ def problems(
 ) -> None:
     """List what needs a person, and the next command for each.
 
-    What failed, was skipped, missed or never started since then; alike ones in a row are one line. The newest first.
+    What failed, was skipped, missed, never started or is late; what is alike of a job is one line. The newest first.
     """
     target, now = Stage(stage, tz=tz), datetime.now(UTC)
     start, zone = ago(since, now), target.zone
     with asking("looking up every scheduled time…") as progress:
         health = trigger_health.read(target, now)
         rows = [*Survey(Reader(target, progress), [*target.file.jobs.values()], start, now).rows(limit)]
-    found = sorted(
-        (problem for row in rows for problem in of_row(row)), key=lambda each: each.entry.scheduled, reverse=True
-    )
+    found = gathered(rows)
     unread = [row for row in rows if row.unread]
     trigger = health.trouble(now)
     if as_json:
@@ -64,7 +63,8 @@ def problems(
         for problem in found:
             entry = problem.entry
             mark, style = GLYPHS[entry.outcome], "bold red" if entry.late_since else STYLES.get(entry.outcome, "")
-            times = f" ×{problem.times}" if problem.times > 1 else ""
+            times = f" ×{problem.times} since {clock(problem.first, zone)}" if problem.times > 1 else ""
+            times += f"; ran at {clock(problem.again, zone)}" if problem.again else ""
             out.print(f"{mark} {clock(entry.scheduled, zone)} {entry.job} {problem.told}{times}", style=style, end="")
             reason = f": {localised(entry.reason, zone, named=True)}" if entry.reason else ""
             out.print(f"{reason} → {target.command(*problem.words(zone))}", markup=False)
@@ -85,7 +85,13 @@ def _json(stage: Stage, trigger: str, found: list[Problem], unread: list[Row]) -
     return {
         "trigger": trigger or None,
         "problems": [
-            {**entry_json(each.entry), "times": each.times, "command": stage.command(*each.words(stage.zone))}
+            {
+                **entry_json(each.entry),
+                "times": each.times,
+                "first": stamp(each.first),
+                "ran_since": stamp(each.again) if each.again else None,
+                "command": stage.command(*each.words(stage.zone)),
+            }
             for each in found
         ],
         "unread": [{"job": row.job, "reason": row.unread} for row in unread],

@@ -11,7 +11,7 @@ from rich.text import Text
 from chalicelib.decide.facts import span, stamp
 from chalicelib.names import run_number
 from guardctl import job_status, links, triage, watching
-from guardctl.chart import GLYPHS, STYLES
+from guardctl.chart import GLYPHS, STYLES, shortened
 from guardctl.console import (
     JsonOption,
     StageOption,
@@ -27,7 +27,7 @@ from guardctl.ledger import Entry, Outcome, run_told
 from guardctl.stage import Stage
 from guardctl.standing import JobStatus, StageStatus
 from guardctl.triage import Judged
-from guardctl.wording import entry_json, localised, sentence
+from guardctl.wording import entry_json, folded, localised, sentence
 
 
 @command(example="guardctl status --watch")
@@ -72,17 +72,24 @@ def status(
             err.print(f"deploy: {deploy}", markup=False)
 
 
+_WITHOUT_NAME, _LEAST_NAME = 49, 14
+"""Characters of a row besides the job's name, and the fewest of that, where a terminal has no room."""
+
+
 def board(stage: Stage, found: StageStatus, width: int | None) -> Iterator[Text]:
     """All jobs in lines of `width` characters; in a pipe, as long as they are."""
     zone, now = stage.zone, found.read_at
     judged = triage.triage(found.jobs, now)
     yield Text(f"{stage.name}, {now.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}: {triage.counts(judged)}")
-    style = "bold red" if found.trigger.trouble(now) else "dim"
-    yield Text(localised(f"trigger: {found.trigger.told(now)}", zone, named=True), style=style)
+    trouble, told = found.trigger.trouble(now), f"trigger: {found.trigger.told(now)}"
+    told += f" → {found.trigger.command(stage)}" if trouble else ""
+    yield Text(localised(told, zone, named=True), style="bold red" if trouble else "dim")
     shown = {line.pool.name: line for line in found.jobs if line.pool and (line.pool.held or line.pool.waiting)}
     for line in shown.values():
         yield Text(localised("pool " + _pool(line).replace("\n", "; "), zone, named=True))
     wide = max((len(each.line.job) for each in judged), default=0)
+    if width is not None:
+        wide = min(wide, max(_LEAST_NAME, width - _WITHOUT_NAME))
     yield Text(f"{'state':<13} {'job':<{wide}} {'lately':<10} {'last run':<11} {'next':<11}".rstrip(), style="dim")
     for each in judged:
         yield from _row(each, wide, zone, width)
@@ -91,11 +98,11 @@ def board(stage: Stage, found: StageStatus, width: int | None) -> Iterator[Text]
 
 
 def _row(each: Judged, wide: int, zone: ZoneInfo, width: int | None) -> Iterator[Text]:
-    line, (mark, style) = each.line, triage.MARKS[each.level]
+    line, (mark, style), job = each.line, triage.MARKS[each.level], shortened(each.line.job, wide)
     last = _short(line.last.ended, zone) if line.last and line.last.ended else ""
     upcoming = _short(line.next_time, zone) if line.next_time else "by hand"
     times = f" {last:<11} {upcoming:<11}"
-    row = Text.assemble((f"{mark} {each.level:<11}", style), f" {line.job:<{wide}} ", _strip(line), times)
+    row = Text.assemble((f"{mark} {each.level:<11}", style), f" {job:<{wide}} ", _strip(line), times)
     reason = localised(each.reason, zone, named=True)
     fits = width is None or row.cell_len + 1 + len(reason) <= width
     if reason and fits:
@@ -103,7 +110,7 @@ def _row(each: Judged, wide: int, zone: ZoneInfo, width: int | None) -> Iterator
     row.rstrip()
     yield row
     if reason and not fits:
-        yield Text(f"    {reason}")
+        yield from map(Text, folded(reason, width))
 
 
 def _strip(line: JobStatus) -> Text:

@@ -25,7 +25,7 @@ from guardctl.stage import Stage
 from guardctl.standing import JobStatus, StageStatus
 from guardctl.triage import Judged
 from guardctl.trigger_health import Trigger
-from guardctl.trouble import gathered, of_row
+from guardctl.trouble import gathered
 from tests.days import DAY, GUARD, NOW, Aws, Times, staged
 
 TASK = "arn:aws:ecs:us-east-1:1:task/batch/"
@@ -330,7 +330,7 @@ def test_who_may_not_read_the_rule_sees_the_rest() -> None:
 # --- what needs a person ----------------------------------------------------------------------------------
 
 
-def test_problems_in_a_row_are_one_line_with_the_next_command() -> None:
+def test_problems_of_one_kind_are_one_line_with_the_next_command() -> None:
     def entry(minute: int, outcome: Outcome, reason: str = "", run: str | None = None) -> Entry:
         return Entry(job="j", scheduled=MAY + timedelta(minutes=minute), outcome=outcome, reason=reason, run=run)
 
@@ -347,11 +347,10 @@ def test_problems_in_a_row_are_one_line_with_the_next_command() -> None:
         ),
     )
     utc, told = ZoneInfo("UTC"), Stage("dev").command
-    found = [(p.entry.scheduled.minute - MAY.minute, p.times, told(*p.words(utc))) for p in of_row(row)]
+    found = [(p.entry.scheduled.minute - MAY.minute, p.times, told(*p.words(utc))) for p in gathered([row])]
     assert found == [
-        (2, 2, f"guardctl why j {MAY + timedelta(minutes=2):%Y-%m-%dT%H:%MZ} --stage dev"),
-        (3, 1, f"guardctl why j {MAY + timedelta(minutes=3):%Y-%m-%dT%H:%MZ} --stage dev"),
         (4, 1, "guardctl logs j run-000003 --stage dev"),
+        (3, 3, f"guardctl why j {MAY + timedelta(minutes=3):%Y-%m-%dT%H:%MZ} --stage dev"),
     ]
 
 
@@ -382,13 +381,13 @@ def test_what_only_the_clock_makes_a_problem_is_one() -> None:
     waits = Entry(job="j", scheduled=MAY, outcome="paused", reason="moving; it should have succeeded by …", late_since=MAY + timedelta(hours=1))  # fmt: skip
     runs = replace(waits, scheduled=began, outcome="running", started=began, run="run-000009")
     fine = replace(waits, scheduled=began + timedelta(minutes=1), outcome="ran", late_since=None)
-    found = [(p.told, p.words(ZoneInfo("UTC"))[:2]) for p in of_row(Row(job="j", entries=(waits, runs, fine)))]
-    assert found == [("late, paused", ("why", "j")), ("late, running", ("status", "j"))]
+    found = [(p.told, p.words(ZoneInfo("UTC"))[:2]) for p in gathered([Row(job="j", entries=(waits, runs, fine))])]
+    assert found == [("late, running", ("status", "j")), ("late, paused", ("why", "j"))]
 
 
 def test_the_command_tells_the_time_by_the_clock_that_the_list_has() -> None:
     skipped = Entry(job="j", scheduled=MAY, outcome="skipped", reason="run-000001 has been running")
-    (problem,) = of_row(Row(job="j", entries=(skipped,)))
+    (problem,) = gathered([Row(job="j", entries=(skipped,))])
     assert problem.words(ZoneInfo("Asia/Tokyo")) == ("why", "j", "2026-05-17T18:00+09:00")
     assert console.moment("2026-05-17T18:00+09:00", ZoneInfo("Europe/Berlin"), "TIME") == MAY
 
