@@ -224,8 +224,14 @@ def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
     claimed = {entry.arn for entry in entries}
     entries += [of_run(job, run) for run in runs.values() if run.arn not in claimed and not run.renewal]
     entries = [replace(entry, by=asked_by(facts.guards.get(entry.guard_execution or ""))) for entry in entries]
-    undone = {*times} - {entry.scheduled for entry in entries if entry.outcome == "ran"}
-    entries = [_by_its_moment(job, entry, facts.now) if entry.scheduled in undone else entry for entry in entries]
+    done = {entry.scheduled for entry in entries if entry.outcome == "ran"}
+    asked = {*times}
+    entries = [
+        _by_its_moment(job, entry, facts.now)
+        if entry.scheduled not in done and (entry.scheduled in asked or not entry.by_hand)
+        else entry
+        for entry in entries
+    ]
     return sorted(entries, key=lambda entry: (entry.scheduled, entry.by_hand, entry.started or entry.scheduled))
 
 

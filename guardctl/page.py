@@ -85,7 +85,7 @@ class _Page:
     def _trigger(self) -> Iterator[str]:
         if self.timeline.trigger:
             why, command = self.timeline.trigger
-            yield self._item("The trigger", "unread", "#picture", "!", "no job's own", self._localised(why), command)
+            yield self._item("The trigger", "unread", "#picture", "!", "the whole stage", self._localised(why), command)
 
     def _unread(self, row: Row) -> str:
         why, command = self._localised(row.unread), Stage(self.timeline.stage).command("status", row.job)

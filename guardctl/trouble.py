@@ -43,7 +43,7 @@ class Problem:
 
 
 def gathered(rows: Iterable[Row]) -> list[Problem]:
-    """The problems of many jobs, the newest first.
+    """The problems of many jobs: first of those that have not succeeded since; then the newest first.
 
     Those of a job with one outcome and one reason are one, whatever lies between them: else a job that fails every
     other minute would hide all others.
@@ -61,7 +61,7 @@ def gathered(rows: Iterable[Row]) -> list[Problem]:
                     first=before.first if before else entry.scheduled,
                     again=ran[since] if since < len(ran) else None,
                 )
-    return sorted(found.values(), key=lambda each: each.entry.scheduled, reverse=True)
+    return sorted(found.values(), key=lambda each: (each.again is None, each.entry.scheduled), reverse=True)
 
 
 def gist(entry: Entry) -> str:

@@ -42,7 +42,8 @@ def problems(
 ) -> None:
     """List what needs a person, and the next command for each.
 
-    What failed, was skipped, missed, never started or is late; what is alike of a job is one line. The newest first.
+    What failed, was skipped, missed, never started or is late; what is alike of a job is one line. What has not
+    succeeded since comes first, then the newest.
     """
     target, now = Stage(stage, tz=tz), datetime.now(UTC)
     start, zone = ago(since, now), target.zone

@@ -203,6 +203,14 @@ def test_a_time_whose_moment_passed_in_vain_says_so(
     assert unwatched.late_since is None, "of a schedule that rests nothing is expected"
 
 
+def test_a_run_of_a_time_before_the_window_is_late_too_and_one_by_hand_without_a_time_never_is() -> None:
+    facts = Facts(now=at(90), since=at(-6000), runs=(run("RUNNING"), run("RUNNING", number=43, began=2, by="by-hand", for_=None)))  # fmt: skip
+    assert [(e.run, e.late_since) for e in ledger(PROMISED, [], facts)] == [
+        ("run-000042", at(60)),
+        ("run-000043", None),
+    ]
+
+
 def test_where_stepping_back_is_as_good_as_running_a_skip_is_not_late() -> None:
     guards = [refused("AlreadyRunning", BUSY), refused("Paused", "paused since")]
     for guard, late in zip(guards, [False, True], strict=True):
