@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 
 from rich.console import Group
 from rich.live import Live
@@ -11,11 +12,12 @@ from rich.text import Text
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide import deadlines
+from chalicelib.decide.facts import CantTell, Refused
 from chalicelib.names import parse_guard_name
 from chalicelib.read.executions import StepFunctions
 from guardctl import job_status
 from guardctl.console import asking, out
-from guardctl.errors import explained
+from guardctl.errors import Stop, explained
 from guardctl.stage import Stage
 from guardctl.standing import StageStatus
 
@@ -34,30 +36,30 @@ def watch(
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Show the jobs until Ctrl-C, which is how it ends. Raises `Stop` if AWS refuses the first look."""
+    """Show the jobs until Ctrl-C, which is how it ends. Raises `Stop` if AWS refuses the first look.
+
+    A later look that fails is told above the picture, which stands as it was, and is tried again.
+    """
     with asking("asking AWS…") as progress:
         found = job_status.read(stage, jobs, now(), progress)
     seen = _guards(stage)
     try:
         with Live(Group(), console=out, screen=out.is_terminal, auto_refresh=False) as live:
-            for look in _forever():
-                live.update(Group(*board(stage, found, out.width)), refresh=True)
+            failed: list[Text] = []
+            for look in count(1):
+                live.update(Group(*failed, *board(stage, found, out.width)), refresh=True)
                 sleep(EVERY)
-                with explained():
-                    shown = _guards(stage)
-                    at = now()
-                    of = {job.name for job in jobs} if look % _WHOLE == 0 else _touched(found, seen ^ shown)
-                    of |= {moment.job for moment in deadlines.moments(jobs, found.read_at, at)}
-                    found, seen = _again(stage, [job for job in jobs if job.name in of], found, at), shown
+                try:
+                    with explained():
+                        shown, at = _guards(stage), now()
+                        of = {job.name for job in jobs} if look % _WHOLE == 0 else _touched(found, seen ^ shown)
+                        of |= {moment.job for moment in deadlines.moments(jobs, found.read_at, at)}
+                        found, seen = _again(stage, [job for job in jobs if job.name in of], found, at), shown
+                        failed = []
+                except (Stop, CantTell, Refused) as error:
+                    failed = [Text(f"could not look again: {error}", style="bold red")]
     except KeyboardInterrupt:
         return
-
-
-def _forever() -> Iterator[int]:
-    look = 0
-    while True:
-        look += 1
-        yield look
 
 
 def _guards(stage: Stage) -> frozenset[tuple[str, str]]:

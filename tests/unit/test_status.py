@@ -395,6 +395,25 @@ def test_the_command_tells_the_time_by_the_clock_that_the_list_has() -> None:
 # --- watching ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("looks", "told"), [(2, True), (3, False)], ids=["it fails", "and the next does not"])
+def test_a_look_that_fails_leaves_the_picture_and_is_tried_again(
+    looks: int, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws, stage = forty()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        aws.refused ^= {stage.guard}
+        if len(slept) == looks:
+            raise KeyboardInterrupt
+
+    watching.watch(stage, [*stage.file.jobs.values()], board, sleep, lambda: NOW)
+    shown = capsys.readouterr().out  # the last picture, where there is no terminal
+    assert ("could not look again: " in shown) is told
+    assert "1 failed, 1 missed, 1 skipped, 37 ok" in shown
+
+
 def test_a_look_is_one_call_and_only_what_changed_is_read_again() -> None:
     aws, stage = forty()
     boards: list[list[str]] = []
