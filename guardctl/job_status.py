@@ -10,7 +10,7 @@ shared pools. What would become of a start now is the checker's own decision, ma
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, assert_never
@@ -25,7 +25,7 @@ from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
 from chalicelib.read.executions import StepFunctions, all_running, execution_of
 from guardctl import drift, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
-from guardctl.ledger import KEPT, TICKS, Entry, Facts, Record, in_shadow, ledger, not_started, of_run
+from guardctl.ledger import KEPT, TICKS, Entry, Facts, Record, asked_by, in_shadow, ledger, not_started, of_run
 from guardctl.listed import run_of
 from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
@@ -195,6 +195,7 @@ class _Look:
             **about,
             state="running" if running else "paused" if pause else _at_rest(deployed, busy),
             run=running,
+            by=self._by_whom(job, running) if running else None,
             task=state.task,
             concern=state.concern,
             last=last,
@@ -221,7 +222,19 @@ class _Look:
                 return of_run(job, run_of(execution, None))
             run = self.reader.execution(execution.arn) if run_number(execution.name) else None
             if run and not run.renewal:
-                return of_run(job, run)
+                entry = of_run(job, run)
+                guard = self.reader.guard(entry.guard_execution) if entry.by_hand and entry.guard_execution else None
+                return replace(entry, by=asked_by(guard))
+        return None
+
+    def _by_whom(self, job: Job, run: Execution) -> str | None:
+        """Who asked by hand for the run in progress: its guard execution was open when the run began."""
+        for guard in self.newest:
+            said = parse_guard_name(guard.name)
+            if said is None or said.job != job.name or said.kind not in {"by hand", "repetition"}:
+                continue
+            if guard.started_at <= run.started_at <= (guard.stopped_at or self.now):
+                return asked_by(self.reader.guard(guard.name))
         return None
 
     def _absent(self, deployed: Job, since: datetime, runs: Sequence[Execution]) -> datetime | None:

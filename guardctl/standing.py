@@ -48,6 +48,8 @@ class JobStatus:
     state: State
     run: Execution | None = None
     """The run in progress."""
+    by: str | None = None
+    """Who asked for it by hand, and why."""
     task: str | None = None
     """The ARN of its ECS task."""
     concern: str = ""

@@ -95,6 +95,7 @@ def _of_run(line: JobStatus, now: datetime) -> tuple[Level, str]:
         return "ok", ""
     took, usual = now - line.run.started_at, line.usual
     told = f"{line.run.name} for {span(took)}, since {stamp(line.run.started_at)}"
+    told += f", by hand ({line.by})" if line.by else ""
     if line.concern:
         return "late", f"{told}: {line.concern}"
     if line.late:

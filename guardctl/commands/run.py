@@ -95,7 +95,7 @@ def run(
         ok, sentence = verdict.started or verdict.waiter is not None, verdict.reason
         if verdict.run and wait:
             if not as_json:
-                out.print(f"{job}: {sentence}")
+                out.print(localised(f"{job}: {sentence}", zone), markup=False)
             with err.status(f"{execution_name(verdict.run)} is running… (Ctrl-C stops waiting, not the run)"):
                 ok, sentence = starts.outcome(target, verdict.run)
     if as_json:

@@ -143,7 +143,8 @@ def _card(line: JobStatus, now: datetime, zone: ZoneInfo) -> Iterator[tuple[str,
     if line.run:
         age = span(now - line.run.started_at)
         since = stamp(line.run.started_at)
-        yield "run", f"{run_told(line.run.arn)}, for {age}, since {since}\n{links.execution(line.run.arn)}"
+        by = f", by hand ({line.by})" if line.by else ""
+        yield "run", f"{run_told(line.run.arn)}, for {age}, since {since}{by}\n{links.execution(line.run.arn)}"
         task = f"{line.task}\n{links.task(line.task)}" if line.task else "ECS shows none yet"
         yield "task", f"{line.concern}\n{task}" if line.concern else task
     if line.pool:
@@ -217,6 +218,7 @@ def _status_json(judged: Judged) -> dict[str, Any]:
             "name": run.name,
             "since": stamp(run.started_at),
             "arn": run.arn,
+            "by": line.by,
             "task": line.task,
             "concern": line.concern or None,
         }

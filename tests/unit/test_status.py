@@ -190,6 +190,22 @@ def test_another_success_is_not_that_of_the_promised_time_and_one_by_hand_for_it
     assert stands(stage, at + timedelta(hours=6)).level == "ok", "too late, and nothing is left to do"
 
 
+def test_who_asked_for_a_run_by_hand_is_told_while_it_runs_and_afterwards() -> None:
+    aws, stage, times, at = nightly("")
+    output = {"outcome": "started", "run": "run-000001", "state_machine_arn": times.machine}
+    asked = {"job": "report", "by": "ada", "reason": "the file came late"}
+    guard = aws.add(GUARD, "report-by-hand-0a1b2c3d4e5f", "SUCCEEDED", at, 2, input=json.dumps(asked), output=json.dumps(output))  # fmt: skip
+    given = json.dumps({"job": "report", "guard_execution": guard})
+    run = aws.add(times.machine, "run-000001", "RUNNING", at + timedelta(seconds=1), 0, input=given)
+    now = at + timedelta(minutes=2)
+    assert stands(stage, now).reason.endswith(", by hand (ada: the file came late)")
+    for about in (aws.machines[times.machine][0], aws.described[run]):
+        about |= {"status": "SUCCEEDED", "stopDate": now}
+    (line,) = job_status.read(stage, stage.file.jobs.values(), now, lambda _: None, closely=True).jobs
+    assert line.last
+    assert line.last.by == "ada: the file came late"
+
+
 def test_a_pause_that_nobody_ends_is_late_and_a_green_skip_is_not() -> None:
     _, stage, times, at = nightly(PROMISE, 'on_skip = "succeed"')
     times.skipped_green(at)
