@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from contextlib import suppress
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -11,11 +11,11 @@ import typer
 from chalicelib.decide.facts import CantTell
 from chalicelib.names import function_name, log_group
 from guardctl import links
-from guardctl.console import JsonOption, StageOption, asking, command, out
+from guardctl.console import JsonOption, StageOption, TzOption, asking, command, out
 from guardctl.errors import AWS, NOT_RUN, OK, USAGE, Stop
 from guardctl.job_status import WOULD
 from guardctl.stage import Stage
-from guardctl.wording import local
+from guardctl.wording import localised
 
 _MISTAKES = ("UnknownJob", "InvalidInput")
 """What a refusal is called when the command was mistyped."""
@@ -29,20 +29,20 @@ _MISTAKES = ("UnknownJob", "InvalidInput")
 def check(
     job: Annotated[str, typer.Argument(help="The job's name, as the deployed stage knows it.")],
     stage: StageOption = "dev",
+    tz: TzOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the deployed checker whether a start would run now.
 
     It only reads. It goes by what is deployed, not by this checkout; --json prints its answer as it is.
     """
-    target = Stage(stage)
+    target = Stage(stage, tz=tz)
     with asking("asking the checker…"):
         answer = ask(target, job)
     if as_json:
         out.print_json(data=answer)
     else:
-        for line in told(job, answer, _zone(target, job)):
-            out.print(line, markup=False)
+        out.print(told(job, answer, _zone(target)), markup=False)
     if code := exit_code(answer):
         raise typer.Exit(code)
 
@@ -76,21 +76,25 @@ def ask(stage: Stage, job: str) -> dict[str, Any]:
     )
 
 
-def told(job: str, answer: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
+def told(job: str, answer: Mapping[str, Any], zone: ZoneInfo) -> str:
     """The answer in lines: what would become of a start and why; what is in the way, or what would be started."""
+    return localised("\n".join(_lines(job, answer)), zone)
+
+
+def _lines(job: str, answer: Mapping[str, Any]) -> Iterator[str]:
     yield f"{job}: {WOULD.get(answer['outcome'], answer['outcome'])}: {answer['reason']}"
     if answer.get("next_run"):
         yield f"  as          {answer['next_run']} of {answer['state_machine_arn'].rpartition(':')[2]}"
     if holder := answer.get("holder"):
-        since = holder["started_at"]
-        when = f" since {local(datetime.fromisoformat(since), zone)}" if since else ""
+        when = f" since {holder['started_at']}" if holder["started_at"] else ""
         yield f"  in the way  {holder['kind']} {holder['name']}{when}"
         yield f"              {(links.task if holder['kind'] == 'task' else links.execution)(holder['arn'])}"
 
 
-def _zone(stage: Stage, job: str) -> ZoneInfo:
-    """The job's zone, if this checkout has the job."""
-    try:
-        return ZoneInfo(stage.file.jobs[job].timezone)
-    except (Stop, KeyError):
+def _zone(stage: Stage) -> ZoneInfo:
+    """The stage's zone, if this checkout has the stage."""
+    if stage.tz is None:
+        with suppress(Stop):
+            return stage.zone
         return ZoneInfo("UTC")
+    return stage.zone

@@ -5,12 +5,11 @@ import sys
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from guardctl import log_lines
-from guardctl.console import JobArgument, StageOption, command, err
+from guardctl.console import JobArgument, StageOption, TzOption, command, err
 from guardctl.errors import explained
 from guardctl.interrupts import interruptible
 from guardctl.ledger import of_run
@@ -28,15 +27,15 @@ def logs(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     stage: StageOption = "dev",
+    tz: TzOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
 ) -> None:
     """Print what a run's task has logged.
 
     And the decision that started it.
     """
-    target = Stage(stage)
-    asked = target.job(job)
-    zone = ZoneInfo(asked.timezone)
+    target = Stage(stage, tz=tz)
+    asked, zone = target.job(job), target.zone
     which = [*([run] if run else []), *(["--slot", str(slot)] if slot else [])]
     go_on = f"only the reading; go on with: {target.command('logs', job, *which, '--follow')}"
     with explained(), interruptible(lambda: go_on, look=target.command("status", job)):

@@ -82,24 +82,25 @@ def test_only_a_job_that_would_start_ends_it_with_0(outcome: str, error: str | N
     assert exit_code(answer(outcome, error)) == code
 
 
-def test_who_is_in_the_way_is_named_in_the_jobs_zone_with_a_link() -> None:
+def test_who_is_in_the_way_is_named_in_one_zone_with_a_link() -> None:
     holder = {"kind": "run", "name": "run-000041", "arn": RUN, "started_at": "2026-11-23T18:00:00Z"}
-    lines = [*told("report", answer("skip", holder=holder, next_run=None), ZoneInfo("Asia/Tokyo"))]
-    assert lines[0] == "report: would step back: so it is"
-    assert lines[1].split() == ["in", "the", "way", "run", "run-000041", "since", "2026-11-24", "03:00", "JST"]
+    said = answer("skip", holder=holder, next_run=None) | {"reason": "it runs since 2026-11-23T18:00:00Z"}
+    lines = told("report", said, ZoneInfo("Asia/Tokyo")).splitlines()
+    assert lines[0] == "report: would step back: it runs since 2026-11-24 03:00 JST"
+    assert lines[1].split() == ["in", "the", "way", "run", "run-000041", "since", "2026-11-24", "03:00"]
     assert lines[2].strip().endswith(f"#/v2/executions/details/{RUN}")
 
 
 def test_a_task_in_the_way_has_a_link_into_ecs_and_may_have_no_time() -> None:
     holder = {"kind": "task", "name": "0a1b", "arn": TASK, "started_at": None}
-    _, who, link = told("report", answer("skip", holder=holder, next_run=None), ZoneInfo("UTC"))
+    _, who, link = told("report", answer("skip", holder=holder, next_run=None), ZoneInfo("UTC")).splitlines()
     assert who.split() == ["in", "the", "way", "task", "0a1b"]
     assert "/ecs/v2/clusters/batch/tasks/0a1b" in link
 
 
 def test_a_free_job_is_told_with_the_run_that_would_be_started() -> None:
     free = answer("start", holder=None, next_run="run-000042", state_machine_arn=MACHINE)
-    first, second = told("report", free, ZoneInfo("UTC"))
+    first, second = told("report", free, ZoneInfo("UTC")).splitlines()
     assert (first, second.split()) == (
         "report: would run: so it is",
         ["as", "run-000042", "of", "batch-guard-dev-report"],
@@ -107,7 +108,7 @@ def test_a_free_job_is_told_with_the_run_that_would_be_started() -> None:
 
 
 def test_a_refusal_has_no_more_than_its_reason() -> None:
-    assert [*told("typo", answer("refuse", "UnknownJob"), ZoneInfo("UTC"))] == ["typo: would be refused: so it is"]
+    assert told("typo", answer("refuse", "UnknownJob"), ZoneInfo("UTC")) == "typo: would be refused: so it is"
 
 
 def test_a_checker_that_can_not_tell_is_no_answer() -> None:
