@@ -10,7 +10,7 @@ shared pools. What would become of a start now is the checker's own decision, ma
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, assert_never
@@ -175,7 +175,7 @@ class _Look:
             running = next((held.run for held in shared.held if held.job == job.name), None)
             newest = next((run.arn for run in own if run.stopped_at), None)
             described = reader.execution(newest) if newest else None
-            last = of_run(job, described) if described else None
+            last = reader.of_run(job, described) if described else None
             took = usual(own, stage.file.history_days)
         else:
             running, last = open_run(page), self._last(job, page)
@@ -222,9 +222,7 @@ class _Look:
                 return of_run(job, run_of(execution, None))
             run = self.reader.execution(execution.arn) if run_number(execution.name) else None
             if run and not run.renewal:
-                entry = of_run(job, run)
-                guard = self.reader.guard(entry.guard_execution) if entry.by_hand and entry.guard_execution else None
-                return replace(entry, by=asked_by(guard))
+                return self.reader.of_run(job, run)
         return None
 
     def _by_whom(self, job: Job, run: Execution) -> str | None:

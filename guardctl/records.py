@@ -31,7 +31,7 @@ from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.executions import StepFunctions, execution_of
 from guardctl.chart import HandTask, Row
 from guardctl.clusters import Clusters
-from guardctl.ledger import Entry, Facts, Record, ledger
+from guardctl.ledger import Entry, Facts, Record, asked_by, ledger, of_run
 from guardctl.stage import Stage
 
 Progress = Callable[[str], None]
@@ -111,6 +111,12 @@ class Reader:
                 break
             guards[name] = again
         return ledger(job, [at], self._facts(job, since, now, guards, []))
+
+    def of_run(self, job: Job, run: Record) -> Entry:
+        """The entry of one run, with who asked for it by hand."""
+        entry = of_run(job, run)
+        guard = self.guard(entry.guard_execution) if entry.by_hand and entry.guard_execution else None
+        return replace(entry, by=asked_by(guard))
 
     def row(self, job: Job, start: datetime, end: datetime, *, limit: int, clusters: Clusters | None = None) -> Row:
         """The job's row of a timeline: its entries, and the tasks by hand that ECS still shows; or why not."""

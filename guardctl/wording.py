@@ -12,12 +12,12 @@ from guardctl.ledger import Entry, Outcome
 __all__ = ["clock", "entry_json", "folded", "local", "localised", "sentence", "started", "until"]
 
 
-def folded(text: str, width: int | None) -> list[str]:
-    """A line of its own below what it belongs to, in lines of `width` characters; words, an ARN too, stay whole."""
+def folded(text: str, width: int | None, indent: str = "    ") -> list[str]:
+    """A line, below what it belongs to, in lines of `width` characters; words, an ARN too, stay whole."""
     if width is None:
-        return [f"    {text}"]
+        return [indent + text]
     return wrap(
-        text, width, initial_indent="    ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        text, width, initial_indent=indent, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
 
 

@@ -12,7 +12,6 @@ from guardctl import log_lines
 from guardctl.console import JobArgument, StageOption, TzOption, command, err
 from guardctl.errors import explained
 from guardctl.interrupts import interruptible
-from guardctl.ledger import of_run
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.wording import sentence
@@ -41,7 +40,7 @@ def logs(
     with explained(), interruptible(lambda: go_on, look=target.command("status", job)):
         reader = Reader(target)
         record = log_lines.find_run(reader, asked, run, slot, datetime.now(UTC))
-        err.print(sentence(of_run(asked, record), zone), markup=False)
+        err.print(sentence(reader.of_run(asked, record), zone), markup=False)
         count = 0
         for line in chain(
             log_lines.decision(reader, record), log_lines.of_tasks(reader, asked, record.arn, follow=follow)

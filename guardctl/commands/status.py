@@ -83,10 +83,12 @@ def board(stage: Stage, found: StageStatus, width: int | None) -> Iterator[Text]
     yield Text(f"{stage.name}, {now.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}: {triage.counts(judged)}")
     trouble, told = found.trigger.trouble(now), f"trigger: {found.trigger.told(now)}"
     told += f" → {found.trigger.command(stage)}" if trouble else ""
-    yield Text(localised(told, zone, named=True), style="bold red" if trouble else "dim")
-    shown = {line.pool.name: line for line in found.jobs if line.pool and (line.pool.held or line.pool.waiting)}
-    for line in shown.values():
-        yield Text(localised("pool " + _pool(line).replace("\n", "; "), zone, named=True))
+    for line in folded(localised(told, zone, named=True), width, ""):
+        yield Text(line, style="bold red" if trouble else "dim")
+    pools = {line.pool.name: line for line in found.jobs if line.pool and (line.pool.held or line.pool.waiting)}
+    for shared in pools.values():
+        told = "pool " + _pool(shared).replace("\n", "; ")
+        yield from map(Text, folded(localised(told, zone, named=True), width, ""))
     wide = max((len(each.line.job) for each in judged), default=0)
     if width is not None:
         wide = min(wide, max(_LEAST_NAME, width - _WITHOUT_NAME))

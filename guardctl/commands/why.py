@@ -24,7 +24,7 @@ from guardctl.console import (
     print_json,
 )
 from guardctl.errors import NOT_RUN, Stop
-from guardctl.ledger import GOOD, Entry, of_run
+from guardctl.ledger import GOOD, Entry
 from guardctl.records import Reader
 from guardctl.stage import Stage
 from guardctl.wording import clock, entry_json, local, localised, sentence
@@ -82,7 +82,8 @@ def _entries(reader: Reader, job: Job, text: str | None, now: datetime) -> list[
         found, _ = reader.entries(job, now - _BACK, now, limit=LIMIT)
         return [entry for entry in found if entry.needs_a_person][-1:]
     if _RUN.fullmatch(text):
-        return [of_run(job, log_lines.find_run(reader, job, text.removeprefix("run-").lstrip("0") or "0", None, now))]
+        number = text.removeprefix("run-").lstrip("0") or "0"
+        return [reader.of_run(job, log_lines.find_run(reader, job, number, None, now))]
     at = past_moment(text, zone, now)
     if at.second or at.microsecond:
         raise Stop(f"scheduled times are whole minutes, and {text} is not one")
