@@ -267,6 +267,18 @@ def test_the_worst_job_stands_first_and_the_board_fits_eighty_columns() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_a_long_name_is_shortened_for_eighty_columns_and_never_for_a_pipe() -> None:
+    name = "a-job-of-the-warehouse-with-a-name-of-forty-eight"
+    aws, stage = staged(f'[jobs.{name}]\nschedule = "0 3 * * *"\necs = {{ task_definition = "w" }}\n')
+    at = NOW.replace(hour=3, minute=0, second=0) - DAY
+    Times(aws, stage, name).ran(at, status="FAILED", cause="no such file or directory: /data/in/2026-11-23.csv, and so on")  # fmt: skip
+    found = job_status.read(stage, stage.file.jobs.values(), NOW, lambda _: None)
+    lines = [str(line) for line in board(stage, found, 80)]
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("✗ failed      a-job-of-the-warehou…orty-eight ") for line in lines)
+    assert any(f" {name} " in str(line) for line in board(stage, found, None))
+
+
 def test_a_pipe_gets_every_name_and_reason_in_one_line() -> None:
     _, stage = forty()
     found = job_status.read(stage, stage.file.jobs.values(), NOW, lambda _: None)
