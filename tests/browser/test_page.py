@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -36,14 +37,18 @@ def everything() -> Timeline:
         for m in range(12)
     )  # fmt: skip
     hand = HandTask(arn=f"{nights.TASK}0a1b2c", started=nights.NOW - timedelta(hours=2), ended=nights.NOW)
+    began = nights.NOW - timedelta(hours=5)
+    late = replace(nights.entry("late", began, "running", 0, 1, "it should"), ended=None, late_since=nights.NOW)
     rows = (
         Row(job=ran, entries=alone, tasks=(hand,), pool="warehouse"),
+        Row(job="late", entries=(late,)),
         Row(job="many", entries=many, pool="warehouse", left_out=12),
         Row(job="refused", entries=(), unread="ListExecutions: AccessDeniedException"),
         Row(job="absent", entries=(), deployed=False),
         Row(job="idle", entries=()),
     )
-    return nights.timeline(1, rows)
+    trigger = ("no tick since then: no schedule starts anything", "aws logs tail /aws/lambda/x --since 1h")
+    return replace(nights.timeline(1, rows), trigger=trigger)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
@@ -176,6 +181,15 @@ def test_filters_by_job_pool_and_outcome(opened: Opened, night: Timeline, night_
     page.get_by_role("button", name="Show all").click()
     page.get_by_text("40 of 40 jobs are shown").wait_for(state="attached")
     assert jobs() == everything
+
+
+def test_a_dead_trigger_and_what_is_late_stay_among_what_needs_a_person(opened: Opened) -> None:
+    page = opened(html(everything()))
+    page.get_by_label("Outcome").select_option("needs a person")
+    assert page.locator(".trouble li").first.inner_text().startswith("!The trigger")
+    assert page.locator(".trouble li").first.is_visible()
+    assert page.locator(".lanes .late").is_visible()
+    assert not page.locator(".lanes .paused").first.is_visible()
 
 
 def test_without_a_script_all_is_said_and_a_mark_opens_its_line(opened: Opened, night_page: str) -> None:
