@@ -23,10 +23,11 @@ from guardctl.console import (
     past_moment,
     print_json,
 )
-from guardctl.errors import NOT_RUN, Stop
+from guardctl.errors import AWS, NOT_RUN, Stop
 from guardctl.ledger import GOOD, Entry
 from guardctl.records import Reader
 from guardctl.stage import Stage
+from guardctl.survey import Survey
 from guardctl.wording import clock, entry_json, local, localised, sentence
 
 
@@ -47,12 +48,13 @@ def why(
 ) -> None:
     """Say what became of a scheduled time, or of a run.
 
-    In one sentence, and then in detail. Without a time: the last one of the past week that needs a person.
+    In one sentence, and then in detail. Without a time: the last one of the past week, or of a job that is due all the
+    time of the past day, that needs a person.
     """
     target, now = Stage(stage, tz=tz), datetime.now(UTC)
-    asked, zone = target.job(job), target.zone
+    asked, zone, reader = target.job(job), target.zone, Reader(target)
     with asking("looking it up…"):
-        entries = _entries(Reader(target), asked, time, now)
+        entries = entries_of(reader, asked, time, now)
         concerns = {e.arn: _concern(target, e, now) for e in entries if e.outcome == "running" and e.arn}
     if as_json:
         more = [
@@ -60,7 +62,7 @@ def why(
         ]
         print_json(target, entries=[{**entry_json(e), **also} for e, also in zip(entries, more, strict=True)])
     elif not entries:
-        out.print(f"{job}: nothing of the past {_BACK.days} days needs a person")
+        out.print(f"{job}: nothing since {local(now - _back(reader, asked, now)[-1], zone)} needs a person")
     else:
         for entry in entries:
             out.print(sentence(entry, zone), markup=False)
@@ -71,16 +73,21 @@ def why(
         raise typer.Exit(NOT_RUN)
 
 
-_BACK = timedelta(days=7)
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _RUN = re.compile(r"run-[0-9]+|[0-9]+")
 
 
-def _entries(reader: Reader, job: Job, text: str | None, now: datetime) -> list[Entry]:
+def entries_of(reader: Reader, job: Job, text: str | None, now: datetime) -> list[Entry]:
     """What is asked about: a time and its repetitions, a run, or the last bad one. Raises `Stop`."""
     target, zone = reader.stage, reader.stage.zone
     if text is None:
-        found, _ = reader.entries(job, now - _BACK, now, limit=LIMIT)
-        return [entry for entry in found if entry.needs_a_person][-1:]
+        for back in _back(reader, job, now):
+            (row,) = Survey(reader, [job], now - back, now).rows()
+            if row.unread:
+                raise Stop(row.unread, AWS)
+            if bad := [entry for entry in row.entries if entry.needs_a_person]:
+                return bad[-1:]
+        return []
     if _RUN.fullmatch(text):
         number = text.removeprefix("run-").lstrip("0") or "0"
         return [reader.of_run(job, log_lines.find_run(reader, job, number, None, now))]
@@ -93,6 +100,13 @@ def _entries(reader: Reader, job: Job, text: str | None, now: datetime) -> list[
     if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
         _require_scheduled(reader.deployed(job)[0], at, zone, target)
     return entries
+
+
+def _back(reader: Reader, job: Job, now: datetime) -> tuple[timedelta, ...]:
+    """How far the last bad one is looked for: a day, and of a job that is not due all the time a week."""
+    job, _ = reader.deployed(job)
+    often = len(schedule.between(job.schedules, job.timezone, now - _WEEK, now, limit=LIMIT)) == LIMIT
+    return (_DAY,) if often else (_DAY, _WEEK)
 
 
 def _concern(stage: Stage, entry: Entry, now: datetime) -> str:

@@ -37,8 +37,8 @@ def everything() -> Timeline:
         for m in range(12)
     )  # fmt: skip
     hand = HandTask(arn=f"{nights.TASK}0a1b2c", started=nights.NOW - timedelta(hours=2), ended=nights.NOW)
-    began = nights.NOW - timedelta(hours=5)
-    late = replace(nights.entry("late", began, "running", 0, 1, "it should"), ended=None, late_since=nights.NOW)
+    since = nights.NOW - timedelta(hours=5)
+    late = replace(nights.entry("late", since, "running", 0, 1, "it should"), ended=None, late_since=nights.NOW)
     rows = (
         Row(job=ran, entries=alone, tasks=(hand,), pool="warehouse"),
         Row(job="late", entries=(late,)),

@@ -15,6 +15,7 @@ from chalicelib.decide.facts import Execution
 from chalicelib.decide.pace import Bucket
 from guardctl import listed
 from guardctl.chart import Row
+from guardctl.commands.why import entries_of
 from guardctl.ledger import Entry, Record
 from guardctl.records import Reader
 from guardctl.stage import Stage
@@ -156,6 +157,22 @@ def test_a_job_that_fails_all_day_does_not_leave_the_others_without_their_reason
         "exit code 1",
         "run-000001 has been running",
     ]
+
+
+def test_the_last_bad_one_of_a_job_is_found_however_often_it_has_run_since() -> None:
+    jobs = "".join(f'[jobs.{job}]\nschedule = "{when}"\necs = {{ task_definition = "{job}" }}\n' for job, when in [("m", "* * * * *"), ("n", "0 3 * * *")])  # fmt: skip
+    aws, stage = staged(jobs)
+    often, nightly = Times(aws, stage, "m"), Times(aws, stage, "n")
+    for number, at in enumerate(minutes(400)):
+        often.ran(at, status="FAILED" if number == 50 else "SUCCEEDED", cause="exit code 7")
+    night = NOW.replace(hour=3, minute=0, second=0) - DAY
+    for back in range(7):
+        nightly.ran(night - back * DAY, status="FAILED" if back == 4 else "SUCCEEDED", cause="exit code 3")
+    for job, at, reason in [("m", minutes(400)[50], "exit code 7"), ("n", night - 4 * DAY, "exit code 3")]:
+        aws.calls.clear()
+        (bad,) = entries_of(Reader(stage), stage.file.jobs[job], None, NOW)
+        assert (bad.scheduled, bad.reason) == (at, reason)
+        assert aws.calls.total() <= 30, aws.calls
 
 
 def test_every_night_of_a_week_in_shadow_is_told_and_a_run_by_hand_beside_one_is_not_taken_for_its() -> None:
