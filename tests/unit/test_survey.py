@@ -163,12 +163,12 @@ def test_the_last_bad_one_of_a_job_is_found_however_often_it_has_run_since() -> 
     jobs = "".join(f'[jobs.{job}]\nschedule = "{when}"\necs = {{ task_definition = "{job}" }}\n' for job, when in [("m", "* * * * *"), ("n", "0 3 * * *")])  # fmt: skip
     aws, stage = staged(jobs)
     often, nightly = Times(aws, stage, "m"), Times(aws, stage, "n")
-    for number, at in enumerate(minutes(400)):
-        often.ran(at, status="FAILED" if number == 50 else "SUCCEEDED", cause="exit code 7")
+    for number, at in enumerate(minutes()):
+        often.ran(at, status="FAILED" if number == 700 else "SUCCEEDED", cause="exit code 7")
     night = NOW.replace(hour=3, minute=0, second=0) - DAY
     for back in range(7):
         nightly.ran(night - back * DAY, status="FAILED" if back == 4 else "SUCCEEDED", cause="exit code 3")
-    for job, at, reason in [("m", minutes(400)[50], "exit code 7"), ("n", night - 4 * DAY, "exit code 3")]:
+    for job, at, reason in [("m", minutes()[700], "exit code 7"), ("n", night - 4 * DAY, "exit code 3")]:
         aws.calls.clear()
         (bad,) = entries_of(Reader(stage), stage.file.jobs[job], None, NOW)
         assert (bad.scheduled, bad.reason) == (at, reason)
