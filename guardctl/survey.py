@@ -176,7 +176,14 @@ class Survey:
             if begun.arn in started or its_own:
                 own.append(said or listed.run_of(begun, by.get(begun.arn)))
         facts = Facts(now=self.now, since=since, guards=records, runs=tuple(own))
-        entries = ledger(job, self._times(deployed), facts)
+        # What was started tells of itself, also of a time that an older schedule had.
+        seen = {
+            said.scheduled_at
+            for e in pool.guards[job.name]
+            if (said := parse_guard_name(e.name)) and said.kind == "scheduled"
+        }
+        times = {*self._times(deployed), *(time for time in seen if time and time > self.start)}
+        entries = ledger(job, times, facts)
         return tuple(entry for entry in entries if entry.outcome != "no schedule")
 
 
@@ -225,6 +232,11 @@ def _rows(pool: _Pool) -> Iterator[list[listed.Row]]:
 def _job_of(record: Record) -> str | None:
     said = parse_guard_name(record.name)
     return said.job if said else None
+
+
+def _scheduled(guard: Execution) -> datetime | None:
+    said = parse_guard_name(guard.name)
+    return said.scheduled_at if said and said.kind == "scheduled" else None
 
 
 def _by_hand(execution: Execution) -> bool:

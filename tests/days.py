@@ -59,6 +59,10 @@ class Aws(Ticking):
     """By the status that is wanted of them."""
     refused: set[str] = field(default_factory=set)
     """Machines that may not be read."""
+    made: datetime = NOW - timedelta(days=30)
+    """When the machines were made."""
+    recorded: datetime = NOW - timedelta(days=30)
+    """Since when the jobs have had their schedules."""
     calls: Counter[str] = field(default_factory=Counter)
     exceptions: Any = field(default_factory=lambda: SimpleNamespace(ExecutionDoesNotExist=Missing))
 
@@ -90,7 +94,7 @@ class Aws(Ticking):
 
     def describe_state_machine(self, **_: Any) -> Any:
         self.calls["DescribeStateMachine"] += 1
-        return {"creationDate": NOW - timedelta(days=30), "definition": "{}"}
+        return {"creationDate": self.made, "definition": "{}"}
 
     def get_function(self, **_: Any) -> Any:
         self.calls["GetFunction"] += 1
@@ -104,7 +108,7 @@ class Aws(Ticking):
     def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803 (boto3's name)
         self.calls["GetParameters"] += 1
         jobs = {name: self.stage.file.jobs[name.split("/")[3]] for name in Names}
-        about = {"LastModifiedDate": NOW - timedelta(days=30)}
+        about = {"LastModifiedDate": self.recorded}
         found = [{"Name": n, "Value": recorded_as(j), **about} for n, j in jobs.items() if j.schedules]
         return {"Parameters": found}
 
