@@ -176,14 +176,9 @@ class Survey:
             if begun.arn in started or its_own:
                 own.append(said or listed.run_of(begun, by.get(begun.arn)))
         facts = Facts(now=self.now, since=since, guards=records, runs=tuple(own))
-        # What was started tells of itself, also of a time that an older schedule had.
-        seen = {
-            said.scheduled_at
-            for e in pool.guards[job.name]
-            if (said := parse_guard_name(e.name)) and said.kind == "scheduled"
-        }
-        times = {*self._times(deployed), *(time for time in seen if time and time > self.start)}
-        entries = ledger(job, times, facts)
+        # A guard execution tells of its time, also of one that only an older schedule had.
+        seen = {time for guard in pool.guards[job.name] if (time := _scheduled(guard)) and time > self.start}
+        entries = ledger(job, seen.union(self._times(deployed)), facts)
         return tuple(entry for entry in entries if entry.outcome != "no schedule")
 
 
