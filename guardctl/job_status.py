@@ -21,11 +21,11 @@ from chalicelib.decide import deadlines, schedule
 from chalicelib.decide.facts import CantTell, Execution, Refused, open_run
 from chalicelib.decide.usual import did_work, usual
 from chalicelib.names import parse_guard_name, run_number, scheduled_name
-from chalicelib.read.aws import NotDeployed, PermissionDenied, reading
-from chalicelib.read.executions import StepFunctions, all_running, execution_of
-from guardctl import drift, pauses, run_state, trigger_health
+from chalicelib.read.aws import NotDeployed, PermissionDenied
+from chalicelib.read.executions import StepFunctions, all_running
+from guardctl import drift, last_starts, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
-from guardctl.ledger import KEPT, TICKS, Entry, Facts, Record, asked_by, in_shadow, ledger, not_started, of_run
+from guardctl.ledger import KEPT, TICKS, Entry, Facts, asked_by, ledger, of_run
 from guardctl.listed import run_of
 from guardctl.records import Progress, Reader
 from guardctl.run_state import RunState
@@ -34,11 +34,6 @@ from guardctl.stage import Stage
 from guardctl.standing import Held, JobStatus, PoolStatus, StageStatus, State
 
 _SIDE_BY_SIDE = 8
-_NEWEST = 1000
-_LOOK_BACK = 10
-"""So many scheduled times are looked up for a job whose skips end green, and so don't show as failed."""
-_UNDECIDED = 3
-"""So many scheduled times are looked up for the last verdict of a job in shadow."""
 _STRIP = 10
 
 
@@ -53,8 +48,8 @@ def read(stage: Stage, jobs: Iterable[Job], now: datetime, progress: Progress, *
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         machine = pool.submit(drift.guard_machine, stage)
         trigger = pool.submit(trigger_health.read, stage, now)
-        failed = pool.submit(_failed, stage)
-        newest = pool.submit(_newest, stage)
+        failed = pool.submit(last_starts.failed, stage)
+        newest = pool.submit(last_starts.newest, stage)
         progress("comparing the functions with this checkout…")
         functions = pool.submit(_functions, stage)
         progress("asking about every job…")
@@ -184,7 +179,7 @@ class _Look:
         outcome, would = self._start_now(job)
         busy: State = "free" if outcome in {"start", ""} else "in the way" if outcome == "task" else "busy"
         state = run_state.look(stage, job.name, running, now, self.clusters.view) if running else RunState(None)
-        not_started = _not_started(reader, job, deployed, self.failed, now, None if self.closely else last)
+        not_started = last_starts.stepped_back(reader, job, deployed, self.failed, now, None if self.closely else last)
         runs = [e for some in ([page] if not shared else ()) for e in some if run_number(e.name)]
         if shared:
             mine = {record.arn for record in own}
@@ -210,7 +205,7 @@ class _Look:
             strip=self._strip(deployed, runs),
             start_now=would,
             in_shadow=deployed.enabled == "shadow",
-            would_have=_would_have(reader, deployed, now) if deployed.enabled == "shadow" else None,
+            would_have=last_starts.in_shadow(reader, deployed, now) if deployed.enabled == "shadow" else None,
             drift=drift.job(stage, job, self.functions, reader.recorded(job), closely=self.closely),
         )
 
@@ -278,7 +273,7 @@ class _Look:
         return None
 
     def _strip(self, deployed: Job, runs: Sequence[Execution]) -> tuple[Execution, ...]:
-        failed = [e for e in self.failed if _is_of(e, deployed)]
+        failed = [e for e in self.failed if last_starts.is_of(e, deployed)]
         return tuple(sorted((*runs, *failed), key=lambda e: e.started_at)[-_STRIP:])
 
     def _start_now(self, job: Job) -> tuple[str, str]:
@@ -303,68 +298,3 @@ def _at_rest(deployed: Job, busy: State) -> State:
             return "disabled"
         case _:
             assert_never(deployed.enabled)
-
-
-def _newest(stage: Stage) -> list[Execution]:
-    """The newest guard executions, the open ones first."""
-    with reading("states:ListExecutions", stage.guard):
-        answer = stage.stepfunctions.list_executions(stateMachineArn=stage.guard, maxResults=_NEWEST)
-        return [execution_of(item) for item in answer["executions"]]
-
-
-def _failed(stage: Stage) -> list[Execution]:
-    """The newest guard executions that failed, newest first."""
-    with reading("states:ListExecutions", stage.guard):
-        answer = stage.stepfunctions.list_executions(
-            stateMachineArn=stage.guard, statusFilter="FAILED", maxResults=_NEWEST
-        )
-        return [execution_of(item) for item in answer["executions"]]
-
-
-def _would_have(reader: Reader, deployed: Job, now: datetime) -> Entry | None:
-    """What the last scheduled time in shadow would have been; of those just passed, one may not be decided yet."""
-    time = now
-    for _ in range(_UNDECIDED):
-        before = schedule.latest(deployed.schedules, deployed.timezone, time, within=timedelta(days=90))
-        if before is None:
-            return None
-        guard = reader.guard(scheduled_name(deployed.name, before))
-        if guard and (entry := in_shadow(deployed, before, guard)):
-            return entry
-        time = before - timedelta(minutes=1)
-    return None
-
-
-def _is_of(guard: Execution, deployed: Job) -> bool:
-    """Whether it is a start of that job: a time that a holiday leaves out is none, and tells nothing of the job."""
-    said = parse_guard_name(guard.name)
-    if said is None or said.job != deployed.name:
-        return False
-    at = said.scheduled_at
-    if at is None or said.kind != "scheduled":
-        return True
-    return not schedule.left_out(deployed.schedules, deployed.timezone, at - timedelta(seconds=1), at)
-
-
-def _not_started(
-    reader: Reader, job: Job, deployed: Job, failed: list[Execution], now: datetime, unless: Entry | None
-) -> tuple[datetime, Entry] | None:
-    """The last start that stepped back or was refused; of one before the run `unless`, nothing is asked.
-
-    Green ones are looked up by name, the last few, for one job alone.
-    """
-    newest = next((e for e in failed if _is_of(e, deployed)), None)
-    if newest and unless and unless.started and newest.started_at < unless.started:
-        newest = None
-    names = [newest.name] if newest else []
-    if job.on_skip == "succeed" and unless is None:
-        time = now
-        for _ in range(_LOOK_BACK):
-            before = schedule.latest(deployed.schedules, deployed.timezone, time, within=timedelta(days=90))
-            if before is None:
-                break
-            names.append(scheduled_name(job.name, before))
-            time = before - timedelta(minutes=1)
-    found: list[Record] = [guard for guard in map(reader.guard, names) if guard and guard.stopped_at]
-    steps = [(guard.stopped_at, entry) for guard in found if (entry := not_started(job, guard))]
-    return max(steps, key=lambda step: step[0], default=None)  # type: ignore[return-value, arg-type]  # all have ended
