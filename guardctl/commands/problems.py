@@ -54,7 +54,7 @@ def problems(
     unread = [row for row in rows if row.unread]
     trigger = health.trouble(now)
     if as_json:
-        print_json(target, **_json(target, trigger, found, unread))
+        print_json(target, **_json(target, (trigger, health.command(target)) if trigger else None, found, unread))
     else:
         if count := bool(trigger) + len(found) + len(unread):
             out.print(f"{target.name}, since {clock(start, zone)} {start.astimezone(zone):%Z}: {count} to look into")
@@ -82,9 +82,9 @@ def problems(
         raise typer.Exit(NOT_RUN)
 
 
-def _json(stage: Stage, trigger: str, found: list[Problem], unread: list[Row]) -> dict[str, Any]:
+def _json(stage: Stage, trigger: tuple[str, str] | None, found: list[Problem], unread: list[Row]) -> dict[str, Any]:
     return {
-        "trigger": trigger or None,
+        "trigger": {"trouble": trigger[0], "command": trigger[1]} if trigger else None,
         "problems": [
             {
                 **entry_json(each.entry),

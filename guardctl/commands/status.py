@@ -53,7 +53,7 @@ def status(
     with asking("asking AWS…") as progress:
         found = job_status.read(target, jobs, datetime.now(UTC), progress, closely=job is not None)
     if as_json:
-        print_json(target, **_json(found))
+        print_json(target, **_json(target, found))
     elif job:
         (line,) = found.jobs
         zone = target.zone
@@ -192,15 +192,16 @@ def _pool(line: JobStatus) -> str:
     return "\n".join([f"{pool.name}: {slots[0]}", *slots[1:], *waiters])
 
 
-def _json(found: StageStatus) -> dict[str, Any]:
+def _json(stage: Stage, found: StageStatus) -> dict[str, Any]:
     levels = {each.line.job: each for each in triage.triage(found.jobs, found.read_at)}
-    trigger = found.trigger
+    trigger, trouble = found.trigger, found.trigger.trouble(found.read_at)
     return {
         "trigger": {
             "rule": trigger.rule,
             "last_tick": stamp(trigger.last_tick) if trigger.last_tick else None,
             "errors": trigger.errors,
-            "trouble": trigger.trouble(found.read_at) or None,
+            "trouble": trouble or None,
+            "command": trigger.command(stage) if trouble else None,
         },
         "drift": [*found.drift],
         "jobs": [_status_json(levels[line.job]) for line in found.jobs],

@@ -85,6 +85,8 @@ def _trigger(stage: Stage, now: datetime) -> tuple[str, str] | None:
     """What is wrong with the trigger, and what to type next."""
     found = trigger_health.read(stage, now)
     trouble = found.trouble(now)
+    if found.unread:
+        err.print(f"whether the trigger is alive could not be read: {found.unread}", markup=False)
     return (trouble, found.command(stage)) if trouble else None
 
 
