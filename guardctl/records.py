@@ -88,9 +88,6 @@ class Reader:
         """
         job, since = self.deployed(job)
         asked_for = schedule.with_verdict(job.schedules, job.timezone, start, end)
-        if asked_for and asked_for[0] < since:
-            made = StepFunctions(self.stage.stepfunctions).created_at(self.stage.guard)
-            asked_for = [time for time in asked_for if time >= made]
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
         since_then = times[0] if left_out else start

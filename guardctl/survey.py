@@ -81,8 +81,13 @@ class Survey:
                     yield from rows
 
     def _by_name_is_cheaper(self, deployed: Mapping[str, Deployed | None]) -> bool:
-        """Whether looking up every scheduled time by its name takes no more calls than the list of all."""
+        """Whether looking up every scheduled time by its name takes no more calls than the list of all.
+
+        Only where the schedules have been the same throughout: the list also has the times of an older one.
+        """
         stage = self.reader.stage
+        if any(each[1] > self.start for each in deployed.values() if each):
+            return False
         asked = sum(len(self._times(each)) for each in deployed.values() if each)
         everything = sum(
             len(schedule.with_verdict(job.schedules, job.timezone, self.start, self.now))

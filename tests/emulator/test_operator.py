@@ -54,6 +54,10 @@ def test_what_became_of_a_time_is_told_by_name_and_in_the_history(stage: LocalSt
     assert f"/states/home?region=us-east-1#/v2/executions/details/{stage.run_arn('asked', 'run-000001')}" in told
     skipped = guardctl(stage, "why", "asked", f"{second:%Y-%m-%d}", code=1)
     assert "00:00 UTC was skipped: run-000001 has been running for" in skipped
+    problems = guardctl(stage, "problems", "--since", "7d", code=1).splitlines()
+    assert problems[0].startswith(f"{stage.name}, since ")
+    (line,) = [each for each in problems if " asked skipped" in each]
+    assert line.endswith(f" → guardctl why asked {second:%Y-%m-%dT%H:%MZ} --stage {stage.name}")
     stage.finish("asked")
 
     # The one that was skipped is made up for by hand; so `why` has a second part, and the run a line of its own.
