@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import Execution, stamp
 from chalicelib.names import parse_guard_name, pause_name, pause_number, pool_pause_name
@@ -21,7 +20,7 @@ from guardctl.errors import AWS, Stop
 from guardctl.ledger import Record
 from guardctl.records import Reader
 from guardctl.stage import Stage
-from guardctl.wording import local
+from guardctl.wording import local, localised
 
 _TRIES = 20
 
@@ -39,10 +38,11 @@ class Pause:
     until: datetime | None = None
     """When it ends by itself, if it was told to."""
 
-    def told(self, zone: ZoneInfo) -> str:
-        """Since when, until when and why."""
-        until = f" until {local(self.until, zone)}" if self.until else ""
-        return f"since {local(self.since, zone)}{until}: {self.reason}"
+    @property
+    def told(self) -> str:
+        """Since when, until when and why, with instants as `stamp` writes them."""
+        until = f" until {stamp(self.until)}" if self.until else ""
+        return f"since {stamp(self.since)}{until}: {self.reason}"
 
 
 def current(stage: Stage, job: str) -> Pause | None:
@@ -66,9 +66,8 @@ def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: date
         wrong = "is past" if until <= now else f"is more than {LONGEST.days} days ahead, and AWS ends it after a year"
         raise Stop(f"--until {local(until, zone)} {wrong}")
     if there := current(stage, job):
-        raise Stop(
-            f"{job} is paused already, {there.told(zone)}; for another reason, first: {stage.command('resume', job)}"
-        )
+        told = localised(f"{job} is paused already, {there.told}", zone)
+        raise Stop(f"{told}; for another reason, first: {stage.command('resume', job)}")
     said = f"{reason} ({stage.who})"
     client = stage.stepfunctions
     if stage.shared(job):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from chalicelib.decide.facts import span, stamp
 from chalicelib.decide.usual import ENOUGH
-from guardctl.ledger import NEEDS_A_PERSON
+from guardctl.ledger import NEEDS_A_PERSON, Entry
 from guardctl.standing import JobStatus
 
 Level = Literal[
@@ -63,7 +63,7 @@ def _level(line: JobStatus, now: datetime) -> tuple[Level, str]:
     if bad and bad[0] == "failed":
         return bad
     if line.late:
-        return "late", f"{stamp(line.late.scheduled)} {line.late.outcome}: {line.late.reason}"
+        return "late", _of_time(line.late)
     if bad:
         return bad
     if line.missed:
@@ -75,8 +75,7 @@ def _level(line: JobStatus, now: datetime) -> tuple[Level, str]:
     if line.waits:
         return "waiting", f"{line.waits.name} waits since {stamp(line.waits.started_at)}"
     if line.pause:
-        until = f" until {stamp(line.pause.until)}" if line.pause.until else ""
-        return "paused", f"since {stamp(line.pause.since)}{until}: {line.pause.reason}"
+        return "paused", line.pause.told
     if line.in_shadow:
         return "ok", f"in shadow: {in_shadow(line)}"
     return "ok", "enabled = false" if line.state == "disabled" else line.start_now if line.state == "busy" else ""
@@ -99,12 +98,17 @@ def _of_run(line: JobStatus, now: datetime) -> tuple[Level, str]:
     if line.concern:
         return "late", f"{told}: {line.concern}"
     if line.late:
-        of_it = "" if line.late.arn == line.run.arn else f"{stamp(line.late.scheduled)} {line.late.outcome}: "
-        return "late", f"{told}; {of_it}{line.late.reason}"
+        return "late", f"{told}; {line.late.reason if line.late.arn == line.run.arn else _of_time(line.late)}"
     if usual and usual.runs >= ENOUGH and took > max(2 * usual.p95, usual.p95 + timedelta(minutes=5)):
         return "late", f"{told}; usually {span(usual.median)}, p95 {span(usual.p95)}"
     skipped = line.not_started and line.not_started[0] > line.run.started_at
     return "running", told + (f"; {line.not_started[1].outcome} since" if skipped and line.not_started else "")
+
+
+def _of_time(entry: Entry) -> str:
+    """A scheduled time with what became of it; a pause's reason says itself that it is one."""
+    outcome = "" if entry.reason.startswith(entry.outcome) else f"{entry.outcome}: "
+    return f"{stamp(entry.scheduled)} {outcome}{entry.reason}"
 
 
 def _last_bad(line: JobStatus) -> tuple[Level, str] | None:

@@ -23,7 +23,7 @@ from guardctl.console import (
 )
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
-from guardctl.wording import local
+from guardctl.wording import local, localised
 
 
 @command(example='guardctl pause nightly-report --until 12:00 --reason "the database moves"')
@@ -73,7 +73,7 @@ def pause(
     for name in names:
         zone = target.zone
         if name in before:
-            out.print(f"{name}: was paused already, {before[name].told(zone)}", markup=False)
+            out.print(localised(f"{name}: was paused already, {before[name].told}", zone), markup=False)
         else:
             end = made[name].until
             ends = f" until {local(end, zone)}" if end else ""

@@ -55,10 +55,10 @@ def status(
     if as_json:
         print_json(target, **_json(target, found))
     elif job:
-        (line,) = found.jobs
-        zone = target.zone
-        out.print(f"{line.job}: {line.state} (times in {found.read_at.astimezone(zone):%Z})", markup=False)
-        for name, value in [*_card(line, found.read_at, zone), ("a start now", line.start_now)]:
+        (judged,) = triage.triage(found.jobs, found.read_at)
+        line, zone = judged.line, target.zone
+        out.print(f"{line.job}: {judged.level} (times in {found.read_at.astimezone(zone):%Z})", markup=False)
+        for name, value in _card(judged, found.read_at, zone):
             for number, text in enumerate(value.splitlines()):
                 out.print(f"  {'' if number else name:<12} {localised(text, zone, named=True)}", markup=False)
     else:
@@ -139,9 +139,12 @@ def _short(moment: datetime, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%m-%d %H:%M}"
 
 
-def _card(line: JobStatus, now: datetime, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+def _card(judged: Judged, now: datetime, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     """What is known of one job, by name; instants as `stamp` writes them."""
+    line = judged.line
     last, usual = line.last, line.usual
+    if judged.level in {"failed", "late", "missed", "skipped", "in the way"}:
+        yield "why", judged.reason
     if line.run:
         age = span(now - line.run.started_at)
         since = stamp(line.run.started_at)
@@ -151,17 +154,16 @@ def _card(line: JobStatus, now: datetime, zone: ZoneInfo) -> Iterator[tuple[str,
         yield "task", f"{line.concern}\n{task}" if line.concern else task
     if line.pool:
         yield "pool", _pool(line)
-    yield "last run", sentence(last, zone) if last else "none yet"
-    if line.late:
-        yield "late", sentence(line.late, zone)
+    yield "last run", sentence(last, zone, named=True) if last else "none yet"
     if usual:
         yield "usually", f"{span(usual.median)}, p95 {span(usual.p95)} (of {usual.runs} that succeeded)"
     yield "next time", stamp(line.next_time) if line.next_time else "none: it is started by hand only"
     if line.in_shadow:
         yield "in shadow", triage.in_shadow(line)
     yield "last skip", _step_back(line) or "none lately"
-    yield "paused", _paused(line, zone) or "no"
+    yield "paused", line.pause.told if line.pause else "no"
     yield "deployed", "\n".join(line.drift) or "as the jobs file says"
+    yield "a start now", line.start_now
 
 
 def _step_back(line: JobStatus) -> str:
@@ -169,10 +171,6 @@ def _step_back(line: JobStatus) -> str:
         return ""
     when, entry = line.not_started
     return f"{stamp(when)}, {entry.outcome}: {entry.reason}"
-
-
-def _paused(line: JobStatus, zone: ZoneInfo) -> str:
-    return line.pause.told(zone) if line.pause else ""
 
 
 def _pool(line: JobStatus) -> str:

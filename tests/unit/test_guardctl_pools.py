@@ -431,7 +431,7 @@ def test_a_pause_says_who_and_why_and_ends_when_it_was_told_to(job: str) -> None
     found = pauses.current(stage, job)
     assert found
     assert (found.reason, found.until) == ("the database moves (ada)", until)
-    with pytest.raises(Stop, match=r"is paused already, since .* until 2026-11-23 18:30 UTC: the database moves \(ada"):
+    with pytest.raises(Stop, match=r"is paused already, since .* UTC until 2026-11-23 18:30: the database moves \(ada"):
         pauses.pause(stage, job, "again", None, play.now)
     start = play.start(job)
     play.run_until(MINUTE)

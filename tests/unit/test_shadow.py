@@ -310,8 +310,8 @@ def test_status_says_that_a_job_is_in_shadow_and_what_the_last_night_would_have_
     said = (
         "its schedule starts nothing; 2026-11-23T18:00:00Z would have started: the job has never run, no task is alive"
     )
-    assert dict(_card(line, play.now, ZoneInfo("UTC")))["in shadow"] == said
     (judged,) = triage([line], play.now)
+    assert dict(_card(judged, play.now, ZoneInfo("UTC")))["in shadow"] == said
     assert (judged.level, judged.reason) == ("ok", f"in shadow: {said}"), "the rule's task in the way is no trouble"
     assert line.next_time == BEGIN + timedelta(days=1)
     (why,) = Reader(stage).entry(stage.job("nightly"), BEGIN, play.now)
