@@ -62,7 +62,7 @@ COMMANDS = {
 
 def run_by(stage: LocalStage, person: str, *command: str) -> str:
     """Run guardctl with an access key of the person's own; the emulator takes any."""
-    environment = {**stage.emulator.environment(), "AWS_ACCESS_KEY_ID": person, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**stage.emulator.environment(), "AWS_ACCESS_KEY_ID": person}
     done = subprocess.run(
         [sys.executable, "-m", "guardctl", *command, "--stage", stage.name],
         cwd=stage.directory,
