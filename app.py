@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.decide.deadlines import Look
     from chalicelib.decide.facts import Execution
     from chalicelib.decide.pace import Planned
+    from chalicelib.decide.schedule import Due
     from chalicelib.late import Became
 
 # Chalice would give the logger of its app's name a handler of its own: every line would come twice.
@@ -154,10 +155,15 @@ def _report(planned: "Planned", result: str, late: timedelta) -> None:
     if result != "started":
         return
     lines.measure(_stage(), [(metrics.TRIGGERED, 1)], start.job)
-    job = _jobs().jobs[start.job]
-    if not start.renewal and (why := schedule.unknown(job.schedules, job.timezone, start.scheduled_at)):
-        lines.log("WARNING", "trigger", "calendar", job=start.job, guard_execution=start.name, reason=why)
-        lines.measure(_stage(), [(metrics.BEYOND_CALENDAR, 1)], start.job)
+    if not start.renewal:
+        _report_beyond(_jobs().jobs[start.job], start)
+
+
+def _report_beyond(job: jobs.Job, start: "Due") -> None:
+    """Tell of a start of whose day nobody knows whether it is a holiday."""
+    if why := schedule.unknown(job.calendar, job.schedules, job.timezone, start.scheduled_at):
+        lines.log("WARNING", "trigger", "beyond the calendar", job=job.name, guard_execution=start.name, reason=why)
+        lines.measure(_stage(), [(metrics.BEYOND_CALENDAR, 1)])
 
 
 def _report_look(look: "Look", became: "Became", after: timedelta) -> None:

@@ -39,8 +39,9 @@ SKIPS_IN_A_ROW = Metric("SkipsInARow")
 REFUSE = Metric("Refuse", dimensions=("stage",))
 """Without the job, which may be a typo."""
 
-BEYOND_CALENDAR = Metric("BeyondCalendar")
-"""A start on a day of which nobody knows whether it is a holiday: the calendar's data ends before."""
+BEYOND_CALENDAR = Metric("BeyondCalendar", dimensions=("stage",))
+"""A start on a day of which nobody knows whether it is a holiday, since the calendar's data ends before: of all jobs,
+because one command mends it for all."""
 
 STUCK = Metric("Stuck", dimensions=("stage",))
 """A start stepped back because of a run whose task has long stopped: one alarm for the stage, a reason for the job."""

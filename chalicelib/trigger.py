@@ -237,7 +237,7 @@ def guard_input(each: Planned, jobs: "JobsFile", function_arn: str) -> str:
         job=start.job,
         scheduled_at=start.scheduled_at,
         nominal_at=None if start.renewal else nominal(*when),
-        reason=None if start.renewal else unknown(*when) or None,
+        reason=None if start.renewal else unknown(job.calendar, *when) or None,
         deadline=start.deadline,
         renewal=start.renewal,
         slot=start.slot if start.slot > 1 else None,

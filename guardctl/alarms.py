@@ -21,7 +21,7 @@ from typing import Literal
 from chalicelib.config.jobs import Alerts, Job, JobsFile
 from chalicelib.decide.deadlines import is_watched
 from chalicelib.decide.facts import span
-from chalicelib.metrics import ERROR, LATE, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
+from chalicelib.metrics import BEYOND_CALENDAR, ERROR, LATE, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
 from chalicelib.names import Told, batch_machine, function_name, guard_machine, log_group
 from guardctl.cloudformation import Json, arn, logical_id
 
@@ -70,6 +70,8 @@ def parts(jobs: JobsFile) -> dict[str, Json]:
     if jobs.alerts is None:
         return {}
     kinds: dict[str, Json] = {"alarms": _of_stage(jobs.alerts, jobs.stage), "alarms-skips": {}, "alarms-late": {}}
+    if any(job.calendar and job.calendar.data for job in jobs.jobs.values()):
+        kinds["alarms"]["CalendarEnded"] = _of_calendars(jobs.alerts, jobs.stage)
     scheduled = [job for job in jobs.jobs.values() if job.schedules]
     if scheduled and all("not_started" in jobs.tells(job) for job in scheduled):
         del kinds["alarms"]["StartRefused"]
@@ -140,6 +142,19 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
             tell_ok=False,
         ),
     }
+
+
+def _of_calendars(alerts: Alerts, stage: str) -> Json:
+    return _alarm(
+        alerts,
+        f"batch-guard-{stage}-calendar-ended",
+        "A job was started although nobody knows whether its day is a holiday: the data of its calendar ends before. "
+        f"Run guardctl calendar, commit, deploy. Which job: {log_group(stage, 'trigger')}, beyond the calendar",
+        _ours(BEYOND_CALENDAR, stage),
+        at_least=1,
+        period=300,
+        tell_ok=False,
+    )
 
 
 def _of_machine(alerts: Alerts, jobs: JobsFile, pool: str, slot: int) -> Json:

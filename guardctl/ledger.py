@@ -223,7 +223,7 @@ def ledger(job: Job, times: Iterable[datetime], facts: Facts) -> list[Entry]:
             entries.append(replace(_told(job, repeated, name, facts, runs), by_hand=True))
     claimed = {entry.arn for entry in entries}
     entries += [of_run(job, run) for run in runs.values() if run.arn not in claimed and not run.renewal]
-    entries = [replace(entry, by=asked_by(facts.guards.get(entry.guard_execution or ""))) for entry in entries]
+    entries = [_with_words_of(entry, facts.guards.get(entry.guard_execution or "")) for entry in entries]
     done = {entry.scheduled for entry in entries if entry.outcome == "ran"}
     asked = {*times}
     entries = [
@@ -246,9 +246,15 @@ def _by_its_moment(job: Job, entry: Entry, now: datetime) -> Entry:
 
 
 def asked_by(guard: Record | None) -> str | None:
-    """``ada: the file came late``, of a start by hand; None for any other."""
+    """``ada: the file came late``, of a start by hand; what the trigger noted of any other; None for nothing."""
     said = [guard.input.get(key) for key in ("by", "reason")] if guard else []
     return ": ".join(str(each) for each in said if each) or None
+
+
+def _with_words_of(entry: Entry, guard: Record | None) -> Entry:
+    """With who asked for it by hand; or with the trigger's note, if nothing else is to be said of it."""
+    said = asked_by(guard)
+    return replace(entry, by=said) if entry.by_hand else replace(entry, reason=entry.reason or said or "")
 
 
 def of_run(job: Job, run: Record) -> Entry:

@@ -120,7 +120,7 @@ def _marks(job: Job, by_calendar: schedule.Coming | None) -> Iterator[str]:
         yield "in shadow: starts nothing"
     if by_calendar and by_calendar.nominal != by_calendar.at:
         yield f"moved from {stamp(by_calendar.nominal)}: {by_calendar.holiday}"
-    if by_calendar and (why := schedule.unknown(job.schedules, job.timezone, by_calendar.at)):
+    if by_calendar and (why := schedule.unknown(job.calendar, job.schedules, job.timezone, by_calendar.at)):
         yield why
 
 

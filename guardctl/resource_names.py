@@ -23,6 +23,7 @@ _OF_THE_STAGE: Mapping[str, str] = {
     "CheckFails": "the alarm check-fails",
     "StartRefused": "the alarm start-refused",
     "RunStuck": "the alarm run-stuck",
+    "CalendarEnded": "the alarm calendar-ended",
     "Dashboard": "the dashboard",
 }
 

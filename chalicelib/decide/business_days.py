@@ -75,9 +75,9 @@ def on_days(
             next_day = seek(wanted, day, step)
             if next_day is None or abs(each - last) > _IN_VAIN:
                 return
-            # A day's first moment, or its last. The clock may show a midnight that is over once more: never go back.
-            edge = _in_utc(datetime.combine(next_day + (step == -1) * _DAY, time(fold=int(step == -1))), zone) - _TICK
-            moment = max(edge, each) if step == 1 else min(edge, each - _TICK)
+            # A day's first moment, or its last; where the clock skips midnight, the moment at which it does.
+            edge = _in_utc(datetime.combine(next_day + (step == -1) * _DAY, time()), zone) - _TICK
+            moment = max(edge, each) if step == 1 else min(edge, each - _TICK)  # the clock may go back
             break
         else:
             return
@@ -106,6 +106,8 @@ def _moved(schedule: Schedule, rule: DayRule, zone: ZoneInfo, naive: datetime, s
         return rule.calendar.nearest(each.date(), rule.step)
 
     for day, together in groupby(_written(schedule, zone, naive, step), key=target):
+        if not rule.calendar.is_business_day(day):
+            return  # for twenty years there is none
         for local in sorted({datetime.combine(day, each.time()) for each in together}, reverse=step == -1):
             if moved := instant(local, zone):
                 yield moved
@@ -120,7 +122,7 @@ def _written(schedule: Schedule, zone: ZoneInfo, naive: datetime, step: Step) ->
     if schedule.every is not None:
         moment = _in_utc(naive, zone)
         found = ticks(schedule, moment if step == 1 else moment - _TICK, step)
-        times = (each.astimezone(zone).replace(tzinfo=None, fold=0) for each in found)
+        times = (each.astimezone(zone).replace(tzinfo=None) for each in found)  # with its fold: it may be on its day
     else:
         times = local_times(schedule, naive, backward=step == -1)
     first, last = schedule.start, schedule.end

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ from chalicelib.names import renewal_name, scheduled_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.decide.calendars import DayRule
+    from chalicelib.decide.calendars import Calendar, DayRule
 
 __all__ = [
     "Coming",
@@ -244,18 +244,17 @@ def nominal(schedules: Sequence[Schedule], timezone: str, at: datetime) -> datet
     return None if nearest == at else nearest
 
 
-def unknown(schedules: Sequence[Schedule], timezone: str, at: datetime) -> str:
+def unknown(calendar: Calendar | None, schedules: Sequence[Schedule], timezone: str, at: datetime) -> str:
     """Why nobody knows whether a time's day is a holiday: the calendar's data has not that year; empty if it has.
 
-    Such a time is treated by its weekday and what the jobs file says of the day.
+    Such a time is treated by its weekday and what the jobs file says of the day; its business date may be wrong, too.
     """
-    zone, rule = ZoneInfo(timezone), next((each.rule for each in schedules if each.rule), None)
-    if rule is None or (rule.on_holiday == "run" and not rule.business_day):
+    if calendar is None or calendar.span is None:
         return ""
+    zone = ZoneInfo(timezone)
     days = {(time or at).astimezone(zone).date() for time in (at, nominal(schedules, timezone, at))}
-    calendar = rule.calendar
     first_unknown = min((day for day in days if not calendar.is_known(day)), default=None)
-    if first_unknown is None or calendar.span is None:
+    if first_unknown is None:
         return ""
     first, last = calendar.span
     known = f"the data of calendar {calendar.name} is of {first} to {last}"
@@ -278,13 +277,10 @@ def ruled(schedules: Iterable[Schedule], rule: DayRule | None) -> tuple[Schedule
 
 def happens(schedule: Schedule, timezone: str) -> bool:
     """Whether a schedule has a time at all, between its bounds and on the zone's clock, be it in the past."""
-    zone = ZoneInfo(timezone)
-    since = EPOCH
-    if schedule.rule is not None and (span := schedule.rule.calendar.span):  # the years of which its holidays are known
-        since = datetime.combine(span[0], time(), UTC)
-    if schedule.start is None and schedule.end is not None:
-        return next(_backward(schedule, zone, schedule.end), None) is not None
-    return next(_forward(schedule, zone, since), None) is not None
+    zone, days = ZoneInfo(timezone), schedule.rule.calendar.excepted if schedule.rule else ()
+    # A search for a business day ends after twenty years: from 1970 on it would not come to these.
+    begins = [datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(days=2) for day in days if len(day) > 5]
+    return any(next(_forward(schedule, zone, each), None) for each in (*begins, EPOCH))
 
 
 def is_zone(word: str) -> bool:

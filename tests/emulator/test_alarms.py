@@ -83,7 +83,8 @@ def test_alarms_need_no_permission_of_the_stage() -> None:
 
 
 def test_both_ways_to_deploy_have_them() -> None:
-    expected = {*OF_THE_STAGE, "nightlyXreportFailed", "nightlyXreportSkips", "nightlyXreportLate", "byXhandFailed"}
+    of_jobs = {"nightlyXreportFailed", "nightlyXreportSkips", "nightlyXreportLate", "byXhandFailed"}
+    expected = {*OF_THE_STAGE, *of_jobs, "CalendarEnded"}
     assert alarms.resources(JOBS).keys() == expected
     stacks = {part: document for part, document in template.stacks(JOBS).items() if part.startswith("alarms")}
     assert {logical for document in stacks.values() for logical in document["Resources"]} == expected

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,31 @@ def test_what_became_of_a_time_is_told_by_name_and_in_the_history(stage: LocalSt
     shown = stage.command("guardctl", "history", "asked", "--limit", "5", "--stage", stage.name)
     assert f"{second:%Y-%m-%d} 00:00  ○ skipped" in shown.stdout
     assert shown.stderr == "2 earlier scheduled times are left out; --limit 7 shows them all\n"
+
+
+def test_a_backfill_starts_what_has_not_run_the_oldest_first_one_at_a_time(stage: LocalStage) -> None:
+    stage.ended(due(stage, "made-up", midnight(3)))
+    stage.finish("made-up")
+    asked = ("made-up", "--from", f"{midnight(4):%Y-%m-%d}", "--to", f"{midnight(2):%Y-%m-%d}")
+    with ThreadPoolExecutor(1) as beside:
+        told = beside.submit(guardctl, stage, "backfill", *asked)
+        for day in (4, 2):
+            (overrides,) = stage.describe_task("made-up", stage.a_task("made-up"))["overrides"]["containerOverrides"]
+            given = {each["name"]: each["value"] for each in overrides["environment"]}
+            assert given["BATCH_SCHEDULED_AT"] == stamp(midnight(day))
+            stage.finish("made-up")
+    first, last = (f"{midnight(day):%Y-%m-%d} 00:00 UTC" for day in (4, 2))
+    assert re.sub(r" after \d+ s", "", told.result()).splitlines() == [
+        f"made-up: 3 times by the jobs file, {first} to {last}: 2 to start, 1 to leave out",
+        f"1 of 2: {first} succeeded: run-000002 succeeded",
+        f"2 of 2: {last} succeeded: run-000003 succeeded",
+        "made-up: 2 succeeded",
+    ]
+    assert guardctl(stage, "backfill", *asked).endswith("3 to leave out\nmade-up: nothing to do\n"), (
+        "and then it is done"
+    )
+    (last,) = guardctl_json(stage, "why", "made-up", stamp(midnight(2)))[1:]
+    assert (last["outcome"], last["by_hand"], last["by"]) == ("ran", True, "root: backfill")
 
 
 def test_a_time_that_is_not_in_the_schedule_gets_its_neighbours_named(stage: LocalStage) -> None:

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from chalicelib.config.jobs import Alerts, JobsFile
+from chalicelib.decide.calendars import Calendar
 from chalicelib.decide.deadlines import Look, Moment
 from chalicelib.decide.facts import Refused
+from chalicelib.decide.schedule import Due
 from chalicelib.late import Became
 from guardctl.alarms import resources
 
@@ -205,6 +207,31 @@ def test_what_is_told_of_a_scheduled_time_at_its_moment(
     assert (log["scheduled_at"], log["expected_by"]) == ("2026-11-23T18:00:00Z", "2026-11-23T21:00:00Z")
     assert log["looked_up_seconds_after"] == 61
     assert measured == expected
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param("2026-12-31", {}, id="known"),
+        pytest.param("2025-12-31", {"BeyondCalendar": (1.0, {"stage": "dev"})}, id="beyond it"),
+    ],
+)
+def test_a_start_beyond_its_calendars_data_is_counted_where_the_alarm_looks(
+    app: Any, capsys: pytest.CaptureFixture[str], last: str, expected: Measured
+) -> None:
+    calendar = Calendar("jp", "JP", f"2025-01-01 {last}\n")
+    job = replace(app._jobs().jobs["nightly-report"], calendar=calendar)
+    app._report_beyond(job, Due(job.name, LOOK.moment.scheduled_at, "x", LOOK.at, timedelta(0)))
+    logged, counted = written(capsys)
+    assert read_metrics(counted) == expected
+    assert [each["reason"] for each in logged] == [
+        f"nobody knows whether 2026-11-24 is a holiday: the data of calendar jp is of 2025-01-01 to {last}"
+        for _ in expected
+    ]
+    alerts = Alerts(topic="arn:aws:sns:us-east-1:123456789012:alerts")
+    alarm = resources(JobsFile(stage="dev", jobs={job.name: job}, alerts=alerts))["CalendarEnded"]["Properties"]
+    watched = alarm["MetricName"], {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+    assert watched == ("BeyondCalendar", {"stage": "dev"})
 
 
 # --- which stage it is ------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from chalicelib.decide.schedule import (
 from guardctl.holiday_data import computed, written
 
 deterministic = settings(derandomize=True, deadline=None, database=None)
-DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 TOKYO = "Asia/Tokyo"
 
 JP = Calendar(
@@ -117,13 +117,14 @@ def test_beyond_the_data_it_goes_by_weekdays_and_tells() -> None:
     wednesday, saturday = local("2031-01-01T03:00"), local("2031-01-04T03:00")
     assert latest(schedules, TOKYO, wednesday, within=timedelta(0)) == wednesday
     assert left_out(schedules, TOKYO, saturday - MINUTE, saturday) == [(saturday, "Saturday")]
-    assert unknown(schedules, TOKYO, wednesday) == (
+    assert unknown(JP, schedules, TOKYO, wednesday) == (
         "nobody knows whether 2031-01-01 is a holiday: the data of calendar jp is of 2025-01-01 to 2029-12-31"
     )
-    assert unknown(schedules, TOKYO, local("2029-12-28T03:00")) == ""
-    assert unknown([by_rule(DAILY, DayRule(JP, "run"))], TOKYO, wednesday) == "", "it asks for no holiday"
+    assert unknown(JP, schedules, TOKYO, local("2029-12-28T03:00")) == ""
+    assert unknown(JP, [parse_schedule(DAILY)], TOKYO, wednesday) != "", "its business date is not known"
+    assert unknown(JP._replace(data=""), schedules, TOKYO, wednesday) == "", "nothing is missing"
     moved = [by_rule("cron(0 3 31 12 ? *)", DayRule(JP, "next"))]
-    assert unknown(moved, TOKYO, local("2030-01-01T03:00")) != "", "it moved out of the data"
+    assert unknown(JP, moved, TOKYO, local("2030-01-01T03:00")) != "", "it moved out of the data"
 
 
 def test_both_its_own_time_and_the_moved_one_are_within_the_bounds() -> None:
@@ -151,10 +152,49 @@ def test_what_the_clock_skips_on_its_own_day_happens_on_the_day_it_moves_to() ->
 
 
 @pytest.mark.parametrize(
+    ("zone", "weekend", "first"),
+    [
+        pytest.param("Africa/Cairo", {4, 5}, "2024-04-21", id="a Friday has no midnight"),
+        pytest.param("Asia/Beirut", {6}, "2024-03-28", id="a Sunday has none"),
+        pytest.param("America/Santiago", {6}, "2024-09-05", id="nor here"),
+        pytest.param("America/Santiago", {6}, "2024-04-04", id="a Saturday has its last hour twice"),
+        pytest.param("America/Havana", {6}, "2024-11-01", id="a Sunday has its first hour twice"),
+        pytest.param("America/Nuuk", {6}, "2024-10-24", id="and here, by UTC"),
+        pytest.param("Australia/Lord_Howe", {5, 6}, "2024-10-03", id="half an hour is skipped"),
+    ],
+)
+@pytest.mark.parametrize("expression", ["cron(30 23 * * ? *)", "cron(15 0,2,23 * * ? *)", "rate(30 minutes)"])
+def test_looking_back_finds_what_looking_forward_does(
+    zone: str, weekend: set[int], first: str, expression: str
+) -> None:
+    """From a day off at the edge of which the clock changes, back to the last times of the business day before."""
+    schedules = [by_rule(expression, DayRule(Calendar("x", weekend=frozenset(weekend)), "skip"))]
+    begin = local(f"{first}T00:00", zone)
+    times = between(schedules, zone, begin, begin + 7 * DAY)
+    assert len(times) > 4
+    for before, at in pairwise(times):
+        assert latest(schedules, zone, at - MINUTE, within=7 * DAY) == before
+
+
+def test_a_rate_that_does_not_move_starts_when_it_would_have() -> None:
+    """Also in an hour that the clock shows for the second time: Sunday is a business day, and 01:30 comes twice."""
+    israel, began = "Asia/Jerusalem", datetime(2024, 10, 20, 23, 30, tzinfo=UTC)
+    (plain,) = bounded([parse_schedule("rate(1 day)")], began, None)
+    moving = replace(plain, rule=DayRule(Calendar("il", weekend=frozenset({4, 5})), "previous"))
+    week = datetime(2024, 10, 26, 12, tzinfo=UTC), datetime(2024, 10, 31, 12, tzinfo=UTC)
+    assert between([moving], israel, *week) == between([plain], israel, *week)
+    assert nominal([moving], israel, datetime(2024, 10, 26, 23, 30, tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize(
     ("expression", "rule", "expected"),
     [
         pytest.param("cron(0 3 ? * SAT *)", DayRule(JP, "skip"), False, id="Saturdays alone, and none is a business day"),
         pytest.param("cron(0 3 ? * SAT *)", DayRule(JP._replace(excepted=frozenset({"2026-11-28"})), "skip"), True, id="but one"),
+        pytest.param("cron(0 3 ? * SAT *)", DayRule(Calendar("own", excepted=frozenset({"2026-11-28"})), "skip"), True, id="but one, without holidays"),
+        pytest.param("at(2024-05-03T03:00:00)", DayRule(JP, "next"), True, id="once, before the data"),
+        pytest.param("at(2026-05-03T03:00:00)", DayRule(JP, "skip"), False, id="once, on a holiday"),
+        pytest.param(DAILY, DayRule(Calendar("none", weekend=frozenset(range(7))), "next"), False, id="it would move for ever"),
         pytest.param(DAILY, DayRule(JP, business_day=24), False, id="no month has 24"),
         pytest.param(DAILY, DayRule(JP, business_day=23), True, id="some month has 23"),
         pytest.param("cron(0 3 * * ? 2199)", DayRule(JP, "skip"), True, id="in a far year"),
@@ -167,7 +207,7 @@ def test_what_never_happens_is_known(expression: str, rule: DayRule, expected: b
 # --- beside an independent reading --------------------------------------------------------------------------
 
 YEARS = range(2016, 2026)
-"""Until 2019 São Paulo's clock skipped midnight."""
+"""Until 2019 São Paulo's clock skipped midnight, Santiago's and Beirut's still do, and Cairo's since 2023."""
 
 
 class Place(NamedTuple):
@@ -175,16 +215,29 @@ class Place(NamedTuple):
 
     holidays: str
     zone: str
-    read: Callable[[], Any]
+    weekend: frozenset[int] = frozenset({5, 6})
 
 
 PLACES = (
-    Place("JP", TOKYO, lambda: holidays.country_holidays("JP", years=YEARS)),
-    Place("DE-BY", "Europe/Berlin", lambda: holidays.country_holidays("DE", subdiv="BY", years=YEARS)),
-    Place("US", "America/New_York", lambda: holidays.country_holidays("US", years=YEARS)),
-    Place("BR", "America/Sao_Paulo", lambda: holidays.country_holidays("BR", years=YEARS)),
-    Place("XLON", "Europe/London", lambda: holidays.financial_holidays("XLON", years=YEARS)),
+    Place("JP", TOKYO),
+    Place("DE-BY", "Europe/Berlin"),
+    Place("US", "America/New_York"),
+    Place("BR", "America/Sao_Paulo"),
+    Place("XLON", "Europe/London"),
+    Place("CL", "America/Santiago", frozenset({6})),
+    Place("EG", "Africa/Cairo", frozenset({4, 5})),
+    Place("LB", "Asia/Beirut", frozenset({6})),
+    Place("AU-NSW", "Australia/Lord_Howe", frozenset()),
 )
+
+
+@cache
+def known(place: Place) -> Any:
+    """The library's own answer."""
+    code, _, subdivision = place.holidays.partition("-")
+    if code == "XLON":
+        return holidays.financial_holidays(code, years=YEARS)
+    return holidays.country_holidays(code, subdiv=subdivision or None, years=YEARS)
 
 
 class Kind(NamedTuple):
@@ -192,7 +245,20 @@ class Kind(NamedTuple):
 
     expression: str
     clock: tuple[time, ...]
-    on: Callable[[date], bool]
+    on: Callable[[date], bool] = lambda day: True
+    every: timedelta = timedelta(0)
+    """Of a rate, which has no clock: from 1970 on."""
+
+    def written(self, day: date, zone: ZoneInfo) -> list[datetime]:
+        """Its times on that day, on the local clock."""
+        if not self.on(day):
+            return []
+        if not self.every:
+            return [datetime.combine(day, each) for each in self.clock]
+        first = datetime.combine(day - DAY, time(), UTC)
+        first += -(first - datetime(1970, 1, 1, tzinfo=UTC)) % self.every
+        ticks = (first + n * self.every for n in range(3 * DAY // self.every + 1))
+        return [each.replace(tzinfo=None) for tick in ticks if (each := tick.astimezone(zone)).date() == day]
 
 
 def last_day(day: date) -> bool:
@@ -200,9 +266,12 @@ def last_day(day: date) -> bool:
 
 
 EVERY_DAY = (
-    Kind("cron(0 3 * * ? *)", (time(3),), lambda day: True),
-    Kind("cron(0 0,18 * * ? *)", (time(0), time(18)), lambda day: True),
+    Kind("cron(0 3 * * ? *)", (time(3),)),
+    Kind("cron(0 0,18 * * ? *)", (time(0), time(18))),
+    Kind("cron(30 23,0,1 * * ? *)", (time(0, 30), time(1, 30), time(23, 30))),
 )
+OFTEN = (Kind("rate(20 minutes)", (), every=20 * MINUTE),)
+"""Left out on a holiday, and never moved."""
 KINDS = (
     *EVERY_DAY,
     Kind("cron(15 2 L * ? *)", (time(2, 15),), last_day),
@@ -210,6 +279,9 @@ KINDS = (
     Kind("cron(0 0 ? * SUN *)", (time(0),), lambda day: day.weekday() == 6),
     Kind("0 9 1,15 * *", (time(9),), lambda day: day.day in {1, 15}),
     Kind("cron(30 1 ? 3,10,11 SUN *)", (time(1, 30),), lambda day: day.month in {3, 10, 11} and day.weekday() == 6),
+    Kind("at(2019-09-08T00:00:00)", (time(0),), lambda day: day == date(2019, 9, 8)),  # Santiago skips it
+    Kind("rate(1 day)", (), every=DAY),
+    Kind("rate(35 hours)", (), every=35 * HOUR),
 )
 
 
@@ -218,8 +290,8 @@ def off(place: Place) -> frozenset[date]:
     """The days off of ten years, by the library and the week alone."""
     first, last = date(YEARS[0], 1, 1), date(YEARS[-1], 12, 31)
     every = (first + n * DAY for n in range((last - first).days + 1))
-    found = place.read()
-    return frozenset(day for day in every if day in found or day.weekday() >= 5)
+    found = known(place)
+    return frozenset(day for day in every if day in found or day.weekday() in place.weekend)
 
 
 @cache
@@ -228,12 +300,12 @@ def calendar_of(place: Place) -> Calendar:
     text = written(place.holidays, computed(place.holidays, YEARS[0], YEARS[-1]), YEARS[0], YEARS[-1])
     data = data_of(text)
     assert data is not None
-    return Calendar(name="x", place=place.holidays, data=data)
+    return Calendar(name="x", place=place.holidays, data=data, weekend=place.weekend)
 
 
-def moments(day: date, clock: tuple[time, ...], zone: ZoneInfo) -> Iterator[datetime]:
-    for each in clock:
-        naive = datetime.combine(day, each)
+def moments(day: date, written: list[datetime], zone: ZoneInfo) -> Iterator[datetime]:
+    for each in written:
+        naive = datetime.combine(day, each.time())
         at = naive.replace(tzinfo=zone).astimezone(UTC)
         if at.astimezone(zone).replace(tzinfo=None) == naive:
             yield at
@@ -245,7 +317,10 @@ def by_hand(place: Place, kinds: list[Kind], rule: DayRule, days: list[date]) ->
     starts: set[datetime] = set()
     skipped: set[datetime] = set()
     for kind in kinds:
-        for day in filter(kind.on, days):
+        for day in days:
+            clock = kind.written(day, zone)
+            if not clock:
+                continue
             if rule.business_day:
                 length = month.monthrange(day.year, day.month)[1]
                 work = [n for n in range(1, length + 1) if day.replace(day=n) not in rest]
@@ -253,12 +328,12 @@ def by_hand(place: Place, kinds: list[Kind], rule: DayRule, days: list[date]) ->
                 if work[place_of : place_of + 1 or None] != [day.day]:
                     continue
             if rule.on_holiday == "skip" and day in rest:
-                skipped.update(moments(day, kind.clock, zone))
+                skipped.update(moments(day, clock, zone))
                 continue
             to = day
             while to in rest and rule.on_holiday in {"next", "previous"}:
                 to += DAY if rule.on_holiday == "next" else -DAY
-            starts.update(moments(to, kind.clock, zone))
+            starts.update(moments(to, clock, zone))
     return starts, skipped
 
 
@@ -281,10 +356,11 @@ RULES = st.one_of(
 def test_the_times_are_those_of_an_independent_reading(
     place: Place, rule: tuple[OnHoliday, int], data: st.DataObject, day: int, length: int, minute: int
 ) -> None:
-    """Ten years, five places, with daylight saving: a window of up to six weeks from any minute of it."""
+    """Ten years, nine places, with daylight saving: a window of up to six weeks from any minute of it."""
     calendar = calendar_of(place)
     by = DayRule(calendar, *rule)
-    kinds = data.draw(st.lists(st.sampled_from(EVERY_DAY if by.business_day else KINDS), min_size=1, max_size=2))
+    some = EVERY_DAY if by.business_day else KINDS if by.step else (*KINDS, *OFTEN)
+    kinds = data.draw(st.lists(st.sampled_from(some), min_size=1, max_size=2))
     first = date(YEARS[0], 1, 1) + day * DAY
     start = datetime.combine(first, time(), UTC) + minute * MINUTE
     end = min(start + length * MINUTE, datetime(YEARS[-1], 12, 10, tzinfo=UTC))
@@ -308,7 +384,12 @@ def test_the_times_are_those_of_an_independent_reading(
 
 @pytest.mark.thorough
 @settings(deterministic, max_examples=60)
-@given(st.sampled_from(PLACES), st.sampled_from(["next", "previous"]), st.sampled_from(KINDS), st.integers(25, 3_600))
+@given(
+    st.sampled_from(PLACES),
+    st.sampled_from(["next", "previous"]),
+    st.sampled_from([kind for kind in KINDS if not kind.every]),
+    st.integers(25, 3_600),
+)
 def test_a_moved_time_knows_what_it_was(place: Place, word: OnHoliday, kind: Kind, day: int) -> None:
     zone, rest = ZoneInfo(place.zone), off(place)
     by = DayRule(calendar_of(place), word)

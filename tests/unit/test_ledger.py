@@ -91,6 +91,7 @@ BUSY = "run-000041 has been running for 61 min, since 2026-11-23T17:00:00Z"
 
 CASES = [
     pytest.param(Case("ran as run-000042 and succeeded after 12 min", "ran", (started(),), (run(),)), id="it ran and succeeded"),
+    pytest.param(Case("ran as run-000042 and succeeded after 12 min: nobody knows whether it is a holiday", "ran", (started(input={"reason": "nobody knows whether it is a holiday"}),), (run(),)), id="the trigger noted something"),
     pytest.param(Case("is running as run-000042", "running", (started(),), (run("RUNNING"),)), id="it is still running"),
     pytest.param(Case("ran as run-000042 and succeeded after 5 min, having started 14 min late", "ran", (started(began=14),), (run(began=14.2, ended=19.2),)), id="a tick that came late started it late"),
     pytest.param(Case("ran as run-000042 and failed after 12 min: container app exited with 1", "failed", (started(),), (run("FAILED", error="BatchGuard.TaskFailed", cause="container app exited with 1"),)), id="its program failed"),
