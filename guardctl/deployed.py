@@ -94,6 +94,8 @@ def _of_job(one: JobDifference) -> Iterator[str]:
         yield f"{one.job}: {one.what}"
     for setting in one.settings:
         yield f"{one.job}: {setting}"
+    for line in one.moved:
+        yield f"{one.job}: {localised(line, ZoneInfo(one.zones[1]))}"
     if one.times is None:
         return
     for when, times, zone in zip(("before", "after"), one.times, one.zones, strict=True):

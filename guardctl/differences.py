@@ -8,8 +8,9 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.config.tables import seconds_of
@@ -20,6 +21,9 @@ from chalicelib.read.record import digest
 
 TIMES = 5
 """So many next times are shown before and after."""
+
+_AROUND = timedelta(days=31)
+"""No calendar moves a time so far."""
 
 _TABLES = {"alerts": "alerts", "timezone": "defaults.timezone"}
 """Field of the whole file → where it is written, if not in [stage]."""
@@ -49,6 +53,8 @@ class JobDifference:
     """The next times (UTC) before and after, if they differ."""
     zones: tuple[str, str] = ("UTC", "UTC")
     """The job's zone before and after."""
+    moved: tuple[str, ...] = ()
+    """What its calendar moves over the present: it would start twice, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,30 @@ def _changed(old: Job, new: Job, raw: Mapping[str, Any], raw_new: Mapping[str, A
     times = _next(old, now), _next(new, now)
     settings = _told(_settings("", old, new, raw, raw_new))
     zones = old.timezone, new.timezone
-    return JobDifference(new.name, "changed", settings, times if times[0] != times[1] else None, zones)
+    moved = tuple(_over_the_present(old, new, now))
+    return JobDifference(new.name, "changed", settings, times if times[0] != times[1] else None, zones, moved)
+
+
+def _over_the_present(old: Job, new: Job, now: datetime) -> Iterator[str]:
+    starts, starts_now = _starts_of(old, now), _starts_of(new, now)
+    for time in sorted(starts.keys() & starts_now.keys()):
+        at, to = starts[time], starts_now[time]
+        if at <= now < to:
+            yield f"what was due at {stamp(at)} moves to {stamp(to)}, and starts once more then"
+        elif to <= now < at:
+            again = f"guardctl run {new.name} --scheduled-at {to:%Y-%m-%dT%H:%MZ}"
+            yield f"what is due at {stamp(at)} moves to {stamp(to)}, which has passed: start it with {again}"
+
+
+def _starts_of(job: Job, now: datetime) -> dict[str, datetime]:
+    """When the times of some weeks start: by when they would have, or, of an nth business day, by month and clock."""
+    zone, rule = ZoneInfo(job.timezone), next((each.rule for each in job.schedules if each.rule), None)
+    if rule is None or not job.enabled:
+        return {}
+    times = schedule.coming(job.schedules, job.timezone, now - _AROUND, now + _AROUND)
+    if rule.business_day:
+        return {f"{each.at.astimezone(zone):%Y-%m %H:%M}": each.at for each in times}
+    return {stamp(each.nominal): each.at for each in times if not each.skipped}
 
 
 def _next(job: Job, now: datetime) -> tuple[datetime, ...]:

@@ -53,10 +53,8 @@ def computed(place: str, first: int, last: int) -> dict[date, str]:
 
 def written(place: str, found: Mapping[date, str], first: int, last: int) -> str:
     """The file; `chalicelib.decide.calendars.data_of` reads it."""
-    head = (
-        f"# Holidays of {place}, by the library holidays {version('holidays')}. Written by guardctl calendar: days of\n"
-    )
-    head += "# days of your own belong in the jobs file (also, except), where the next refresh leaves them alone.\n"
+    head = f"# Holidays of {place}, by the library holidays {version('holidays')}. Written by guardctl calendar: days\n"
+    head += "# of your own belong in the jobs file (also, except), where the next refresh leaves them alone.\n"
     days = "".join(f"{day} {name}\n" for day, name in found.items())
     return f"{head}{date(first, 1, 1)} {date(last, 12, 31)}\n{days}"
 

@@ -152,6 +152,14 @@ def of_job(settings: Mapping[str, Any], calendars: Any, at: Spot) -> Calendar | 
     return found if isinstance(found, Calendar) else None
 
 
+def check_used(calendars: Any, named: set[Any], at: Spot) -> None:
+    """A calendar that no job names is one that a job was meant to name: that one runs on holidays."""
+    for name in calendars if calendars is not BAD else ():
+        if name not in named:
+            right = f'write calendar = "{name}" in the jobs that go by it, or take it out'
+            at.key(name).fault("is a calendar of no job", right)
+
+
 def rule_of(
     settings: Mapping[str, Any], calendar: Calendar | None, schedules: tuple[Schedule, ...], at: Spot
 ) -> DayRule | None:

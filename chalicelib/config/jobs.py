@@ -304,7 +304,7 @@ def _jobs_file(
     read = table(top, document, spot)
     defaults, ecs_defaults = read.get("defaults", ({}, {}))
     known = read.get("calendars", {})
-    jobs = {}
+    jobs, named = {}, set()
     whole, spot = spot, spot.key("jobs")
     if not spot.lacks(dict, raw_jobs, "write every job as a table, [jobs.nightly-report]"):
         if not raw_jobs:
@@ -315,6 +315,7 @@ def _jobs_file(
             own, ecs_own = settings_of(value, at)
             settings = calendars.together(defaults, own)
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
+            named.add(settings.get("calendar"))
             calendar = calendars.of_job(settings, known, at)
             schedules = times.schedules_of(settings, calendar, at)
             times.check_promises(own, settings, at)
@@ -325,6 +326,7 @@ def _jobs_file(
                 jobs[name] = Job(name=name, ecs=ecs, schedules=schedules, **kept)
     slots = read.get("pools", {})
     if not spot.faults:
+        calendars.check_used(known, named, whole.key("calendars"))
         check_pools(jobs, slots, stage, whole)
         check_neighbours(jobs, stage, spot)
         check_tell(jobs, read.get("alerts"), spot)

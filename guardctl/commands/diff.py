@@ -60,6 +60,7 @@ def _json(found: Diff) -> dict[str, Any]:
                 "job": each.job,
                 "what": each.what,
                 "settings": _settings(each.settings),
+                "moved": [*each.moved],
                 "next_before": [stamp(time) for time in each.times[0]] if each.times else None,
                 "next_after": [stamp(time) for time in each.times[1]] if each.times else None,
             }

@@ -71,7 +71,7 @@ def test_a_calendar_is_read() -> None:
 
 def test_a_calendar_alone_changes_no_schedule() -> None:
     assert [each.rule for each in job(DAILY).schedules] == [None]
-    assert recorded_as(job(DAILY)) == recorded_as(job('schedule = "cron(0 3 * * ? *)"'))
+    assert recorded_as(job(DAILY)) == recorded_as(job('schedule = "cron(0 3 * * ? *)"', ""))
 
 
 def test_a_job_that_makes_the_choice_replaces_the_defaults() -> None:
@@ -99,6 +99,7 @@ def test_a_job_that_makes_the_choice_replaces_the_defaults() -> None:
         pytest.param(DAILY, '[calendars.jp]\nholiday = "JP"', 'calendars.jp.holiday: is not a known key; did you mean "holidays"?', id="a typo"),
         pytest.param(DAILY, '[calendars.jpn]\nholidays = "JP"', 'jobs.report.calendar: "jp" is not a calendar of this file; did you mean "jpn"?', id="another calendar"),
         pytest.param(DAILY, "", 'jobs.report.calendar: "jp" is not a calendar of this file; write [calendars.jp]', id="no calendar"),
+        pytest.param('schedule = "0 3 * * *"', None, 'calendars.jp: is a calendar of no job; write calendar = "jp" in the jobs that go by it', id="a calendar of nobody"),
         pytest.param('schedule = "0 3 * * *"\non_holiday = "skip"', "", 'jobs.report.on_holiday: is given without a calendar; write calendar = "jp"', id="on_holiday of nothing"),
         pytest.param('schedule = "0 3 * * *"\nbusiness_day = 1', "", "jobs.report.business_day: is given without a calendar", id="business_day of nothing"),
         pytest.param(f'{DAILY}on_holiday = "move"', None, 'jobs.report.on_holiday: "move" is not valid; write "run", "skip", "next" or "previous"', id="another word"),
@@ -150,7 +151,7 @@ def test_a_run_is_told_its_dates(at: str, nominal_at: str | None, expected: tupl
 
 
 def test_without_a_calendar_there_is_no_business_date() -> None:
-    assert told(job('schedule = "0 3 * * *"'), "2026-11-24T18:00+09:00")[0] == {"BATCH_LOCAL_DATE": "2026-11-24"}
+    assert told(job('schedule = "0 3 * * *"', ""), "2026-11-24T18:00+09:00")[0] == {"BATCH_LOCAL_DATE": "2026-11-24"}
 
 
 # --- the record ---------------------------------------------------------------------------------------------
@@ -260,7 +261,6 @@ def test_it_is_warned_of_data_that_ends_soon(today: str, said: list[str]) -> Non
     found = advice.warnings(file(DAILY), "dev.toml", (), now)
     assert [each.wrong.partition(":")[0] for each in found] == said
     assert all(each.place == "calendars.jp.holidays" for each in found)
-    assert list(advice.warnings(file('schedule = "0 3 * * *"'), "dev.toml", (), now)) == [], "no job has it"
 
 
 def days_of(place: str, first: int, last: int) -> Iterable[str]:
@@ -315,6 +315,40 @@ def test_a_diff_says_what_is_different_of_a_calendar() -> None:
         'calendar.also none → ["12-31"]',
         'calendar.days "2 to 2026-12-31 (…)" → "2 to 2026-12-31 (…)"',
     ]
+
+
+NEXT, PREVIOUS = (f'schedule = "cron(0 18 27 * ? *)"\ncalendar = "jp"\non_holiday = "{word}"' for word in ("next", "previous"))  # fmt: skip
+LAST = 'schedule = "cron(0 18 * * ? *)"\ncalendar = "jp"\nbusiness_day = -1'
+TWICE = "what was due at 2026-11-{}T09:00:00Z moves to 2026-{}T09:00:00Z, and starts once more then"
+LOST = (
+    "what is due at 2026-11-{0}T09:00:00Z moves to 2026-11-{1}T09:00:00Z, which has passed: "
+    "start it with guardctl run report --scheduled-at 2026-11-{1}T09:00Z"
+)
+
+
+@pytest.mark.parametrize(
+    ("about", "before", "after", "at", "said"),
+    [
+        pytest.param(NEXT, "", 'also = ["2026-11-27"]', "2026-11-27T19:00+09:00", [TWICE.format(27, "11-30")], id="it has run, and its day is a holiday now"),
+        pytest.param(NEXT, "", 'also = ["2026-11-27"]', "2026-11-27T17:00+09:00", [], id="it has not run"),
+        pytest.param(NEXT, "", 'also = ["2026-11-27"]', "2026-11-30T19:00+09:00", [], id="both are over"),
+        pytest.param(NEXT, 'also = ["2026-11-27"]', "", "2026-11-29T12:00+09:00", [LOST.format(30, 27)], id="it has not run, and its day is none any more"),
+        pytest.param(PREVIOUS, "", 'also = ["2026-11-27"]', "2026-11-27T09:00+09:00", [LOST.format(27, 26)], id="a holiday that is announced too late"),
+        pytest.param(LAST, "", 'also = ["2026-11-30"]', "2026-11-29T12:00+09:00", [LOST.format(30, 27)], id="the month's last business day was before"),
+        pytest.param(LAST, 'also = ["2026-11-30"]', "", "2026-11-29T12:00+09:00", [TWICE.format(27, "11-30")], id="or it is yet to come"),
+        pytest.param(DAILY + 'on_holiday = "next"', "", 'also = ["2026-11-27"]', "2026-11-27T12:00+09:00", [], id="what falls together with another time is that one"),
+        pytest.param(DAILY + 'on_holiday = "skip"', "", 'also = ["2026-11-27"]', "2026-11-27T12:00+09:00", [], id="nothing moves"),
+    ],
+)  # fmt: skip
+def test_a_diff_tells_what_a_calendar_moves_over_the_present(
+    about: str, before: str, after: str, at: str, said: list[str]
+) -> None:
+    old, new = (
+        differences.Written(file(about, f'[calendars.jp]\nholidays = "JP"\n{each}'), "") for each in (before, after)
+    )
+    now = datetime.fromisoformat(at).astimezone(UTC)
+    (changed,) = differences.compare(old, new, now).jobs
+    assert [*changed.moved] == said
 
 
 @pytest.mark.parametrize(
