@@ -187,7 +187,7 @@ def _check_schedule(schedule: Schedule, on_holiday: OnHoliday, nth: int, spot: S
     written = f'"{schedule.expression}"'
     if nth and (schedule.every or schedule.once or not _every_day(schedule)):
         right = 'write a schedule of every day, "cron(0 18 * * ? *)": business_day says which'
-        spot.fault(f"{written} is restricted to some days, or has no time of day, and so is business_day", right)
+        spot.fault(f"{written} is not of every day at a time of day, as business_day needs it", right)
     if on_holiday in {"next", "previous"} and schedule.every and schedule.every < timedelta(days=1):
         right = 'write on_holiday = "skip", or a schedule with a time of day'
         spot.fault(f'{written} has no time of day to keep on another day (on_holiday = "{on_holiday}")', right)

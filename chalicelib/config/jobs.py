@@ -221,7 +221,8 @@ def parse(
 ) -> JobsFile:
     """The jobs file in `text`; `place` is what its faults call it. Raises JobsFileInvalid with all of them.
 
-    Without `by_model` a `run_task` table is believed (`members`): where the file was read before it was deployed.
+    Without `by_model` it is believed, where the file was read before it was deployed, that RunTask has the members of a
+    `run_task` table (`members`), and that every schedule happens: a quarter of a millisecond each to find out.
     `holidays` gives a place's file of holidays.
     """
     _require_stage(stage, place)
@@ -233,7 +234,7 @@ def parse(
         raise JobsFileInvalid((fault,)) from None
     faults: list[Fault] = []
     readers = READERS | {"run_task": members.reader(by_model=by_model)}
-    jobs_file = _jobs_file(document, Spot(place, "", faults), stage, readers, holidays)
+    jobs_file = _jobs_file(document, Spot(place, "", faults), stage, readers, holidays, by_model=by_model)
     if faults:
         raise JobsFileInvalid(tuple(faults))
     return jobs_file
@@ -289,7 +290,13 @@ _ALERTS = alert_keys.READERS
 
 
 def _jobs_file(
-    document: dict[str, Any], spot: Spot, stage: str, of_ecs: Mapping[str, Reader], holidays: calendars.Load
+    document: dict[str, Any],
+    spot: Spot,
+    stage: str,
+    of_ecs: Mapping[str, Reader],
+    holidays: calendars.Load,
+    *,
+    by_model: bool,
 ) -> JobsFile:
     raw_jobs = document.get("jobs", {})
     settings_of = partial(_settings, of_ecs)
@@ -317,7 +324,7 @@ def _jobs_file(
             ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
             named.add(settings.get("calendar"))
             calendar = calendars.of_job(settings, known, at)
-            schedules = times.schedules_of(settings, calendar, at)
+            schedules = times.schedules_of(settings, calendar, at, happening=by_model)
             times.check_promises(own, settings, at)
             check_words(ecs, calendar, at.key("ecs"))
             if not at.faults:

@@ -114,11 +114,13 @@ READERS: dict[str, Reader] = {
 """What of a job's table decides when it is due."""
 
 
-def schedules_of(settings: Mapping[str, Any], calendar: Calendar | None, at: Spot) -> tuple[Schedule, ...]:
+def schedules_of(
+    settings: Mapping[str, Any], calendar: Calendar | None, at: Spot, *, happening: bool
+) -> tuple[Schedule, ...]:
     """The schedules of a job within their bounds and by its calendar, settings of the defaults included.
 
     Notes what only shows when they are seen together: a bound that the zone's clock never shows, an end before its
-    start, a schedule that never happens in between, and one that its calendar can't be kept with.
+    start, one that its calendar can't be kept with, and, with `happening`, one that never happens in between.
     """
     schedules, timezone = settings.get("schedule", ()), settings.get("timezone", "UTC")
     bounds = [settings.get(key) for key in ("start", "end")]
@@ -134,7 +136,7 @@ def schedules_of(settings: Mapping[str, Any], calendar: Calendar | None, at: Spo
     if len(at.faults) > found:
         return ()
     made = ruled(bounded(schedules, start, end), rule)
-    if start or end or rule or any(each.once for each in made):
+    if happening and (start or end or rule or any(each.once for each in made)):
         for n, each in enumerate(made):
             if not happens(each, timezone):
                 spot = at.key("schedule").item(n) if len(made) > 1 else at.key("schedule")

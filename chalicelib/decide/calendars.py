@@ -7,7 +7,6 @@ its weekday and by the jobs file alone.
 
 from __future__ import annotations
 
-import re
 from calendar import monthrange
 from datetime import date, timedelta
 from functools import lru_cache
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from chalicelib.decide.policy import OnHoliday
 
 _DAY = timedelta(days=1)
-_DATE = r"\d{4}-\d\d-\d\d"
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 OWN = "a day off in the jobs file"
 """The name of a day in `also`."""
@@ -111,19 +109,19 @@ class DayRule(NamedTuple):
 def read(data: str) -> Data:
     """A calendar's data; see `data_of` for its text."""
     span, *days = data.splitlines()
-    return Data(date.fromisoformat(span[:10]), date.fromisoformat(span[11:]), {day[:10]: day[11:] for day in days})
+    first, last = map(date.fromisoformat, span.split(" "))
+    return Data(first, last, {day[:10]: day[11:] for day in days})
 
 
 def data_of(text: str) -> str | None:
     """The data in a file that `guardctl calendar` wrote, without its comments; None if it is not as that writes it."""
-    data = re.sub(r"\A(?:#.*\n)+", "", text)
-    if not re.fullmatch(rf"{_DATE} {_DATE}\n(?:{_DATE} .+\n)*", data):
-        return None
-    try:
+    data = "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("#"))
+    try:  # without an expression, which would take longer to compile than a file of ten years to read
         found = read(data)
-        return data if found.first < found.last and all(map(date.fromisoformat, found.names)) else None
+        days = [str(date.fromisoformat(day)) for day in found.names]
     except ValueError:
         return None
+    return data if found.first < found.last and days == [*found.names] and all(found.names.values()) else None
 
 
 @lru_cache(maxsize=256)
@@ -138,10 +136,10 @@ def nth_business_day(calendar: Calendar, year: int, month: int, nth: int) -> dat
     return None
 
 
-def seek(wanted: Callable[[date], bool], day: date, step: int, furthest: int = _FURTHEST) -> date | None:
+def seek(wanted: Callable[[date], bool], day: date, step: int) -> date | None:
     """The first day from `day` on, itself included, in the direction of `step` that is wanted; None if there is none
     for twenty years."""
-    for _ in range(furthest):
+    for _ in range(_FURTHEST):
         if wanted(day):
             return day
         day += step * _DAY

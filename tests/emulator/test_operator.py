@@ -106,11 +106,11 @@ def test_a_backfill_starts_what_has_not_run_the_oldest_first_one_at_a_time(stage
         f"2 of 2: {last} succeeded: run-000003 succeeded",
         "made-up: 2 succeeded",
     ]
-    assert guardctl(stage, "backfill", *asked).endswith("3 to leave out\nmade-up: nothing to do\n"), (
-        "and then it is done"
+    again = (
+        stage.guard.replace(":stateMachine:", ":execution:") + f":{scheduled_name('made-up', midnight(2))}-by-hand-1"
     )
-    (last,) = guardctl_json(stage, "why", "made-up", stamp(midnight(2)))[1:]
-    assert (last["outcome"], last["by_hand"], last["by"]) == ("ran", True, "root: backfill")
+    given = json.loads(stage.stepfunctions.describe_execution(executionArn=again)["input"])
+    assert given == {"job": "made-up", "scheduled_at": stamp(midnight(2)), "by": "root", "reason": "backfill"}
 
 
 def test_a_time_that_is_not_in_the_schedule_gets_its_neighbours_named(stage: LocalStage) -> None:
