@@ -8,6 +8,8 @@ from typing import Any
 from chalicelib.decide.nearest import nearest
 
 _ENGLISH = "en_US"
+_FEW = 40
+"""So many known words are named."""
 
 
 class UnknownPlace(ValueError):
@@ -60,7 +62,8 @@ def written(place: str, found: Mapping[date, str], first: int, last: int) -> str
 
 
 def _unknown(word: str, known: Any, what: str) -> UnknownPlace:
-    like = nearest(word, set(known))
-    few = sorted(known)
-    right = f'did you mean "{like}"?' if like else f"known are {', '.join(few)}" if 0 < len(few) < 40 else ""
-    return UnknownPlace(f'"{word}" is no {what} that the library knows{f"; {right}" if right else ""}')
+    few = sorted(set(known))
+    like = next((each for each in few if each.lower() == word.lower()), None) or nearest(word, few)
+    some = f"known are {', '.join(few) or 'none'}" if len(few) < _FEW else "write its code: JP, or XNYS for an exchange"
+    right = f'did you mean "{like}"?' if like else some
+    return UnknownPlace(f'"{word}" is no {what} that the library knows; {right}')

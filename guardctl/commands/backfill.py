@@ -1,9 +1,9 @@
 """``guardctl backfill``."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,6 @@ MOST = 1000
 ASKED_FROM = 10
 """More starts than this are asked about first."""
 _TICK = timedelta(microseconds=1)
-_A_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @command(example="guardctl backfill nightly-report --from 2026-11-01 --to 2026-11-07")
@@ -85,7 +84,7 @@ def backfill(
             items = plan.look(times)
         todo = sum(item.standing in {"to do", "under way"} for item in items)
         if not as_json:
-            _head(asked, items, zone, listed=dry_run)
+            head(asked, items, zone, listed=dry_run)
         if dry_run:
             if as_json:
                 print_json(target, job=job, dry_run=True, times=[_item_json(item) for item in items])
@@ -141,9 +140,9 @@ def span_of(begin: str, end: str | None, zone: ZoneInfo, now: datetime) -> tuple
     last = now
     if end is not None:
         last = moment(end, zone, "--to")
-        if _A_DAY.fullmatch(end):
-            day = datetime.fromisoformat(end).replace(tzinfo=zone)
-            last = (day + timedelta(days=1)).astimezone(UTC) - timedelta(minutes=1)  # the zone's day, be it 23 hours
+        with suppress(ValueError):
+            after = datetime.combine(date.fromisoformat(end) + timedelta(days=1), time(), zone)
+            last = after.astimezone(UTC) - timedelta(minutes=1)  # the zone's day, be it 23 hours
         if last < first:
             raise Stop(f"--to {end} is before --from {begin}")
     if first > now:
@@ -173,10 +172,13 @@ _WOULD = {
 }
 
 
-def _head(job: Job, items: Sequence[Item], zone: ZoneInfo, *, listed: bool) -> None:
+def head(job: Job, items: Sequence[Item], zone: ZoneInfo, *, listed: bool) -> None:
+    """Say what will be done, and, `listed`, of each time why."""
     counts = Counter(_WOULD[item.standing] for item in items)
     first, last = (local(item.at, zone) for item in (items[0], items[-1]))
     told = ", ".join(f"{count} to {what}" for what, count in counts.items())
+    if old := sum(item.standing == "to do" and item.entry.outcome == "forgotten" for item in items):
+        told += f"; of {old} nobody knows any more whether they ran"
     out.print(f"{job.name}: {len(items)} times by the jobs file, {first} to {last}: {told}", markup=False)
     if listed:
         for item in items:

@@ -18,7 +18,7 @@ from chalicelib.decide.facts import stamp
 from chalicelib.names import parse_guard_name, scheduled_name
 from guardctl import pauses
 from guardctl.backfill import Backfill, Item, Made, Standing, standing
-from guardctl.commands.backfill import ask, go, span_of, times_of
+from guardctl.commands.backfill import ask, go, head, span_of, times_of
 from guardctl.errors import INTERRUPTED, NOT_RUN, Stop
 from guardctl.ledger import Entry, Outcome
 from guardctl.stage import Stage
@@ -357,6 +357,17 @@ def test_how_a_time_stands(entries: list[Entry], plain: Standing, again: Standin
     assert standing(AT, entries, again=True, begun=BEGIN).standing == again
 
 
+def test_what_step_functions_has_forgotten_is_counted_before_it_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    """Older than 90 days: nobody knows whether it ran, and it would be started."""
+    _, _, stage = staged(JOBS)
+    found = entry("forgotten"), entry("missed"), entry("ran")
+    items = [standing(at, [each]) for at, each in zip(TIMES, found, strict=True)]
+    head(stage.job("report"), items, TOKYO, listed=False)
+    assert capsys.readouterr().out.endswith(
+        ": 2 to start, 1 to leave out; of 1 nobody knows any more whether they ran\n"
+    )
+
+
 def test_the_last_run_is_the_one_that_is_told() -> None:
     last = entry("failed", 9, by_hand=True)
     assert standing(AT, [entry("failed", -60), entry("skipped", by_hand=True), last]) == Item(AT, "to do", last)
@@ -376,9 +387,10 @@ NOW = datetime(2026, 11, 23, 18, 30, 20, tzinfo=UTC)
         ("2026-11-20T03:00", "2026-11-20T03:00", TOKYO, ("2026-11-19T18:00:00Z", "2026-11-19T18:00:00Z")),
         ("2026-11-20T03:00Z", None, TOKYO, ("2026-11-20T03:00:00Z", "2026-11-23T18:30:00Z")),
         ("2026-11-23", "2026-11-23", NEW_YORK, ("2026-11-23T05:00:00Z", "2026-11-23T18:30:00Z")),
+        ("2026-11-20", "20261121", TOKYO, ("2026-11-19T15:00:00Z", "2026-11-21T14:59:00Z")),
         ("2026-11-01", "2026-11-01", NEW_YORK, ("2026-11-01T04:00:00Z", "2026-11-02T04:59:00Z")),
     ],
-    ids=["whole days", "one time", "until now", "no further than now", "a day of 25 hours"],
+    ids=["whole days", "one time", "until now", "no further than now", "without hyphens", "a day of 25 hours"],
 )
 def test_a_range_as_people_write_it(begin: str, end: str | None, zone: ZoneInfo, expected: tuple[str, str]) -> None:
     first, last = span_of(begin, end, zone, NOW)

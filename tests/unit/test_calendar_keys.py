@@ -282,6 +282,9 @@ def test_the_holidays_of_a_place_are_the_librarys() -> None:
     ("place", "years", "said"),
     [
         pytest.param("JPP", (2026, 2026), '"JPP" is no country or exchange that the library knows; did you mean "JP"?', id="a typo"),
+        pytest.param("jp", (2026, 2026), '"jp" is no country or exchange that the library knows; did you mean "JP"?', id="small letters"),
+        pytest.param("Mars", (2026, 2026), '"Mars" is no country or exchange that the library knows; write its code: JP', id="no code"),
+        pytest.param("FR-X", (2026, 2026), '"X" is no subdivision of FR that the library knows; known are', id="no such part"),
         pytest.param("DE-BX", (2026, 2026), '"BX" is no subdivision of DE that the library knows; known are', id="no such land"),
         pytest.param("JP+bnk", (2026, 2026), '"bnk" is no category of JP that the library knows; did you mean "bank"?', id="no such category"),
         pytest.param("JP", (2090, 2100), "the library knows JP from 1949 to 2099", id="too far"),
