@@ -29,7 +29,7 @@ def after(
     schedule: Schedule, rule: DayRule, zone: ZoneInfo, moment: datetime, end: datetime | None
 ) -> Iterator[datetime]:
     """The times after `moment` at which it starts, in UTC; what is later than `end` need not be found."""
-    if not rule.step:
+    if not _moves(schedule, rule):
         return on_days(schedule, zone, moment, 1, rule.runs_on, end)
     day = moment.astimezone(zone).date() - _DAY
     if rule.step == 1:  # what moved to that day, or a later one, may come from the days before
@@ -41,7 +41,7 @@ def until(
     schedule: Schedule, rule: DayRule, zone: ZoneInfo, now: datetime, start: datetime | None
 ) -> Iterator[datetime]:
     """Those up to `now`, the newest first; what is earlier than `start` need not be found."""
-    if not rule.step:
+    if not _moves(schedule, rule):
         return on_days(schedule, zone, now, -1, rule.runs_on, start)
     day = now.astimezone(zone).date() + 2 * _DAY
     if rule.step == -1:  # what moved to the day before, or an earlier one, may come from the days after
@@ -94,6 +94,11 @@ def nominal(schedule: Schedule, rule: DayRule, zone: ZoneInfo, at: datetime) -> 
         day -= rule.step * _DAY
         if not rule.step or rule.calendar.nearest(day, rule.step) != local.date():
             return None
+
+
+def _moves(schedule: Schedule, rule: DayRule) -> bool:
+    """Whether a time may move to where the schedule has none: those of every day fall together with the day's own."""
+    return rule.step != 0 and not (schedule.cron.endswith(" * * *") and schedule.years is None)
 
 
 def _moved(schedule: Schedule, rule: DayRule, zone: ZoneInfo, naive: datetime, step: Step) -> Iterator[datetime]:
