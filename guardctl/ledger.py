@@ -29,7 +29,7 @@ TICKS = timedelta(minutes=3)
 """A scheduled time so long ago that a tick should have sent it."""
 
 KEPT = timedelta(days=90)
-"""Step Functions keeps an execution for so long after it closed (AWS, Step Functions quotas)."""
+"""Step Functions keeps an execution for so long after it closed (AWS, Step Functions quotas), or less long: `Facts`."""
 
 Outcome = Literal[
     "ran",
@@ -160,6 +160,8 @@ class Facts:
     guards: Mapping[str, Record] = field(default_factory=dict)
     """Guard executions by name; a name that is not here was looked up, and Step Functions does not show it."""
     runs: tuple[Record, ...] = ()
+    kept: timedelta = KEPT
+    """How long the account keeps an execution, by `[stage] history_days`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,8 +333,8 @@ def _verdict(guard: Record) -> tuple[Outcome, str]:
 
 def _absence(job: Job, time: datetime, facts: Facts) -> tuple[Outcome, str]:
     """Why a scheduled time has no guard execution."""
-    if facts.now - time > KEPT:
-        return "forgotten", "older than the 90 days that Step Functions keeps"
+    if facts.now - time > facts.kept:
+        return "forgotten", f"older than the {facts.kept.days} days that Step Functions keeps"
     if facts.since > time:
         return "no schedule", f"it has had it since {stamp(facts.since)}"
     if not job.enabled:

@@ -198,7 +198,9 @@ class Reader:
         guards = self.with_waiters(guards, job.name)
         runs = tuple(self._runs(job, guards, listed))
         hands = [name for run in runs if (name := run.guard_execution) and name not in guards and _by_hand(name)]
-        return Facts(now=now, since=since, guards=guards | self._guards(hands, f"{job.name}: by whom"), runs=runs)
+        guards |= self._guards(hands, f"{job.name}: by whom")
+        kept = timedelta(days=self.stage.file.history_days)
+        return Facts(now=now, since=since, guards=guards, runs=runs, kept=kept)
 
     def with_waiters(self, guards: dict[str, Record], job: str) -> dict[str, Record]:
         waiters = [guard.waiter for guard in guards.values() if guard.waiter]

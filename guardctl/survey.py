@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -180,7 +180,8 @@ class Survey:
             its_own = alone or (said is not None and said.input.get("job") == job.name)
             if begun.arn in started or its_own:
                 own.append(said or listed.run_of(begun, by.get(begun.arn)))
-        facts = Facts(now=self.now, since=since, guards=records, runs=tuple(own))
+        kept = timedelta(days=self.reader.stage.file.history_days)
+        facts = Facts(now=self.now, since=since, guards=records, runs=tuple(own), kept=kept)
         # A guard execution tells of its time, also of one that only an older schedule had.
         seen = {time for guard in pool.guards[job.name] if (time := _scheduled(guard)) and time > self.start}
         entries = ledger(job, seen.union(self._times(deployed)), facts)

@@ -84,6 +84,7 @@ class Case:
     now: datetime = field(default_factory=lambda: at(600))
     since: datetime = SIX - timedelta(days=30)
     job: Job = JOB
+    kept: timedelta = KEPT
 
 
 QUEUED = guard(output={"outcome": "queued", "waiter": "report-after-run-000041-1", "reason": "…"})
@@ -133,12 +134,14 @@ CASES = [
     pytest.param(Case("was not started, because the job is disabled: the schedule is off: enabled = false in the jobs file", "disabled", job=replace(JOB, enabled=False)), id="the job is disabled"),
     pytest.param(Case("was not started, because the job did not have this schedule then: it has had it since 2026-11-23T18:05:00Z", "no schedule", since=at(5)), id="the job was deployed, or its schedule changed, later"),
     pytest.param(Case("is forgotten: older than the 90 days that Step Functions keeps", "forgotten", now=SIX + KEPT + timedelta(minutes=1)), id="it is older than the records"),
+    pytest.param(Case("is forgotten: older than the 30 days that Step Functions keeps", "forgotten", now=SIX + timedelta(days=31), kept=timedelta(days=30)), id="the account keeps them for 30 days"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_scheduled_time_is_told_in_one_sentence(case: Case) -> None:
-    facts = Facts(now=case.now, since=case.since, guards={g.name: g for g in case.guards}, runs=case.runs)
+    guards = {g.name: g for g in case.guards}
+    facts = Facts(now=case.now, since=case.since, guards=guards, runs=case.runs, kept=case.kept)
     (entry,) = ledger(case.job, [SIX], facts)
     says = re.sub(r"(\d\d-\d\d)T(\d\d:\d\d):\d\dZ", r"\1 \2", case.says)  # in the zone that is named once
     assert sentence(entry, ZoneInfo("UTC")) == f"report for 2026-11-23 18:00 UTC {says}"

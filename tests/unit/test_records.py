@@ -41,6 +41,7 @@ class World:
     pages: int = 0
     name: str = "dev"
     shows_guards: bool = True
+    file: Any = field(default_factory=lambda: SimpleNamespace(history_days=90))
     recorded: str = recorded_as(JOB)
     exceptions: Any = field(default_factory=lambda: SimpleNamespace(ExecutionDoesNotExist=Missing))
 
