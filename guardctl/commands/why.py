@@ -98,7 +98,7 @@ def entries_of(reader: Reader, job: Job, text: str | None, now: datetime) -> lis
         raise Stop(f"{local(at, zone)} has not come yet")
     entries = reader.entry(job, at, now)
     if all(entry.guard_execution is None and entry.outcome != "forgotten" for entry in entries):
-        _require_scheduled(reader.deployed(job)[0], at, zone, target)
+        require_scheduled(reader.deployed(job)[0], at, target)
     return entries
 
 
@@ -117,14 +117,18 @@ def _concern(stage: Stage, entry: Entry, now: datetime) -> str:
     return run_state.look(stage, entry.job, details.execution, now).concern
 
 
-def _require_scheduled(job: Job, at: datetime, zone: ZoneInfo, stage: Stage) -> None:
-    """Raise `Stop`, naming the neighbours, for a time that is not in the schedule."""
+def require_scheduled(job: Job, at: datetime, stage: Stage) -> None:
+    """Raise `Stop`, naming the neighbours, and the holiday, for a time that is not in the schedule."""
+    zone, day = stage.zone, at.astimezone(ZoneInfo(job.timezone)).date()
     if schedule.with_verdict(job.schedules, job.timezone, at - timedelta(seconds=1), at):
         return
     before = schedule.latest(job.schedules, job.timezone, at, within=timedelta(days=366))
     after = next(iter(schedule.upcoming(job.schedules, job.timezone, at, limit=1)), None)
     near = " and ".join(local(time, zone) for time in (before, after) if time)
     nearest = f"the nearest are {near}" if near else "it has no schedule"
+    rule = next((each.rule for each in job.schedules if each.rule), None)
+    if rule and (holiday := rule.calendar.holiday(day)):
+        nearest = f"{day} is no business day of calendar {rule.calendar.name}: {holiday}; {nearest}"
     raise Stop(
         f"{job.name} has no scheduled time at {local(at, zone)}, and nothing was started for it; {nearest}; "
         f"starts by hand are in: {stage.command('history', job.name)}"

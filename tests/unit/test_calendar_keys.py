@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,9 @@ from chalicelib.decide.schedule import nominal
 from chalicelib.read.record import Record, recorded_as, with_schedules_of
 from chalicelib.trigger import Trigger
 from guardctl import advice, differences
+from guardctl.commands.why import require_scheduled
 from guardctl.durations import Durations
+from guardctl.errors import Stop
 from guardctl.holiday_data import UnknownPlace, computed, written
 from guardctl.outlook import outlook
 from tests.unit.test_trigger import FUNCTION, Clock, FakeStepFunctions, tick
@@ -318,6 +321,17 @@ def test_a_diff_says_what_is_different_of_a_calendar() -> None:
         'calendar.also none → ["12-31"]',
         'calendar.days "2 to 2026-12-31 (…)" → "2 to 2026-12-31 (…)"',
     ]
+
+
+def test_who_asks_why_nothing_was_started_on_a_holiday_is_told_of_it() -> None:
+    stage: Any = SimpleNamespace(zone=ZoneInfo("Asia/Tokyo"), command=lambda *words: " ".join(words))
+    with pytest.raises(Stop) as stopped:
+        require_scheduled(job(NEXT), datetime(2027, 2, 27, 9, tzinfo=UTC), stage)
+    assert str(stopped.value) == (
+        "report has no scheduled time at 2027-02-27 18:00 JST, and nothing was started for it; 2027-02-27 is no business "
+        "day of calendar jp: Saturday; the nearest are 2027-01-27 18:00 JST and 2027-03-01 18:00 JST; "
+        "starts by hand are in: history report"
+    )
 
 
 NEXT, PREVIOUS = (f'schedule = "cron(0 18 27 * ? *)"\ncalendar = "jp"\non_holiday = "{word}"' for word in ("next", "previous"))  # fmt: skip
