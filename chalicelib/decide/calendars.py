@@ -71,10 +71,6 @@ class Calendar(NamedTuple):
         """The day itself if it is a business day, else the next one (step 1) or the one before (step -1)."""
         return seek(self.is_business_day, day, step) or day
 
-    def is_known(self, day: date) -> bool:
-        """Whether the data has that day."""
-        return not self.data or read(self.data).first <= day <= read(self.data).last
-
     @property
     def span(self) -> tuple[date, date] | None:
         """The first day and the last day of the data; None for a calendar that has none and needs none."""

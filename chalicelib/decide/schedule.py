@@ -253,10 +253,10 @@ def unknown(calendar: Calendar | None, schedules: Sequence[Schedule], timezone: 
         return ""
     zone = ZoneInfo(timezone)
     days = {(time or at).astimezone(zone).date() for time in (at, nominal(schedules, timezone, at))}
-    first_unknown = min((day for day in days if not calendar.is_known(day)), default=None)
+    first, last = calendar.span
+    first_unknown = min((day for day in days if not first <= day <= last), default=None)
     if first_unknown is None:
         return ""
-    first, last = calendar.span
     known = f"the data of calendar {calendar.name} is of {first} to {last}"
     return f"nobody knows whether {first_unknown} is a holiday: {known}"
 
