@@ -18,7 +18,6 @@ from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job
-    from chalicelib.decide.calendars import Calendar
 
 _FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
 
@@ -118,8 +117,8 @@ def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spo
         spot.fault(f"the task's overrides would have up to {said}, BATCH_... variables included", right)
 
 
-def check_words(task: Any, calendar: Calendar | None, spot: Spot) -> None:
-    """A business date is a calendar's: without one there is none to fill in. `task` may have a fault of its own."""
+def check_words(task: Any, calendar: Any, spot: Spot) -> None:
+    """A business date is a calendar's: without the name of one there is none to fill in. Both may have faults."""
     if calendar is not None or not isinstance(task, Ecs):
         return
     for n, word in enumerate(words.command(task.command or ())):

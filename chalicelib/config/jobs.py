@@ -326,7 +326,7 @@ def _jobs_file(
             calendar = calendars.of_job(settings, known, at)
             schedules = times.schedules_of(settings, calendar, at, happening=by_model)
             times.check_promises(own, settings, at)
-            check_words(ecs, calendar, at.key("ecs"))
+            check_words(ecs, settings.get("calendar"), at.key("ecs"))
             if not at.faults:
                 settings["calendar"] = calendar
                 kept = {"pool": name} | {key: each for key, each in settings.items() if key not in _OF_SCHEDULES}

@@ -91,6 +91,7 @@ def test_a_job_that_makes_the_choice_replaces_the_defaults() -> None:
     ("about", "calendars", "said"),
     [
         pytest.param(DAILY, '[calendars.jp]\nholidays = "JPN"', 'calendars.jp.holidays: "JPN" has no holidays in chalicelib/calendars; run: guardctl calendar', id="no data"),
+        pytest.param(f'{DAILY}ecs.command = ["x", "{{business_date}}"]', '[calendars.jp]\nholidays = "JPN"', 'calendars.jp.holidays: "JPN" has no holidays', id="and that alone"),
         pytest.param(DAILY, '[calendars.jp]\nholidays = "../dev"', 'calendars.jp.holidays: "../dev" is not valid; write a country "JP"', id="no place"),
         pytest.param(DAILY, '[calendars.jp]\nholidays = "XX"', "calendars.jp.holidays: chalicelib/calendars/XX.txt is not as guardctl calendar writes it; run: guardctl calendar", id="a day that no calendar has"),
         pytest.param(DAILY, '[calendars.jp]\nholidays = "YY"', "calendars.jp.holidays: chalicelib/calendars/YY.txt is not as guardctl", id="broken data"),
