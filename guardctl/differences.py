@@ -18,6 +18,7 @@ from chalicelib.decide import schedule
 from chalicelib.decide.calendars import WEEKDAYS, Calendar, read
 from chalicelib.decide.facts import stamp
 from chalicelib.read.record import digest
+from guardctl import days_off
 
 TIMES = 5
 """So many next times are shown before and after."""
@@ -127,7 +128,7 @@ def _starts_of(job: Job, now: datetime) -> dict[str, datetime]:
     zone, rule = ZoneInfo(job.timezone), next((each.rule for each in job.schedules if each.rule), None)
     if rule is None or not job.enabled:
         return {}
-    times = schedule.coming(job.schedules, job.timezone, now - _AROUND, now + _AROUND)
+    times = days_off.coming(job.schedules, job.timezone, now - _AROUND, now + _AROUND)
     if rule.business_day:
         return {f"{each.at.astimezone(zone):%Y-%m %H:%M}": each.at for each in times}
     return {stamp(each.nominal): each.at for each in times if not each.skipped}

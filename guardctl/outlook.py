@@ -15,7 +15,7 @@ from chalicelib.decide.facts import stamp
 from chalicelib.decide.pace import Planned
 from chalicelib.decide.schedule import between
 from chalicelib.decide.usual import Usual
-from guardctl import crowds
+from guardctl import crowds, days_off
 from guardctl.crowds import Crowd
 from guardctl.durations import Durations
 from guardctl.meeting import Meeting, Pool, Start, how_long, known, meetings
@@ -77,7 +77,7 @@ def outlook(
         (job.name, each.at): each
         for job in asked.values()
         if job.calendar and job.enabled
-        for each in schedule.coming(job.schedules, job.timezone, since, until)
+        for each in days_off.coming(job.schedules, job.timezone, since, until)
     }
     times = tuple(
         Coming(
@@ -111,7 +111,7 @@ def _holds(each: Planned) -> bool:
     return not each.held_back and not each.start.shadow
 
 
-def _marks(job: Job, by_calendar: schedule.Coming | None) -> Iterator[str]:
+def _marks(job: Job, by_calendar: days_off.Coming | None) -> Iterator[str]:
     """What a person wants to know of a time at once."""
     if by_calendar and by_calendar.skipped:
         yield f"holiday, starts nothing: {by_calendar.holiday}"

@@ -31,6 +31,7 @@ from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.executions import StepFunctions, execution_of
 from guardctl.chart import HandTask, Row
 from guardctl.clusters import Clusters
+from guardctl.days_off import with_verdict
 from guardctl.ledger import Entry, Facts, Record, asked_by, ledger, of_run
 from guardctl.stage import Stage
 
@@ -87,7 +88,7 @@ class Reader:
         The schedule is the deployed one. Raises what `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
-        asked_for = schedule.with_verdict(job.schedules, job.timezone, start, end)
+        asked_for = with_verdict(job.schedules, job.timezone, start, end)
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
         since_then = times[0] if left_out else start

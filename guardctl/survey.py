@@ -15,13 +15,13 @@ from itertools import groupby
 from typing import Any
 
 from chalicelib.config.jobs import Job
-from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution, Refused
 from chalicelib.names import parse_guard_name, scheduled_name
 from chalicelib.read.aws import NotDeployed
 from guardctl import listed
 from guardctl.chart import Row
 from guardctl.clusters import Clusters
+from guardctl.days_off import with_verdict
 from guardctl.ledger import Entry, Facts, Record, ledger
 from guardctl.listed import Known
 from guardctl.records import Deployed, Reader
@@ -90,7 +90,7 @@ class Survey:
             return False
         asked = sum(len(self._times(each)) for each in deployed.values() if each)
         everything = sum(
-            len(schedule.with_verdict(job.schedules, job.timezone, self.start, self.now))
+            len(with_verdict(job.schedules, job.timezone, self.start, self.now))
             for job in stage.file.jobs.values()
             if job.enabled
         )
@@ -98,7 +98,7 @@ class Survey:
 
     def _times(self, deployed: Deployed) -> list[datetime]:
         job, since = deployed
-        times = schedule.with_verdict(job.schedules, job.timezone, self.start, self.now)
+        times = with_verdict(job.schedules, job.timezone, self.start, self.now)
         return times[bisect.bisect_left(times, since) :]
 
     def _listed(

@@ -10,7 +10,7 @@ A schedule may be bound: from its `start` to its `end` it is in effect, and a ra
 part of the schedule, so that whoever asks for its times can't forget them.
 
 A calendar may leave times out, or move them (`business_days.py`); that, too, is part of the schedule. What is left out
-is in no answer but `left_out` and `coming`: nothing starts then.
+is in no answer but `left_out`: nothing starts then.
 
 The expressions themselves are read in `expressions.py`.
 """
@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, takewhile
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide import business_days, occurrences
@@ -37,13 +37,11 @@ if TYPE_CHECKING:
     from chalicelib.decide.calendars import Calendar, DayRule
 
 __all__ = [
-    "Coming",
     "Due",
     "Schedule",
     "ScheduleRefused",
     "between",
     "bounded",
-    "coming",
     "due",
     "happens",
     "instant",
@@ -58,7 +56,6 @@ __all__ = [
     "ruled",
     "unknown",
     "upcoming",
-    "with_verdict",
 ]
 
 _TICK = timedelta(microseconds=1)
@@ -104,19 +101,6 @@ class Due:
     """Of a renewal."""
     shadow: bool = False
     """It starts nothing, and says what it would have done."""
-
-
-class Coming(NamedTuple):
-    """A scheduled time and what a calendar does to it. Times are UTC."""
-
-    at: datetime
-    """The scheduled time: the moved one, of one that is moved."""
-    nominal: datetime
-    """When it would have been."""
-    holiday: str = ""
-    """The name of the day because of which it was moved, or starts nothing."""
-    skipped: bool = False
-    """Nothing starts: it only has a verdict."""
 
 
 def latest(schedules: Sequence[Schedule], timezone: str, now: datetime, *, within: timedelta) -> datetime | None:
@@ -196,24 +180,6 @@ def is_renewal_day(day: datetime, history_days: int) -> bool:
     return (day.astimezone(UTC) - EPOCH).days % ((history_days - 10) // 3) == 0
 
 
-def coming(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime) -> list[Coming]:
-    """Every scheduled time with start < time <= end, as `between` has them, and those that a holiday leaves out."""
-    zone = ZoneInfo(timezone)
-    found = []
-    for at in between(schedules, timezone, start, end):
-        written = nominal(schedules, timezone, at) or at
-        found.append(Coming(at, written, "" if written == at else _holiday(schedules, written.astimezone(zone).date())))
-    found += [Coming(at, at, why, skipped=True) for at, why in left_out(schedules, timezone, start, end)]
-    return sorted(found, key=lambda each: each.at)
-
-
-def with_verdict(schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime) -> list[datetime]:
-    """Every time with start < time <= end that has a guard execution: those of `between`, and what is left out."""
-    found = between(schedules, timezone, start, end)
-    skipped = left_out(schedules, timezone, start, end)
-    return sorted({*found, *(at for at, _ in skipped)}) if skipped else found
-
-
 def left_out(
     schedules: Sequence[Schedule], timezone: str, start: datetime, end: datetime
 ) -> list[tuple[datetime, str]]:
@@ -259,10 +225,6 @@ def unknown(calendar: Calendar | None, schedules: Sequence[Schedule], timezone: 
         return ""
     known = f"the data of calendar {calendar.name} is of {first} to {last}"
     return f"nobody knows whether {first_unknown} is a holiday: {known}"
-
-
-def _holiday(schedules: Sequence[Schedule], day: date) -> str:
-    return next((each.rule.calendar.holiday(day) for each in schedules if each.rule), "")
 
 
 def bounded(schedules: Iterable[Schedule], start: datetime | None, end: datetime | None) -> tuple[Schedule, ...]:

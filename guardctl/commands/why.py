@@ -23,6 +23,7 @@ from guardctl.console import (
     past_moment,
     print_json,
 )
+from guardctl.days_off import with_verdict
 from guardctl.errors import AWS, NOT_RUN, Stop
 from guardctl.ledger import GOOD, Entry
 from guardctl.records import Reader
@@ -120,7 +121,7 @@ def _concern(stage: Stage, entry: Entry, now: datetime) -> str:
 def require_scheduled(job: Job, at: datetime, stage: Stage) -> None:
     """Raise `Stop`, naming the neighbours, and the holiday, for a time that is not in the schedule."""
     zone, day = stage.zone, at.astimezone(ZoneInfo(job.timezone)).date()
-    if schedule.with_verdict(job.schedules, job.timezone, at - timedelta(seconds=1), at):
+    if with_verdict(job.schedules, job.timezone, at - timedelta(seconds=1), at):
         return
     before = schedule.latest(job.schedules, job.timezone, at, within=timedelta(days=366))
     after = next(iter(schedule.upcoming(job.schedules, job.timezone, at, limit=1)), None)

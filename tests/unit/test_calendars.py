@@ -18,11 +18,9 @@ from chalicelib.config.calendars import stored
 from chalicelib.decide.calendars import Calendar, DayRule, data_of
 from chalicelib.decide.policy import OnHoliday
 from chalicelib.decide.schedule import (
-    Coming,
     Schedule,
     between,
     bounded,
-    coming,
     happens,
     latest,
     left_out,
@@ -30,8 +28,8 @@ from chalicelib.decide.schedule import (
     parse_schedule,
     unknown,
     upcoming,
-    with_verdict,
 )
+from guardctl.days_off import Coming, coming, with_verdict
 from guardctl.holiday_data import computed, written
 
 deterministic = settings(derandomize=True, deadline=None, database=None)
