@@ -30,10 +30,9 @@ Load = Callable[[str], str | None]
 
 def stored(place: str) -> str | None:
     """The file of a place in this checkout, or in the zip."""
-    try:
-        return (DIRECTORY / f"{place}.txt").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
+    file = DIRECTORY / f"{place}.txt"
+    # By its very name: to some file systems jp.txt is JP.txt, and not to Lambda's.
+    return file.read_text(encoding="utf-8") if DIRECTORY.is_dir() and file in DIRECTORY.iterdir() else None
 
 
 # --- [calendars] --------------------------------------------------------------------------------------------
