@@ -28,11 +28,11 @@ Load = Callable[[str], str | None]
 """The file of a place; None if there is none."""
 
 
-def stored(place: str) -> str | None:
+def stored(place: str, directory: Path = DIRECTORY) -> str | None:
     """The file of a place in this checkout, or in the zip."""
-    file = DIRECTORY / f"{place}.txt"
+    file = directory / f"{place}.txt"
     # By its very name: to some file systems jp.txt is JP.txt, and not to Lambda's.
-    return file.read_text(encoding="utf-8") if DIRECTORY.is_dir() and file in DIRECTORY.iterdir() else None
+    return file.read_text(encoding="utf-8") if directory.is_dir() and file in directory.iterdir() else None
 
 
 # --- [calendars] --------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,7 +53,7 @@ def calendar(
         except ModuleNotFoundError as error:
             raise Stop(f"{error}: run: pip install -r requirements-dev.txt", NOT_RUN) from error
     for place, text in files.items():
-        out.print(_write(place, text), markup=False, highlight=False)
+        out.print(write(place, text), markup=False, highlight=False)
 
 
 def _places() -> Iterable[str]:
@@ -67,15 +68,15 @@ def _places() -> Iterable[str]:
         yield from (each["holidays"] for each in tables if isinstance(each, dict) and type(each.get("holidays")) is str)
 
 
-def _write(place: str, text: str) -> str:
-    """Write the file, if its days are others; says what it has, and what is new."""
-    old = calendars.stored(place)
+def write(place: str, text: str, directory: Path = calendars.DIRECTORY) -> str:
+    """Write the file, if its days are others; says what it has, and what is new. Raises `Stop`."""
+    old = calendars.stored(place, directory)
     before, after = (read(data) if data else None for data in (data_of(old or ""), data_of(text)))
     assert after is not None
     told = f"{place}: {len(after.names)} holidays, {after.first} to {after.last}"
     if after == before:
         return f"{told}, as before"
-    file = calendars.DIRECTORY / f"{place}.txt"
+    file = directory / f"{place}.txt"
     try:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from chalicelib.config.calendars import stored
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.config.run_task import run_task
 from chalicelib.decide.calendars import data_of
@@ -17,6 +19,7 @@ from chalicelib.decide.schedule import nominal
 from chalicelib.read.record import Record, recorded_as, with_schedules_of
 from chalicelib.trigger import Trigger
 from guardctl import advice, differences
+from guardctl.commands.calendar import write
 from guardctl.commands.why import require_scheduled
 from guardctl.durations import Durations
 from guardctl.errors import Stop
@@ -280,6 +283,25 @@ def test_the_holidays_of_a_place_are_the_librarys() -> None:
     data = data_of(written("JP", names, 2026, 2026))
     assert data is not None
     assert data.startswith("2026-01-01 2026-12-31\n2026-01-01 New Year's Day\n")
+
+
+def test_a_refresh_says_which_days_are_others_and_leaves_alone_what_has_not_changed(tmp_path: Path) -> None:
+    directory, days = tmp_path / "calendars", {date(2026, 11, 3): "Culture Day", date(2027, 1, 1): "New Year's Day"}
+    first = written("JP", days, 2026, 2027)
+    assert write("JP", first, directory) == "JP: 2 holidays, 2026-01-01 to 2027-12-31"
+    assert (
+        write("JP", f"# by another release\n{first}", directory)
+        == "JP: 2 holidays, 2026-01-01 to 2027-12-31, as before"
+    )
+    assert stored("JP", directory) == first
+    assert stored("jp", directory) is None
+    days |= {date(2027, 3, 21): "Vernal Equinox Day", date(2028, 1, 1): "New Year's Day"}
+    del days[date(2026, 11, 3)]
+    assert write("JP", written("JP", days, 2026, 2028), directory).splitlines() == [
+        "JP: 3 holidays, 2026-01-01 to 2028-12-31, before that to 2027-12-31",
+        "  2026-11-03 Culture Day is gone",
+        "  2027-03-21 Vernal Equinox Day is new",
+    ]
 
 
 @pytest.mark.parametrize(
