@@ -18,7 +18,6 @@ from chalicelib.contract import (
     BY_HAND,
     LONGEST_OVERRIDES,
     ArticleQuestion,
-    InvalidInput,
     RunInput,
     StartQuestion,
     TaskQuestion,
@@ -26,9 +25,7 @@ from chalicelib.contract import (
     Telling,
     cut,
     guard_input,
-    parse_question,
     run_input,
-    task_in_cause,
     wire,
 )
 from chalicelib.decide.availability import Holder, older_is_running
@@ -70,6 +67,7 @@ from chalicelib.names import (
     scheduled_name,
     waiting_machine,
 )
+from chalicelib.parsing import InvalidInput, parse_question, task_in_cause
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied
 from chalicelib.read.executions import Executions, all_running

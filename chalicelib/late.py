@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from chalicelib.contract import cut, parse_object
+from chalicelib.contract import cut
 from chalicelib.decide import deadlines, pace
 from chalicelib.decide.deadlines import Look, Moment
 from chalicelib.decide.facts import CantTell, Refused, span, stamp
 from chalicelib.names import execution_arn, execution_name, guard_machine, machine_arn, region_of, repetition_name
+from chalicelib.parsing import parse_object
 from chalicelib.read.aws import reading
 from chalicelib.read.record import Record, recorded_as
 

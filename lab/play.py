@@ -22,7 +22,6 @@ from chalicelib import trigger
 from chalicelib.check import Checker
 from chalicelib.config.jobs import JobsFile, parse
 from chalicelib.config.pools import pool_rows
-from chalicelib.contract import details_of
 from chalicelib.decide.facts import CantTell, Details, Execution
 from chalicelib.decide.pace import Planned
 from chalicelib.names import (
@@ -35,6 +34,7 @@ from chalicelib.names import (
     telling_machine,
     waiting_machine,
 )
+from chalicelib.parsing import details_of
 from chalicelib.read.executions import PAGE_SIZE, Page
 from chalicelib.read.record import Record, recorded_as
 from chalicelib.read.tasks import Ecs

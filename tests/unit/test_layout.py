@@ -13,6 +13,7 @@ ROOMS = (
     "names",
     "decide",
     "contract",
+    "parsing",
     "config",
     "read",
     "metrics",

@@ -7,11 +7,12 @@ import pytest
 
 from chalicelib import telling
 from chalicelib.config.jobs import JobsFile, JobsFileInvalid, parse
-from chalicelib.contract import StartInput, StartQuestion, guard_input, parse_question
+from chalicelib.contract import StartInput, StartQuestion, guard_input
 from chalicelib.decide.availability import Holder
 from chalicelib.decide.facts import Execution
 from chalicelib.decide.usual import expected, went_wrong
 from chalicelib.names import TOLD, run_name
+from chalicelib.parsing import parse_question
 from guardctl import alarms, template
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alerts"
