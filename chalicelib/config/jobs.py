@@ -159,6 +159,11 @@ class JobsFile:
         return tuple(self._by_pool)
 
     @cached_property
+    def renewed(self) -> Mapping[str, int]:
+        """The first job of each pool, and how many slots' names are renewed in its name."""
+        return {jobs[0].name: self.slots_of(pool) for pool, jobs in self._by_pool.items()}
+
+    @cached_property
     def _by_pool(self) -> Mapping[str, tuple[Job, ...]]:
         """Sorted once: each decision asks, and a file may have hundreds of jobs."""
         pools: dict[str, tuple[Job, ...]] = {}

@@ -17,25 +17,13 @@ if TYPE_CHECKING:
 BAD: Any = object()
 """Stands for a value with a fault, so that the same fault is not found again under another name."""
 
-_MEANT = {
-    "cron": "schedule",
-    "rate": "schedule",
-    "schedules": "schedule",
-    "schedule_expression": "schedule",
-    "scheduleexpression": "schedule",
-    "tz": "timezone",
-    "zone": "timezone",
-    "schedule_expression_timezone": "timezone",
-    "start_date": "start",
-    "startdate": "start",
-    "start_time": "start",
-    "start_at": "start",
-    "end_date": "end",
-    "enddate": "end",
-    "end_time": "end",
-    "end_at": "end",
-    "until": "end",
+_OTHERS_SAY = {
+    "schedule": "cron rate schedules schedule_expression scheduleexpression",
+    "timezone": "tz zone schedule_expression_timezone",
+    "start": "start_date startdate start_time start_at",
+    "end": "end_date enddate end_time end_at until",
 }
+_MEANT = {word: key for key, words in _OTHERS_SAY.items() for word in words.split()}
 """What others call a key of ours: spelling alone would take start_date for start_deadline."""
 
 _REMOVED = {

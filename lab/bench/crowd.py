@@ -91,6 +91,8 @@ def planned(jobs: int, region: str) -> Crowd:
     """When so many jobs, due at once, are sent. What follows each is one decision and one start, as played."""
     file = parse(jobs_file(jobs), stage="dev", place="bench")
     curve = pace.curve(pace.quotas(region))
-    sends = pace.plan(file.jobs.values(), curve, BEGIN, BEGIN + timedelta(hours=3), file.history_days).sends
+    sends = pace.plan(
+        file.jobs.values(), curve, BEGIN, BEGIN + timedelta(hours=3), file.history_days, file.renewed
+    ).sends
     sent = [(each.at - BEGIN).total_seconds() for each in sends if not each.held_back]
     return Crowd("paced, plan alone", region, jobs, jobs - len(sent), median(sent), max(sent), 1, to_the_task(), 0)
