@@ -23,7 +23,7 @@ _SPELT_OUT = """
     MSK Europe/Moscow, TRT Europe/Istanbul, AWST Australia/Perth, SAST Africa/Johannesburg, EAT Africa/Nairobi,
     CAT Africa/Maputo, WAT Africa/Lagos, BRT America/Sao_Paulo, ART America/Argentina/Buenos_Aires, Z UTC
 """
-ABBREVIATIONS: dict[str, str] = {word: zone for word, zone in map(str.split, _SPELT_OUT.split(","))}
+ABBREVIATIONS: dict[str, str] = dict(map(str.split, _SPELT_OUT.split(",")))
 """Those that one offset alone is called by, all year. PST is the Pacific's and the Philippines', IST India's, Israel's
 and Ireland's; EDT is half a year of a zone."""
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from statistics import median
 
 from chalicelib.config.jobs import parse
-from chalicelib.decide import pace
+from guardctl import crowds
 from lab.bench.costs import machine, to_the_task
 from lab.play import BEGIN, Play
 from lab.tokens import Tokens, of_region
@@ -90,9 +90,6 @@ def played(jobs: int, region: str, *, paced: bool = True, minutes: int = 20) -> 
 def planned(jobs: int, region: str) -> Crowd:
     """When so many jobs, due at once, are sent. What follows each is one decision and one start, as played."""
     file = parse(jobs_file(jobs), stage="dev", place="bench")
-    curve = pace.curve(pace.quotas(region))
-    sends = pace.plan(
-        file.jobs.values(), curve, BEGIN, BEGIN + timedelta(hours=3), file.history_days, file.renewed
-    ).sends
+    sends = crowds.planned(file, region, BEGIN, BEGIN + timedelta(hours=3))
     sent = [(each.at - BEGIN).total_seconds() for each in sends if not each.held_back]
     return Crowd("paced, plan alone", region, jobs, jobs - len(sent), median(sent), max(sent), 1, to_the_task(), 0)
