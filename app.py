@@ -194,12 +194,14 @@ def _stage() -> str:
     named = stage_of_function(os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
     if named and told and named != told:
         raise jobs.invalid(
-            named,
+            jobs.place_of(named),
             f'the function is of stage "{named}", and its BATCH_GUARD_STAGE says "{told}"',
             f'in .chalice/config.json, the block "{named}" must say {{"BATCH_GUARD_STAGE": "{named}"}}; deploy again',
         )
     if not (named or told):
-        raise jobs.invalid("?", "no stage is known", "set BATCH_GUARD_STAGE in .chalice/config.json, as dev has it")
+        raise jobs.invalid(
+            jobs.place_of("?"), "no stage is known", "set BATCH_GUARD_STAGE in .chalice/config.json, as dev has it"
+        )
     return named or told or ""
 
 

@@ -76,6 +76,12 @@ class Spot:
         self.faults.append(Fault(self.file, self.place, wrong, right))
         return BAD
 
+    def too_long(self, what: str, name: str, most: int, mend: str, or_else: str = "") -> None:
+        """Note it, if the name of something that will be made has more characters than AWS takes."""
+        if (over := len(name) - most) > 0:
+            wrong = f"{what} would have {len(name)} characters and AWS takes {most}"
+            self.fault(wrong, f"make {mend} at least {over} shorter{or_else}")
+
     def lacks(self, kind: type, value: object, right: str) -> bool:
         """Whether `value` is of another type than `kind`, which is noted. TOML's true is no integer."""
         if type(value) is kind:
@@ -190,6 +196,17 @@ def array(each: Reader, right: str, *, least: int = 0, most: Limit | None = None
         if most and (said := most.exceeded(len(value))):
             return spot.fault(f"has {said}", f"leave out {len(value) - most.most}")
         return tuple([each(item, spot.item(n)) for n, item in enumerate(value)])
+
+    return read
+
+
+def each_in(each: Reader, right: str, name: Reader = lambda name, _: name) -> Reader:
+    """A table of things that somebody has named."""
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(dict, value, right):
+            return BAD
+        return {key: (name(key, spot.key(key)), each(inner, spot.key(key)))[1] for key, inner in value.items()}
 
     return read
 
