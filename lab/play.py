@@ -181,8 +181,9 @@ class Play:
     """A stage in motion: `start`, then `run_until`. What may go wrong is a field that a test sets."""
 
     def __init__(
-        self, jobs: str, definitions: Mapping[str, Json], *, stage: str = "dev", region: str = "us-east-1"
+        self, jobs: str, definitions: Mapping[str, Json] | None = None, *, stage: str = "dev", region: str = "us-east-1"
     ) -> None:
+        definitions = definitions or {name: definition(name) for name in ("guard", "batch")}
         self.now = BEGIN
         self.stage = stage
         self.jobs: JobsFile = parse(jobs, stage=stage, place="play")

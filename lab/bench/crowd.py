@@ -11,7 +11,7 @@ from statistics import median
 
 from chalicelib.config.jobs import parse
 from guardctl import crowds
-from lab.bench.costs import machine, to_the_task
+from lab.bench.costs import to_the_task
 from lab.play import BEGIN, Play
 from lab.tokens import Tokens, of_region
 
@@ -60,7 +60,7 @@ def jobs_file(jobs: int) -> str:
 
 def played(jobs: int, region: str, *, paced: bool = True, minutes: int = 20) -> Crowd:
     """Let that many jobs be due at once. Not paced: every guard is started at once, as it was before."""
-    play = Play(jobs_file(jobs), {name: machine(name) for name in ("guard", "batch")}, region=region)
+    play = Play(jobs_file(jobs), region=region)
     play.quotas = {call: Tokens(bucket) for call, bucket in of_region(region).items()}
     if paced:
         for minute in range(minutes):
