@@ -93,9 +93,9 @@ def trigger(event: CloudWatchEvent) -> None:
 
 def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
     """Tell what no state passes. Failing to is a line in the log: it changes nothing else, and the next tick looks."""
-    from chalicelib import teller, watch  # noqa: PLC0415 (a stage that tells nobody must not load them at a cold start)
+    from chalicelib import telling, watch  # noqa: PLC0415 (a stage that tells nobody must not load them at a cold start)
 
-    tells = teller.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+    tells = telling.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
     try:
         watch.Watch(tells, StepFunctions(ticks.client), _looked_up, in_time).look()
     except Exception as error:
@@ -104,13 +104,13 @@ def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
 
 def _tell_late(ticks: Trigger, look: "Look", became: "Became") -> None:
     """Tell people of a job that is late, if they want to be told; once an hour of its moments."""
-    from chalicelib import teller, telling  # noqa: PLC0415 (as in _watch: only where somebody is told)
+    from chalicelib import telling  # noqa: PLC0415 (as in _watch: only where somebody is told)
 
     moment, job = look.moment, ticks.jobs.jobs[look.moment.job]
     words = f"expected by {stamp(moment.at)} ({moment.key}): {became.reason}"
     command = telling.why(ticks.jobs, job, moment.scheduled_at)
     try:
-        tells = teller.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+        tells = telling.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
         tells.tell("late", job, moment.at, words, scheduled_at=moment.scheduled_at, command=command)
     except Exception as error:
         _could_not_tell(error)
@@ -128,7 +128,8 @@ def _tick(ticks: Trigger) -> None:
         return
     from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises must not load it at a cold start)
 
-    late = Late(ticks.jobs, ticks.function_arn, ticks.client, _recorded, _moments_known, _now, time.sleep)
+    executions = StepFunctions(ticks.client)
+    late = Late(ticks.jobs, ticks.function_arn, executions, _recorded, _moments_known, _now, time.sleep)
 
     def looked(look: "Look", became: "Became", after: timedelta) -> None:
         _report_look(look, became, after)

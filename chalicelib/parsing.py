@@ -270,6 +270,7 @@ def details_of(
         tasks=frozenset(_TASK_ARN.findall(f"{output or ''} {cause or ''}")) if execution.closed else frozenset(),
         scheduled_at=_or_none(_time, said.get("scheduled_at")),
         cause=cause,
+        output=parse_object(output),
     )
 
 

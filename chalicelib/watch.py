@@ -16,7 +16,7 @@ from chalicelib import telling
 from chalicelib.decide.facts import Details, Execution, span, stamp
 from chalicelib.names import batch_machine, machine_arn, parse_told_name, run_number, telling_machine, told_name
 from chalicelib.read.executions import Executions
-from chalicelib.teller import Teller
+from chalicelib.telling import Teller
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job

@@ -38,7 +38,7 @@ from chalicelib.parsing import details_of
 from chalicelib.read.executions import PAGE_SIZE, Page
 from chalicelib.read.record import Record, recorded_as
 from chalicelib.read.tasks import Ecs
-from chalicelib.teller import Teller
+from chalicelib.telling import Teller
 from chalicelib.watch import Watch
 from guardctl import told
 from guardctl.template import definition

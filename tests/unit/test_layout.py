@@ -20,7 +20,6 @@ ROOMS = (
     "lines",
     "bytecode",
     "telling",
-    "teller",
     "watch",
     "check",
     "late",
