@@ -21,7 +21,6 @@ import jsonata
 from chalicelib import trigger
 from chalicelib.check import Checker
 from chalicelib.config.jobs import JobsFile, parse
-from chalicelib.config.pools import pool_rows
 from chalicelib.decide.facts import CantTell, Details, Execution
 from chalicelib.decide.pace import Planned
 from chalicelib.names import (
@@ -41,7 +40,7 @@ from chalicelib.read.tasks import Ecs
 from chalicelib.telling import Teller
 from chalicelib.watch import Watch
 from guardctl import told
-from guardctl.template import definition
+from guardctl.template import definition, pool_rows
 from lab.tokens import Tokens
 
 BEGIN = datetime(2026, 11, 23, 18, tzinfo=UTC)

@@ -110,7 +110,7 @@ class Busy:
     run that did not leave it; the task of a run that was closed uncleanly; such a run, whose end ECS has not shown."""
     holder: Holder
     reason: str
-    latest: int
+    latest: int = 0
     """The highest run number seen, 0 for none."""
     began_at: datetime | None = None
     """When the run in the way began, also if only its task is left; None if it is no run, or not visible."""
@@ -211,7 +211,7 @@ def _look_at_tasks(
         details = facts.details[last.arn]
         if details is None:
             reason = f"{last.name} ended as {last.status}, and Step Functions does not show yet where its task ran"
-            return _busy(machine, request, facts, numbers, _Blocked("unseen", _run_holder(last), reason))
+            return _busy(machine, request, facts, numbers, Busy("unseen", _run_holder(last), reason))
         if details.target and not _is_clean(details, machine, facts):
             targets.setdefault(details.target.place, details.target)
     looked_in = facts.evidence.places if facts.evidence else frozenset()
@@ -240,14 +240,6 @@ def older_is_running(asking: Execution, running: Iterable[Execution]) -> Executi
     return next((e for e in others if (e.started_at, e.arn) <= mine), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Blocked:
-    why: Why
-    holder: Holder
-    reason: str
-    cluster: str = ""
-
-
 def _executions(machine: str, facts: Facts) -> list[Execution]:
     """The page, where an end that a description has shown is believed: a closed execution stays closed."""
     ended = {d.execution.arn: d.execution for d in facts.details.values() if d and d.execution.closed}
@@ -268,16 +260,16 @@ def _claim_of(machine: str, request: Request) -> Claim | None:
     return request.claim if request.claim and request.claim.machine == machine else None
 
 
-def _open_execution(machine: str, facts: Facts) -> _Blocked | None:
+def _open_execution(machine: str, facts: Facts) -> Busy | None:
     execution = open_run(_executions(machine, facts))
     if execution is None:
         return None
     since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
     odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
-    return _Blocked("run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}")
+    return Busy("run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}")
 
 
-def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None:
+def _lost_claim(machine: str, facts: Facts, request: Request) -> Busy | None:
     """The run this start asked for and somebody else got: in the way unless it has been seen closed."""
     claim = _claim_of(machine, request)
     if claim is None:
@@ -287,7 +279,7 @@ def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None
     seen = [*on_page, *([details.execution] if details else [])]
     closed = [e for e in seen if e.closed]
     if seen and not closed:
-        return _Blocked("claim", _run_holder(seen[0]), f"{claim.run} was started by another start a moment ago")
+        return Busy("claim", _run_holder(seen[0]), f"{claim.run} was started by another start a moment ago")
     if not claim.taken:
         return None
     if not seen:
@@ -298,12 +290,12 @@ def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None
                 f"its records lag, or the state machine was deleted and made again"
             )
         reason = f"{claim.run} was started by another start a moment ago and is not visible yet"
-        return _Blocked("claim", holder, reason)
+        return Busy("claim", holder, reason)
     if request.losses >= MAX_LOSSES:
         if not on_page:
             raise CantTell(f"{request.losses} names were taken up to {claim.run}, which the list does not show")
         reason = f"others start this job faster: {request.losses} names lost in a row"
-        return _Blocked("claim", _run_holder(closed[0]), reason)
+        return Busy("claim", _run_holder(closed[0]), reason)
     return None
 
 
@@ -344,7 +336,7 @@ def _rested_too_long(machine: str, numbers: Mapping[int, Execution], request: Re
 
 def _live_task(
     machine: str, facts: Facts, evidence: Evidence, request: Request, floating: int
-) -> _Blocked | NeedDetails | None:
+) -> Busy | NeedDetails | None:
     own = execution_arn(machine, "")
     alive = [task for task in evidence.tasks if task.alive]
     for task in alive:
@@ -356,14 +348,14 @@ def _live_task(
     return _after(foreign, floating)
 
 
-def _after(blocked: Iterator[_Blocked], first: int) -> _Blocked | None:
+def _after(blocked: Iterator[Busy], first: int) -> Busy | None:
     """Of what fills the first free slots, the one that fills the next."""
     for _ in range(first):
         next(blocked, None)
     return next(blocked, None)
 
 
-def _task_of_a_run(task: Task, machine: str, facts: Facts) -> _Blocked | NeedDetails | None:
+def _task_of_a_run(task: Task, machine: str, facts: Facts) -> Busy | NeedDetails | None:
     """A live task with the name of a run of this slot: in the way whatever that run says.
 
     The one exception: the run saw it stop, and so short a time ago that ECS may be late to show it.
@@ -379,11 +371,13 @@ def _task_of_a_run(task: Task, machine: str, facts: Facts) -> _Blocked | NeedDet
         if (run_number(name) or 0) < max((run_number(e.name) or 0 for e in page), default=0):
             return _on_task("copy", task, f"a task of {name}, whose end is not visible any more, lives: {task.arn}")
         holder = _run_holder(details.execution) if details else Holder("run", name, arn)
-        return _Blocked("run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}", task.cluster)
+        return Busy(
+            "run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}", cluster=task.cluster
+        )
     told = details is not None and details.execution.closed
     if not told and ended.status in {"SUCCEEDED", "FAILED"}:
         reason = f"{name} has ended, how is not visible yet, and its task is alive: {task.arn}"
-        return _Blocked("run", _run_holder(ended), reason, task.cluster)
+        return Busy("run", _run_holder(ended), reason, cluster=task.cluster)
     if details is None or not _is_clean(details, machine, facts):
         return _on_task("orphan", task, f"{name} was closed, but its task lives on: {task.arn}")
     at = ended.stopped_at or facts.now
@@ -393,7 +387,7 @@ def _task_of_a_run(task: Task, machine: str, facts: Facts) -> _Blocked | NeedDet
     return _on_task("copy", task, reason)
 
 
-def _foreign_task(task: Task, evidence: Evidence, request: Request) -> _Blocked | None:
+def _foreign_task(task: Task, evidence: Evidence, request: Request) -> Busy | None:
     """A live task that no run of this pool's machines started."""
     if task.execution is not None and task.execution.startswith(request.stage_runs):
         if any(task.execution.startswith(execution_arn(machine, "")) for machine in (*request.slots, *request.beyond)):
@@ -434,7 +428,7 @@ def _counts(task: Task, member: Member, evidence: Evidence, request: Request) ->
             return same(task.command, wanted) or (asked is not None and task.command == asked)
 
 
-def _unseen_end(last: Execution, machine: str, facts: Facts, evidence: Evidence) -> _Blocked | None:
+def _unseen_end(last: Execution, machine: str, facts: Facts, evidence: Evidence) -> Busy | None:
     """The newest run ended uncleanly a moment ago, so that ECS may hide its task."""
     ended = last.stopped_at
     if ended is None or facts.now - ended >= TASK_LAG or _succeeded(last, machine, facts) or _outlived(last, evidence):
@@ -447,7 +441,7 @@ def _unseen_end(last: Execution, machine: str, facts: Facts, evidence: Evidence)
         f"{last.name} ended as {last.status} {span(facts.now - ended)} ago and ECS has not shown "
         f"its task stopped; if none appears, the job is free in {span(left)}"
     )
-    return _Blocked("unseen", _run_holder(last), reason)
+    return Busy("unseen", _run_holder(last), reason)
 
 
 def _outlived(execution: Execution, evidence: Evidence) -> bool:
@@ -476,7 +470,8 @@ def _is_clean(details: Details, machine: str, facts: Facts) -> bool:
     return failed and (details.error or "").startswith(CLEAN)
 
 
-def _busy(machine: str, request: Request, facts: Facts, numbers: Iterable[int], blocked: _Blocked) -> Busy:
+def _busy(machine: str, request: Request, facts: Facts, numbers: Iterable[int], blocked: Busy) -> Busy:
+    """What blocks the slot, with what is known of it besides."""
     unclear = claim_is_unclear(request, facts)
     if unclear and request.claim and not request.may_wait:
         raise CantTell(
@@ -484,10 +479,10 @@ def _busy(machine: str, request: Request, facts: Facts, numbers: Iterable[int], 
             f"this start may have run. Besides, {blocked.reason}"
         )
     latest, began = max(numbers, default=0), _began_at(machine, blocked, facts)
-    return Busy(blocked.why, blocked.holder, blocked.reason, latest, began, unclear, blocked.cluster, machine)
+    return replace(blocked, latest=latest, began_at=began, unclear=unclear, machine=machine)
 
 
-def _began_at(machine: str, blocked: _Blocked, facts: Facts) -> datetime | None:
+def _began_at(machine: str, blocked: Busy, facts: Facts) -> datetime | None:
     if blocked.why != "orphan":
         return None if blocked.why in {"outsider", "copy"} else blocked.holder.started_at
     tasks = (facts.evidence or Evidence()).tasks
@@ -504,6 +499,6 @@ def _run_holder(execution: Execution) -> Holder:
     return Holder("run", execution.name, execution.arn, execution.started_at)
 
 
-def _on_task(why: Why, task: Task, reason: str) -> _Blocked:
+def _on_task(why: Why, task: Task, reason: str) -> Busy:
     holder = Holder("task", task.arn.rsplit("/", 1)[-1], task.arn, task.created_at)
-    return _Blocked(why, holder, reason, task.cluster)
+    return Busy(why, holder, reason, cluster=task.cluster)
