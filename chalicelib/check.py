@@ -147,7 +147,7 @@ class Checker:
             "outcome": answer.outcome,
             "error": answer.error if isinstance(answer, Skip) else None,
             "reason": cut(answer.reason),
-            "holder": None if isinstance(answer, Run) else _holder(answer.holder),
+            "holder": None if isinstance(answer, Run) else wire(answer.holder),
             "next_run": run_name(answer.number) if isinstance(answer, Run) else None,
             "job": job.name,
             "state_machine_arn": answer.machine if isinstance(answer, Run) else start.request.slots[0],
@@ -171,7 +171,7 @@ class Checker:
             "outcome": "wait" if left > 0 else "skip",
             "error": None if left > 0 else "PauseEnded",
             "reason": reason,
-            "holder": _holder(Holder("pause", execution_name(guard.execution), guard.execution, guard.started)),
+            "holder": wire(Holder("pause", execution_name(guard.execution), guard.execution, guard.started)),
             "next_run": None,
             "job": start.job,
             "state_machine_arn": machine,
@@ -469,10 +469,3 @@ class Checker:
             known = ", ".join(sorted(jobs.jobs)) or "none"
             raise UnknownJob(f"no job {name[:100]!r} in stage {jobs.stage}; the jobs are: {known}")
         return jobs.jobs[name]
-
-
-def _holder(holder: Holder | None) -> dict[str, Any] | None:
-    if holder is None:
-        return None
-    started = stamp(holder.started_at) if holder.started_at else None
-    return {"kind": holder.kind, "name": holder.name, "arn": holder.arn, "started_at": started}

@@ -371,9 +371,8 @@ def _task_of_a_run(task: Task, machine: str, facts: Facts) -> Busy | NeedDetails
         if (run_number(name) or 0) < max((run_number(e.name) or 0 for e in page), default=0):
             return _on_task("copy", task, f"a task of {name}, whose end is not visible any more, lives: {task.arn}")
         holder = _run_holder(details.execution) if details else Holder("run", name, arn)
-        return Busy(
-            "run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}", cluster=task.cluster
-        )
+        reason = f"{name} is not seen closed, and its task is alive: {task.arn}"
+        return Busy("run", holder, reason, cluster=task.cluster)
     told = details is not None and details.execution.closed
     if not told and ended.status in {"SUCCEEDED", "FAILED"}:
         reason = f"{name} has ended, how is not visible yet, and its task is alive: {task.arn}"
