@@ -21,6 +21,7 @@ ROOMS = (
     "bytecode",
     "telling",
     "watch",
+    "answers",
     "check",
     "late",
     "trigger",
