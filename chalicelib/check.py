@@ -12,15 +12,7 @@ from typing import Any, assert_never
 
 from chalicelib.answers import Answering
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
-from chalicelib.contract import (
-    BY_HAND,
-    ArticleQuestion,
-    StartQuestion,
-    TaskQuestion,
-    TaskState,
-    cut,
-    wire,
-)
+from chalicelib.contract import BY_HAND, ArticleQuestion, StartQuestion, TaskQuestion, TaskState, cut, wire
 from chalicelib.decide.availability import Holder, older_is_running
 from chalicelib.decide.decisions import Decision
 from chalicelib.decide.facts import (

@@ -28,7 +28,7 @@ _MEANT = {word: key for key, words in _OTHERS_SAY.items() for word in words.spli
 
 _REMOVED = {
     "expect_success_within": 'write expect_success_by = "06:00", the time of day by which a scheduled time should have '
-    'succeeded, or warn_after = "2h", how long after it (docs/alarms.md)',
+    'succeeded, or warn_after = "2h", how long after it (docs/alarms.md)'
 }
 """What a key of an older release is called now."""
 

@@ -122,9 +122,7 @@ READERS: dict[str, Reader] = {
     ),
     "container": text(_NAME, "write the container's name in the task definition", most=ECS_NAME),
     "command": array(
-        _word,
-        'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s',
-        least=1,
+        _word, 'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s', least=1
     ),
     "launch_type": one_of(*get_args(LaunchType), CLUSTER),
     "capacity_provider": text(  # CreateCapacityProvider refuses these beginnings

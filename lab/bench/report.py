@@ -115,13 +115,7 @@ clients, so that every refusal is counted.
 """
 
 
-def document(
-    machine: str,
-    warm: Sequence[Warm],
-    cold: Cold,
-    costs: Sequence[Cost],
-    crowds: Sequence[Crowd],
-) -> str:
+def document(machine: str, warm: Sequence[Warm], cold: Cold, costs: Sequence[Cost], crowds: Sequence[Crowd]) -> str:
     """The whole document."""
     calls = sorted({call for cost in costs for call in cost.calls})
     least = min(warm, key=lambda line: line.bare)
