@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from chalicelib.answers import Answering
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
 from chalicelib.contract import BY_HAND, ArticleQuestion, StartQuestion, TaskQuestion, TaskState, cut, wire
-from chalicelib.decide.availability import Holder, older_is_running
+from chalicelib.decide.availability import older_is_running
 from chalicelib.decide.decisions import Decision
 from chalicelib.decide.facts import (
     CantTell,
@@ -38,6 +38,7 @@ from chalicelib.decide.overlap import Start, decide
 from chalicelib.decide.policy import Policy
 from chalicelib.decide.schedule import upcoming
 from chalicelib.decide.shadow import refused, started_by
+from chalicelib.decide.verdicts import Holder
 from chalicelib.names import (
     batch_machine,
     execution_arn,

@@ -11,10 +11,11 @@ and ``chronos-schedule/<schedule>``, whole or cut after 36 characters, which was
 
 from typing import assert_never
 
-from chalicelib.decide.availability import Holder, stands_for_the_run
+from chalicelib.decide.alive import stands_for_the_run
 from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait, WouldHave
 from chalicelib.decide.facts import Evidence, Facts, Missing, Refused, Request
 from chalicelib.decide.policy import Policy
+from chalicelib.decide.verdicts import Holder
 
 _STARTED_BY = {"rule": "events-rule", "schedule": "chronos-schedule"}
 _CUT = 36

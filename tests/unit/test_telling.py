@@ -8,9 +8,9 @@ import pytest
 from chalicelib import telling
 from chalicelib.config.jobs import JobsFile, JobsFileInvalid, parse
 from chalicelib.contract import StartInput, StartQuestion, guard_input
-from chalicelib.decide.availability import Holder
 from chalicelib.decide.facts import Execution
 from chalicelib.decide.usual import expected, went_wrong
+from chalicelib.decide.verdicts import Holder
 from chalicelib.names import TOLD, run_name
 from chalicelib.parsing import parse_question
 from guardctl import alarms, template
