@@ -41,7 +41,7 @@ _repr.maxstring = _repr.maxother = 100
 T = TypeVar("T")
 Reader = Callable[[Any], Any]
 """Takes a value of JSON, and returns it as the program has it, or raises one of `_WRONG`."""
-_WRONG = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
+_WRONG = (TypeError, KeyError, ValueError, AttributeError, OverflowError, OSError)
 
 
 class InvalidInput(Refused):
@@ -104,6 +104,10 @@ _time = _instant(_TIME)
 _machine = _that(lambda arn: ":stateMachine:" in arn)
 
 
+def _milliseconds(value: Any) -> datetime:
+    return datetime.fromtimestamp((value if type(value) is float else whole(value)) / 1000, UTC)
+
+
 def _kinds(value: Any) -> tuple[Told, ...]:
     return tuple(TOLD[TOLD.index(each)] for each in _list(value))
 
@@ -161,8 +165,13 @@ _OF_A_START: Mapping[str, tuple[Reader, str]] = {
 }
 """Key of a start's event, besides its job → what reads it, and what is wrong with another value."""
 
+_OF_A_TASK: Mapping[str, tuple[Reader, str]] = {
+    "task_of": (_that(lambda arn: ":execution:" in arn), "must be the ARN of a run, not"),
+    "target": (_target, "must have cluster, family and container, not be"),
+    "since": (_milliseconds, "must be milliseconds since 1970, not"),
+}
+
 _ONLY_WITH = {"first_after": "first", "slot": "renewal"}
-_DEFAULTS = {field.name: field.default for field in fields(StartInput)}
 _OF_A_GUARD = {field.name for field in fields(Carried)}
 
 
@@ -186,10 +195,22 @@ def parse_question(event: Any) -> Question:
         raise InvalidInput(f'the input must name a job, like {{"job": "nightly-report"}}; it is {shown(dict(event))}')
     unknown = sorted(event.keys() - _OF_A_START.keys() - {"job", "guard"}, key=str)
     faults = [f"unknown key {shown(key)}" for key in unknown[:10]]
-    read: dict[str, Any] = {"job": event["job"]}
-    for key, (reader, wrong) in _OF_A_START.items():
-        given = event.get(key, _DEFAULTS[key])
-        if given is _DEFAULTS[key]:
+    start = _read(StartInput, _OF_A_START, event, faults)
+    guard = _guard(event["guard"], faults) if "guard" in event else None
+    if faults:
+        raise InvalidInput(f"{'; '.join(faults)}. The input may have: {OPEN_TO_ALL}")
+    return StartQuestion(StartInput(**start, job=event["job"]), guard)
+
+
+def _read(
+    kind: type, readers: Mapping[str, tuple[Reader, str]], event: Mapping[str, Any], faults: list[str]
+) -> dict[str, Any]:
+    """The keys of a form that have other values than their default, each read, or noted as a fault."""
+    defaults = {field.name: field.default for field in fields(kind)}
+    read = {}
+    for key, (reader, wrong) in readers.items():
+        given = event.get(key) if defaults[key] is MISSING else event.get(key, defaults[key])
+        if given is defaults[key]:
             continue
         try:
             read[key] = reader(given)
@@ -197,10 +218,7 @@ def parse_question(event: Any) -> Question:
                 raise ValueError(given)
         except _WRONG:
             faults.append(f"{key} {wrong} {shown(given)}")
-    guard = _guard(event["guard"], faults) if "guard" in event else None
-    if faults:
-        raise InvalidInput(f"{'; '.join(faults)}. The input may have: {OPEN_TO_ALL}")
-    return StartQuestion(StartInput(**read), guard)
+    return read
 
 
 def _guard(value: Any, faults: list[str]) -> Carried | None:
@@ -219,20 +237,12 @@ def _guard(value: Any, faults: list[str]) -> Carried | None:
 
 
 def _task_question(event: Mapping[str, Any]) -> TaskQuestion:
-    execution, since = event["task_of"], event.get("since")
-    if not (isinstance(execution, str) and ":execution:" in execution):
-        raise InvalidInput(f"task_of must be the ARN of a run, not {shown(execution)}")
-    target = _or_none(_target, event.get("target"))
-    if target is None:
-        raise InvalidInput(f"target must have cluster, family and container, not be {shown(event.get('target'))}")
-    moment = None
-    if since is not None:
-        try:
-            moment = datetime.fromtimestamp((since if type(since) is float else whole(since)) / 1000, UTC)
-        except (TypeError, ValueError, OverflowError, OSError):
-            raise InvalidInput(f"since must be milliseconds since 1970, not {shown(since)}") from None
-    error, cause = (_or_none(_text, event.get(key)) or "" for key in ("error", "cause"))
-    return TaskQuestion(task_of=execution, target=target, since=moment, error=error, cause=cause)
+    faults: list[str] = []
+    said: dict[str, Any] = {key: _or_none(_text, event.get(key)) or "" for key in ("error", "cause")}
+    read = _read(TaskQuestion, _OF_A_TASK, event, faults)
+    if faults:
+        raise InvalidInput("; ".join(faults))
+    return TaskQuestion(**read, **said)
 
 
 def _article_question(event: Mapping[str, Any]) -> ArticleQuestion:
