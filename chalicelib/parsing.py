@@ -156,7 +156,6 @@ _OF_A_START: Mapping[str, tuple[Reader, str]] = {
     "commands": (_commands, 'must be a list of strings like ["bin/report", "--day", "1"], not'),
     **dict.fromkeys(("renewal", "first", "anyway", "paused", "shadow"), (_flag, "must be true or false, not")),
     "first_after": (_that(lambda n: 0 < n <= LAST_RUN, whole), 'must be a run number, with "first": true, not'),
-    "verdict": (_that(lambda _: False), "must be an error and a reason, which the guard machine tells, not"),
     **dict.fromkeys(("by", "reason", "guard_execution"), (_text, "must be a string, not")),
     "slot": (_that(lambda n: 1 <= n <= MOST_SLOTS, whole), f"must be from 1 to {MOST_SLOTS}, and of a renewal, not"),
     **dict.fromkeys(("scheduled_at", "nominal_at", "queued_since"), (_time, _A_TIME)),
@@ -193,8 +192,10 @@ def parse_question(event: Any) -> Question:
         return _article_question(event)
     if not isinstance(event.get("job"), str):
         raise InvalidInput(f'the input must name a job, like {{"job": "nightly-report"}}; it is {shown(dict(event))}')
-    unknown = sorted(event.keys() - _OF_A_START.keys() - {"job", "guard"}, key=str)
+    unknown = sorted(event.keys() - _OF_A_START.keys() - {"job", "guard", "verdict"}, key=str)
     faults = [f"unknown key {shown(key)}" for key in unknown[:10]]
+    if "verdict" in event:  # even null: the guard machine tells it, and asks nobody
+        faults.append(f"verdict must be an error and a reason, not {shown(event['verdict'])}")
     start = _read(StartInput, _OF_A_START, event, faults)
     guard = _guard(event["guard"], faults) if "guard" in event else None
     if faults:
