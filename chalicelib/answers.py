@@ -1,8 +1,8 @@
 """What is answered about a start: the decision, what the guard needs to obey it, and what people are told of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
 from chalicelib import telling
@@ -23,9 +23,8 @@ from chalicelib.read.executions import Executions
 _SKIPPED = frozenset(f"BatchGuard.{error}" for error in ("AlreadyRunning", "AlreadyQueued", "WaitedTooLong"))
 
 
-@dataclass(frozen=True)
-class Answering:
-    """One start, and what it was decided on."""
+class Answering(NamedTuple):
+    """One start, and what it was decided on. (Made faster than a dataclass: each cold start does.)"""
 
     file: JobsFile
     job: Job

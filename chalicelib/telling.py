@@ -7,9 +7,8 @@ on the way to such an end; what no state passes (late, recovered, a run aborted 
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from chalicelib.contract import Telling, ToldInput, cut, wire
@@ -73,8 +72,7 @@ def _said(file: "JobsFile", at: datetime, command: str, more: str) -> dict[str, 
     }
 
 
-@dataclass(frozen=True)
-class Teller:
+class Teller(NamedTuple):
     """The one place where the trigger starts an execution that tells people something. All it uses is passed in."""
 
     jobs: "JobsFile"
