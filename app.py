@@ -94,9 +94,9 @@ def trigger(event: CloudWatchEvent) -> None:
 
 def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
     """Tell what no state passes. Failing to is a line in the log: it changes nothing else, and the next tick looks."""
-    from chalicelib import teller, watch  # noqa: PLC0415 (a stage that tells nobody must not load them at a cold start)
+    from chalicelib import telling, watch  # noqa: PLC0415 (a stage that tells nobody must not load them at a cold start)
 
-    tells = teller.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+    tells = telling.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
     try:
         watch.Watch(tells, StepFunctions(ticks.client), _looked_up, in_time).look()
     except Exception as error:
@@ -105,13 +105,13 @@ def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
 
 def _tell_late(ticks: Trigger, look: "Look", became: "Became") -> None:
     """Tell people of a job that is late, if they want to be told; once an hour of its moments."""
-    from chalicelib import teller, telling  # noqa: PLC0415 (as in _watch: only where somebody is told)
+    from chalicelib import telling  # noqa: PLC0415 (as in _watch: only where somebody is told)
 
     moment, job = look.moment, ticks.jobs.jobs[look.moment.job]
     words = f"expected by {stamp(moment.at)} ({moment.key}): {became.reason}"
     command = telling.why(ticks.jobs, job, moment.scheduled_at)
     try:
-        tells = teller.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
+        tells = telling.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
         tells.tell("late", job, moment.at, words, scheduled_at=moment.scheduled_at, command=command)
     except Exception as error:
         _could_not_tell(error)
@@ -129,7 +129,8 @@ def _tick(ticks: Trigger) -> None:
         return
     from chalicelib.late import Late  # noqa: PLC0415 (a stage without promises must not load it at a cold start)
 
-    late = Late(ticks.jobs, ticks.function_arn, ticks.client, _recorded, _moments_known, _now, time.sleep)
+    executions = StepFunctions(ticks.client)
+    late = Late(ticks.jobs, ticks.function_arn, executions, _recorded, _moments_known, _now, time.sleep)
 
     def looked(look: "Look", became: "Became", after: timedelta) -> None:
         _report_look(look, became, after)
@@ -200,12 +201,14 @@ def _stage() -> str:
     named = stage_of_function(os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
     if named and told and named != told:
         raise jobs.invalid(
-            named,
+            jobs.place_of(named),
             f'the function is of stage "{named}", and its BATCH_GUARD_STAGE says "{told}"',
             f'in .chalice/config.json, the block "{named}" must say {{"BATCH_GUARD_STAGE": "{named}"}}; deploy again',
         )
     if not (named or told):
-        raise jobs.invalid("?", "no stage is known", "set BATCH_GUARD_STAGE in .chalice/config.json, as dev has it")
+        raise jobs.invalid(
+            jobs.place_of("?"), "no stage is known", "set BATCH_GUARD_STAGE in .chalice/config.json, as dev has it"
+        )
     return named or told or ""
 
 

@@ -9,30 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
-from zoneinfo import ZoneInfo
 
-from chalicelib import telling
+from chalicelib.answers import Answering
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid
-from chalicelib.config.run_task import length_of_overrides, run_task
-from chalicelib.contract import (
-    BY_HAND,
-    LONGEST_OVERRIDES,
-    ArticleQuestion,
-    InvalidInput,
-    RunInput,
-    StartQuestion,
-    TaskQuestion,
-    TaskState,
-    Telling,
-    cut,
-    guard_input,
-    parse_question,
-    run_input,
-    task_in_cause,
-    wire,
-)
-from chalicelib.decide.availability import Holder, older_is_running
-from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait, WouldHave
+from chalicelib.contract import BY_HAND, ArticleQuestion, StartQuestion, TaskQuestion, TaskState, cut, wire
+from chalicelib.decide.availability import older_is_running
+from chalicelib.decide.decisions import Decision
 from chalicelib.decide.facts import (
     CantTell,
     Execution,
@@ -52,13 +34,11 @@ from chalicelib.decide.facts import (
     Target,
     stamp,
 )
-from chalicelib.decide.local_time import localised
 from chalicelib.decide.overlap import Start, decide
 from chalicelib.decide.policy import Policy
-from chalicelib.decide.schedule import latest, nominal, upcoming
+from chalicelib.decide.schedule import upcoming
 from chalicelib.decide.shadow import refused, started_by
-from chalicelib.decide.skips import skips_in_a_row
-from chalicelib.decide.usual import expected, in_a_row, went_wrong
+from chalicelib.decide.verdicts import Holder
 from chalicelib.names import (
     batch_machine,
     execution_arn,
@@ -66,18 +46,15 @@ from chalicelib.names import (
     guard_machine,
     machine_arn,
     parse_guard_name,
-    run_name,
-    scheduled_name,
     waiting_machine,
 )
+from chalicelib.parsing import InvalidInput, parse_question, task_in_cause
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied
 from chalicelib.read.executions import Executions, all_running
 
 _TO_STOP = timedelta(minutes=10)
 """Who has stopped a run doesn't give up before its task can be seen STOPPED, though the deadline passes."""
-
-_SKIPPED = frozenset(f"BatchGuard.{error}" for error in ("AlreadyRunning", "AlreadyQueued", "WaitedTooLong"))
 
 _WAITING_LASTS = timedelta(seconds=5)
 
@@ -144,19 +121,8 @@ class Checker:
             if start.request.shadow is None:
                 raise
             answer, facts = refused(refusal), Facts(now=now)
-        return {
-            "running_flg": not isinstance(answer, Run),
-            "outcome": answer.outcome,
-            "error": answer.error if isinstance(answer, Skip) else None,
-            "reason": cut(answer.reason),
-            "holder": None if isinstance(answer, Run) else _holder(answer.holder),
-            "next_run": run_name(answer.number) if isinstance(answer, Run) else None,
-            "job": job.name,
-            "state_machine_arn": answer.machine if isinstance(answer, Run) else start.request.slots[0],
-            **self._to_obey(answer, question, job, start, facts),
-            **(counted := self._to_tell(answer, job, start, facts)),
-            **self._more(answer, question, start, facts, counted.get("skips_in_a_row", 0)),
-        }
+        file = self.load_jobs()
+        return Answering(file, job, question, start, facts, self.function_arn, self.executions).of(answer)
 
     def _pauses(self, question: StartQuestion, now: datetime) -> dict[str, Any]:
         """An execution of those who wait pauses a job while it is open: it is told how long to wait."""
@@ -173,7 +139,7 @@ class Checker:
             "outcome": "wait" if left > 0 else "skip",
             "error": None if left > 0 else "PauseEnded",
             "reason": reason,
-            "holder": _holder(Holder("pause", execution_name(guard.execution), guard.execution, guard.started)),
+            "holder": wire(Holder("pause", execution_name(guard.execution), guard.execution, guard.started)),
             "next_run": None,
             "job": start.job,
             "state_machine_arn": machine,
@@ -324,123 +290,6 @@ class Checker:
         self.who_waits[machine] = (self.now(), known)
         return known
 
-    def _more(self, answer: Decision, question: StartQuestion, start: Start, facts: Facts, row: int) -> dict[str, Any]:
-        """What people are told of a skip besides its reason; nothing where nobody is told."""
-        if not isinstance(answer, Skip) or question.start.tell is None:
-            return {}
-        when, file = "", self.load_jobs()
-        if not start.request.shared:
-            page = facts.of(start.request.slots[0]).executions or ()
-            when = expected(answer.holder, page, facts.now, file.history_days)
-        zone = ZoneInfo(file.timezone)
-        return {"more": localised(" ".join(filter(None, (when, in_a_row(row)))), zone)}
-
-    def _to_obey(
-        self, answer: Decision, question: StartQuestion, job: Job, start: Start, facts: Facts
-    ) -> dict[str, Any]:
-        """What else the state machine needs to do as it is told. Somebody who only asks gets no run."""
-        match answer:
-            case Run():
-                return {"run": run_input(self._run(answer, question, job, start, facts))} if question.guard else {}
-            case Wait():
-                return {"wait_seconds": answer.seconds, "yields": answer.yields}
-            case StopRun():
-                return {"wait_seconds": answer.seconds, "yields": False}
-            case StopTask():
-                return {"wait_seconds": answer.seconds, "yields": False, "cluster": answer.cluster}
-            case Queue():
-                since = start.queued_since or start.began_at
-                waiter = replace(
-                    question.start,
-                    deadline=since + timedelta(seconds=job.queue_timeout),
-                    queued_since=since,
-                    guard_execution=start.request.guard_execution,
-                )
-                given = guard_input(waiter)
-                return {"waiter": answer.waiter, "waiter_input": given, "waiter_machine": answer.machine}
-            case Queued():
-                return {"waiter": answer.waiter, "waiter_machine": answer.machine}
-            case Skip():
-                return {"on_skip": "succeed" if question.start.renewal else job.on_skip}
-            case WouldHave():
-                return {"would_have": answer.would_have}
-            case Started():
-                return {}
-            case _:
-                assert_never(answer)
-
-    def _run(self, answer: Run, question: StartQuestion, job: Job, start: Start, facts: Facts) -> RunInput:
-        """The whole run: whoever starts it starts what was just looked for. Raises `InvalidInput`."""
-        scheduled_at = start.scheduled_at or start.began_at
-        name, slots = run_name(answer.number), start.request.slots
-        slot = question.start.slot or slots.index(answer.machine) + 1
-        several = self.load_jobs().slots_of(job.pool) > 1
-        arguments = run_task(
-            job,
-            number=answer.number,
-            scheduled_at=scheduled_at,
-            nominal_at=question.start.nominal_at or nominal(job.schedules, job.timezone, scheduled_at),
-            commands=question.start.commands,
-            slot=slot if several else None,
-        )
-        length = length_of_overrides(arguments, execution_arn(answer.machine, name))
-        if length > LONGEST_OVERRIDES:
-            raise InvalidInput(
-                f"the task's overrides would have {length:,} characters, and ECS takes {LONGEST_OVERRIDES:,}: "
-                f"make commands, or the job's command and environment, shorter by {length - LONGEST_OVERRIDES:,}"
-            )
-        return RunInput(
-            job=job.name,
-            run=name,
-            pool=job.pool,
-            slot=slot,
-            scheduled_at=scheduled_at,
-            deadline=start.deadline,
-            renewal=question.start.renewal,
-            target=job.ecs.target,
-            timeout=job.timeout,
-            retries=job.retries,
-            task=arguments,
-            tell=self._tells(job, name, scheduled_at, start, facts) if not question.start.renewal else None,
-        )
-
-    def _tells(self, job: Job, run: str, scheduled_at: datetime, start: Start, facts: Facts) -> Telling | None:
-        """Whom to tell if this run fails."""
-        page = () if start.request.shared else facts.of(start.request.slots[0]).executions or ()
-        return telling.of_run(self.load_jobs(), job, run, scheduled_at, self.function_arn, went_wrong(page))
-
-    def _to_tell(self, answer: Decision, job: Job, start: Start, facts: Facts) -> dict[str, Any]:
-        """What an alarm needs to know. A paused job's starts are no row: somebody wants them to step back."""
-        if isinstance(answer, Run):
-            return {"skips_in_a_row": 0}
-        if not isinstance(answer, Skip) or answer.error == "Paused":
-            return {}
-        stuck = {"stuck": True} if answer.stuck else {}
-        if not start.request.shared:
-            row = skips_in_a_row(job.schedules, job.timezone, facts, start.request.slots[0])
-        else:
-            row = self._own_skips(job, start)
-        return {"skips_in_a_row": row, **stuck}
-
-    def _own_skips(self, job: Job, start: Start) -> int:
-        """In a shared pool a page says nothing of this job: its last scheduled starts are looked up by their names.
-
-        As far back as the alarm looks, and only for an alarm.
-        """
-        alerts = self.load_jobs().alerts
-        if alerts is None or start.scheduled_at is None:
-            return 1
-        row, time = 1, start.scheduled_at
-        while row < alerts.skips_in_a_row:
-            before = latest(job.schedules, job.timezone, time - timedelta(minutes=1), within=timedelta(days=90))
-            if before is None:
-                break
-            found = self.executions.details(execution_arn(start.guard_machine, scheduled_name(job.name, before)))
-            if found is None or found.error not in _SKIPPED:
-                break
-            row, time = row + 1, before
-        return row
-
     def _task_of(self, question: TaskQuestion) -> dict[str, Any]:
         """How a run's task stands, from the event alone: the jobs file may have changed since the run began."""
         ours = execution_arn(machine_arn(self.function_arn, batch_machine(self.load_jobs().stage, "")), "")[:-1]
@@ -471,10 +320,3 @@ class Checker:
             known = ", ".join(sorted(jobs.jobs)) or "none"
             raise UnknownJob(f"no job {name[:100]!r} in stage {jobs.stage}; the jobs are: {known}")
         return jobs.jobs[name]
-
-
-def _holder(holder: Holder | None) -> dict[str, Any] | None:
-    if holder is None:
-        return None
-    started = stamp(holder.started_at) if holder.started_at else None
-    return {"kind": holder.kind, "name": holder.name, "arn": holder.arn, "started_at": started}

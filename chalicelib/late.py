@@ -5,22 +5,20 @@ was done, however long ago it was; no list is read. Nothing here writes.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
-from chalicelib.contract import cut, parse_object
+from chalicelib.contract import cut
 from chalicelib.decide import deadlines, pace
 from chalicelib.decide.deadlines import Look, Moment
-from chalicelib.decide.facts import CantTell, Refused, span, stamp
+from chalicelib.decide.facts import CantTell, Details, Refused, span, stamp
 from chalicelib.names import execution_arn, execution_name, guard_machine, machine_arn, region_of, repetition_name
-from chalicelib.read.aws import reading
+from chalicelib.read.executions import Executions
 from chalicelib.read.record import Record, recorded_as
 
 if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
-
     from chalicelib.config.jobs import Job, JobsFile
 
 Kind = Literal["in time", "not started", "still running", "failed", "too late", "not expected"]
@@ -56,24 +54,7 @@ class Became:
         return self.kind not in {"in time", "not expected"}
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What DescribeExecution tells of an execution. Times are UTC."""
-
-    status: str
-    started_at: datetime
-    stopped_at: datetime | None = None
-    output: Mapping[str, Any] = field(default_factory=dict)
-    error: str | None = None
-    cause: str | None = None
-
-    @property
-    def said(self) -> str:
-        """How it ended, in its own words."""
-        return cut(": ".join(part for part in (self.error, self.cause) if part) or self.status)
-
-
-Describe = Callable[[str], Described | None]
+Describe = Callable[[str], Details | None]
 """An execution by its ARN; None if Step Functions does not show it."""
 
 
@@ -109,7 +90,7 @@ class _Look:
         guard, name = self.describe(arn), execution_name(arn)
         if guard is None:
             return None
-        output = guard.output
+        opened, output = guard.execution, guard.output
         machine, run, waiter = (output.get(key) for key in ("state_machine_arn", "run", "waiter"))
         match output.get("outcome"):
             case "started" if isinstance(machine, str) and isinstance(run, str):
@@ -123,14 +104,15 @@ class _Look:
                 return Became("in time" if fine else "not started", f"{name} stepped back: {reason}")
             case "shadow":
                 return Became("not expected", "the job was in shadow then")
-        if guard.stopped_at is None:
-            return Became("not started", f"{name} has been open since {stamp(guard.started_at)}")
-        return Became("not started", f"{name} ended as {guard.said}")
+        if opened.stopped_at is None:
+            return Became("not started", f"{name} has been open since {stamp(opened.started_at)}")
+        return Became("not started", f"{name} ended as {_said(guard)}")
 
     def _at_run(self, arn: str) -> Became:
-        run, name, by = self.describe(arn), execution_name(arn), self.moment.at
-        if run is None:
+        shown, name, by = self.describe(arn), execution_name(arn), self.moment.at
+        if shown is None:
             return Became("still running", f"{name} was started, and is not shown", arn)
+        run = shown.execution
         ended = run.stopped_at
         if ended is None or ended > by:
             if ended is not None and run.status == "SUCCEEDED":
@@ -140,7 +122,12 @@ class _Look:
         if run.status == "SUCCEEDED":
             return Became("in time", run=arn)
         how = {"ABORTED": "was stopped", "TIMED_OUT": "timed out"}.get(run.status, "failed")
-        return Became("failed", f"{name} {how} at {stamp(ended)}: {run.said}", arn)
+        return Became("failed", f"{name} {how} at {stamp(ended)}: {_said(shown)}", arn)
+
+
+def _said(ended: Details) -> str:
+    """How it ended, in its own words."""
+    return cut(": ".join(part for part in (ended.error, ended.cause) if part) or ended.execution.status)
 
 
 @dataclass(frozen=True)
@@ -149,7 +136,7 @@ class Late:
 
     jobs: "JobsFile"
     function_arn: str
-    client: "SFNClient"
+    executions: Executions
     recorded: "Callable[[Job], Record]"
     """What the deployment recorded of a job's schedule."""
     known: set[tuple[str, str]]
@@ -201,9 +188,9 @@ class Late:
     def _look_up(self, moment: Moment, calls: list[str]) -> Became:
         job = self.jobs.jobs[moment.job]
 
-        def describe(arn: str) -> Described | None:
+        def describe(arn: str) -> Details | None:
             calls.append(arn)
-            return described(self.client, arn)
+            return self.executions.details(arn)
 
         guard = machine_arn(self.function_arn, guard_machine(self.jobs.stage))
         found = became(moment, guard, describe, skip_is_fine=job.on_skip == "succeed")
@@ -213,21 +200,3 @@ class Late:
             if record.schedule != recorded_as(job) or record.since > moment.scheduled_at:
                 return Became("not expected", "it has not had this schedule for so long")
         return found
-
-
-def described(client: "SFNClient", arn: str) -> Described | None:
-    """An execution as DescribeExecution tells it. Errors are those of `chalicelib.read.aws.reading`."""
-    with reading("states:DescribeExecution", arn):
-        try:
-            answer = client.describe_execution(executionArn=arn)
-        except client.exceptions.ExecutionDoesNotExist:
-            return None
-        stopped = answer.get("stopDate")
-        return Described(
-            status=answer["status"],
-            started_at=answer["startDate"].astimezone(UTC),
-            stopped_at=stopped.astimezone(UTC) if stopped else None,
-            output=parse_object(answer.get("output")),
-            error=answer.get("error"),
-            cause=answer.get("cause"),
-        )

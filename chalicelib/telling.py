@@ -1,20 +1,24 @@
-"""What people are told, and under which name. Pure.
+"""What people are told, and under which name.
 
 What is told is an execution of a machine that publishes it: ``told-<job>-<kind>-<hour>``. So it is told once an hour,
 whoever finds it first, without a store, and also while the checker is down. The guard and the batch machines start it
 on the way to such an end; what no state passes (late, recovered, a run aborted in the console) the trigger does.
 """
 
+import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from chalicelib.contract import Telling, ToldInput, cut
+from chalicelib.contract import Telling, ToldInput, cut, wire
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.local_time import local, localised
-from chalicelib.names import Told, machine_arn, telling_machine
+from chalicelib.names import Told, machine_arn, telling_machine, told_name
 
 if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
     from chalicelib.config.jobs import Job, JobsFile
 
 OF_A_START: tuple[Told, ...] = ("skipped", "not_started")
@@ -38,32 +42,6 @@ def of_run(
     return _telling(file, ("failed",), scheduled_at, function_arn, logs(file, job, run), more)
 
 
-def by_trigger(
-    file: "JobsFile",
-    job: "Job",
-    kind: Told,
-    reason: str,
-    *,
-    scheduled_at: datetime,
-    command: str,
-    execution: str | None = None,
-    more: str = "",
-) -> ToldInput:
-    """What the trigger tells of a job. Instants in `reason` and `more` may be as `facts.stamp` writes them."""
-    zone = ZoneInfo(file.timezone)
-    return ToldInput(
-        kind=kind,
-        job=job.name,
-        at=local(scheduled_at, zone),
-        zone=_name(scheduled_at, zone),
-        offset_minutes=_offset(scheduled_at, zone),
-        command=command,
-        more=localised(more, zone),
-        execution=execution,
-        reason=localised(cut(reason), zone),
-    )
-
-
 def why(file: "JobsFile", job: "Job", scheduled_at: datetime) -> str:
     """The command that says what became of a scheduled time."""
     return f"guardctl why {job.name} {stamp(scheduled_at)} --stage {file.stage}"
@@ -74,30 +52,78 @@ def logs(file: "JobsFile", job: "Job", run: str) -> str:
     return f"guardctl logs {job.name} {run} --stage {file.stage}"
 
 
-def status(file: "JobsFile", job: "Job") -> str:
-    """The command that says how a job stands."""
-    return f"guardctl status {job.name} --stage {file.stage}"
-
-
 def _telling(
     file: "JobsFile", kinds: tuple[Told, ...], at: datetime, function_arn: str, command: str, more: str = ""
 ) -> Telling:
+    machine = machine_arn(function_arn, telling_machine(file.stage))
+    return Telling(machine=machine, kinds=kinds, **_said(file, at, command, more))
+
+
+def _said(file: "JobsFile", at: datetime, command: str, more: str) -> dict[str, Any]:
+    """The fields of a `contract.Said`."""
     zone = ZoneInfo(file.timezone)
-    return Telling(
-        machine=machine_arn(function_arn, telling_machine(file.stage)),
-        kinds=kinds,
-        at=local(at, zone),
-        zone=_name(at, zone),
-        offset_minutes=_offset(at, zone),
-        command=command,
-        more=localised(more, zone),
-    )
+    offset = at.astimezone(zone).utcoffset() or timedelta(0)
+    return {
+        "at": local(at, zone),
+        "zone": at.astimezone(zone).strftime("%Z"),
+        "offset_minutes": offset // timedelta(minutes=1),  # whole ones, as every zone of our times has
+        "command": command,
+        "more": localised(more, zone),
+    }
 
 
-def _name(at: datetime, zone: ZoneInfo) -> str:
-    return at.astimezone(zone).strftime("%Z")
+class Teller(NamedTuple):
+    """The one place where the trigger starts an execution that tells people something. All it uses is passed in."""
 
+    jobs: "JobsFile"
+    function_arn: str
+    client: "SFNClient"
+    now: Callable[[], datetime]
 
-def _offset(at: datetime, zone: ZoneInfo) -> int:
-    """Whole minutes, as every zone of our times has."""
-    return (at.astimezone(zone).utcoffset() or timedelta(0)) // timedelta(minutes=1)
+    def tell(
+        self,
+        kind: Told,
+        job: "Job",
+        hour: datetime,
+        words: str,
+        *,
+        scheduled_at: datetime | None = None,
+        command: str = "",
+        execution: str | None = None,
+        more: str = "",
+    ) -> bool:
+        """Tell people of a job, unless it has been told in that hour, or nobody asked to be told.
+
+        Args:
+            kind: What is told.
+            job: Of which job.
+            hour: An instant of the hour that has one such message; for what happened, when it happened, so that
+                several ticks tell it once.
+            words: The reason; instants in it as `facts.stamp` writes them.
+            scheduled_at: The time that it is about; now if there is none.
+            command: What to type next; ``guardctl status`` if there is nothing better.
+            execution: The ARN of what it is about, for the link.
+            more: More sentences, likewise.
+
+        Returns:
+            Whether this call told it. Raises what StartExecution raises, but for a name that is taken.
+        """
+        if kind not in self.jobs.tells(job):
+            return False
+        command = command or f"guardctl status {job.name} --stage {self.jobs.stage}"
+        said = ToldInput(
+            kind=kind,
+            job=job.name,
+            execution=execution,
+            reason=localised(cut(words), ZoneInfo(self.jobs.timezone)),
+            **_said(self.jobs, scheduled_at or self.now(), command, more),
+        )
+        try:
+            self.client.start_execution(
+                stateMachineArn=machine_arn(self.function_arn, telling_machine(self.jobs.stage)),
+                name=told_name(job.name, kind, hour),
+                input=json.dumps(wire(said), sort_keys=True),
+            )
+        except self.client.exceptions.ExecutionAlreadyExists:
+            return False
+        return True

@@ -20,7 +20,7 @@ from chalicelib.decide import pace
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.pace import LOOK_BACK, Planned
 from chalicelib.decide.schedule import Due, due, latest, left_out, nominal, renewals, unknown
-from chalicelib.names import guard_machine, machine_arn, region_of, scheduled_name
+from chalicelib.names import guard_machine, machine_arn, region_of
 from chalicelib.read.record import Record, recorded_as
 
 if TYPE_CHECKING:
@@ -126,9 +126,8 @@ class Trigger:
         minute = now.replace(second=0, microsecond=0)
         ends = minute + _MINUTE
         curve = pace.curve(pace.quotas(region_of(self.function_arn), file.quotas))
-        first = {file.members(pool)[0].name: file.slots_of(pool) for pool in file.pools}
         since = minute - LOOK_BACK
-        plan = pace.plan(jobs, curve, since, ends, file.history_days, renews=lambda job: first.get(job.name, 0))
+        plan = pace.plan(jobs, curve, since, ends, file.history_days, file.renewed)
         last = {start.job: start for start in due(jobs, now)}
         in_time: list[Planned] = []
         late: list[Planned] = []
@@ -148,7 +147,7 @@ class Trigger:
         verdicts += [Planned(start, now, _missed(start)) for start in lapsed]
         holidays = [*self._holidays(since, ends)]
         verdicts += holidays
-        older = (*last.values(), *renewals(first.items(), now, file.history_days))
+        older = (*last.values(), *renewals(file.renewed.items(), now, file.history_days))
         late = [*(Planned(start, start.scheduled_at) for start in older if start.name not in known), *late]
         self.handled.intersection_update(
             known.union(start.name for start in (*older, *lapsed, *(each.start for each in holidays)))
@@ -164,21 +163,20 @@ class Trigger:
         for job in self.jobs.jobs.values():
             deadline = timedelta(seconds=job.start_deadline)
             newest = last.get(job.name)
-            if not job.enabled or (newest is not None and newest.late > LOOK_BACK):
+            if not job.enabled or (newest is not None and now - newest.scheduled_at > LOOK_BACK):
                 continue
             before = newest.scheduled_at - _TICK if newest else now
             within = deadline + LOOK_BACK - (now - before)
             time = latest(job.schedules, job.timezone, before, within=within)
             if time is not None:
-                yield Due(job.name, time, scheduled_name(job.name, time), time + deadline, now - time)
+                yield Due(job.name, time, time + deadline)
 
     def _holidays(self, since: datetime, ends: datetime) -> Iterable[Planned]:
         """The times with since <= time < ends that a calendar leaves out: each is told so, and asks nobody."""
         for job in self.jobs.jobs.values():
             deadline = timedelta(seconds=job.start_deadline)
             for time, name in left_out(job.schedules, job.timezone, since - _TICK, ends - _TICK) if job.enabled else ():
-                start = Due(job.name, time, scheduled_name(job.name, time), time + deadline, timedelta(0))
-                yield Planned(start, time, holiday=name)
+                yield Planned(Due(job.name, time, time + deadline), time, holiday=name)
 
     def _make_up(self, tick: Tick, send: Callable[[Planned], "Future[Result]"]) -> Iterator[datetime]:
         """What was missed, one at each turn; yields when the next may go, or now if it may not go yet.
@@ -192,8 +190,8 @@ class Trigger:
                 yield at
             attempt = send(each)
             if attempt.exception() is None and attempt.result() == "started":
-                tick.meter.take(pace.microseconds(now), 1)
-                at = pace.moment(tick.meter.earliest(pace.microseconds(now), 1))
+                tick.meter.take(pace.microseconds(now))
+                at = pace.moment(tick.meter.earliest(pace.microseconds(now)))
             yield at
 
     def _wait(self, until: datetime, ends: datetime) -> bool:

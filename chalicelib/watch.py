@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from chalicelib import telling
 from chalicelib.decide.facts import Details, Execution, span, stamp
 from chalicelib.names import batch_machine, machine_arn, parse_told_name, run_number, telling_machine, told_name
 from chalicelib.read.executions import Executions
-from chalicelib.teller import Teller
+from chalicelib.telling import Teller
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job
@@ -39,6 +39,9 @@ _JUST_THEN = timedelta(minutes=3)
 
 _REPLACED = "BatchGuard.Replaced"
 
+_Slot = tuple[str, str]
+"""A pool, and the ARN of the machine of one of its slots."""
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -60,12 +63,12 @@ class Watch:
         told = self._told()
         bad = _bad_news(told)
         described = iter(range(DESCRIBED))
-        for slot in islice(self._slots(jobs, bad), ILL + IN_TURN):
+        for pool, machine in islice(self._slots(jobs, bad), ILL + IN_TURN):
             if not self.in_time():
                 return
-            page = self.executions.page(self._machine(slot)).executions
+            page = self.executions.page(machine).executions
             runs = [each for each in page if each.closed and run_number(each.name)]
-            members = file.members(slot.pool)
+            members = file.members(pool)
             self._failures(members, runs, told, described)
             for job in members:
                 if job.name in bad and "recovered" in file.tells(job):
@@ -75,18 +78,14 @@ class Watch:
         """The newest executions that told people something."""
         machine = machine_arn(self.teller.function_arn, telling_machine(self.teller.jobs.stage))
         found: list[Execution] = []
-        token: str | None = None
-        for _ in range(TOLD_PAGES):
-            if not self.in_time():
-                break
+        token, left = None, TOLD_PAGES
+        while left and self.in_time():
             page = self.executions.page(machine, token)
             found += page.executions
-            token = page.token
-            if token is None:
-                break
+            token, left = page.token, left - 1 if page.token else 0
         return found
 
-    def _slots(self, jobs: Sequence["Job"], bad: Mapping[str, datetime]) -> Iterator["_Slot"]:
+    def _slots(self, jobs: Sequence["Job"], bad: Mapping[str, datetime]) -> Iterator[_Slot]:
         """Those of the jobs of whom there is bad news first, then all in turn."""
         file = self.teller.jobs
         tick = int(self.teller.now().timestamp()) // 60
@@ -95,12 +94,13 @@ class Watch:
         first = islice(_turn(self._of(ill), tick * ILL), ILL)
         return iter(dict.fromkeys((*first, *_turn(self._of(failing), tick * IN_TURN))))
 
-    def _of(self, jobs: Sequence["Job"]) -> list["_Slot"]:
-        pools = dict.fromkeys(job.pool for job in jobs)
-        return [_Slot(pool, number) for pool in pools for number in range(1, self.teller.jobs.slots_of(pool) + 1)]
-
-    def _machine(self, slot: "_Slot") -> str:
-        return machine_arn(self.teller.function_arn, batch_machine(self.teller.jobs.stage, slot.pool, slot.number))
+    def _of(self, jobs: Sequence["Job"]) -> list[_Slot]:
+        file, beside = self.teller.jobs, self.teller.function_arn
+        return [
+            (pool, machine_arn(beside, batch_machine(file.stage, pool, number)))
+            for pool in dict.fromkeys(job.pool for job in jobs)
+            for number in range(1, file.slots_of(pool) + 1)
+        ]
 
     def _details(self, run: Execution, described: Iterator[int]) -> Details | None:
         """A run looked up; None if it was before, if this tick has looked up enough, or if it is not visible."""
@@ -141,9 +141,7 @@ class Watch:
             if run.status != "SUCCEEDED" or ended is None or ended <= since:
                 continue
             details = self._details(run, described)
-            if details is None:
-                continue
-            if details.job != job.name or details.renewal:
+            if details is None or details.job != job.name or details.renewal:
                 continue
             self.teller.tell(
                 "recovered",
@@ -155,13 +153,6 @@ class Watch:
                 more=f"The last message about it was of {stamp(since)}.",
             )
             return
-
-
-class _Slot(NamedTuple):
-    """A slot of a pool; its number from 1."""
-
-    pool: str
-    number: int
 
 
 def _turn(machines: Sequence[_Slot], by: int) -> Iterator[_Slot]:

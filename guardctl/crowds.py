@@ -49,9 +49,7 @@ class Crowd:
 def planned(file: JobsFile, region: str, since: datetime, until: datetime) -> tuple[Planned, ...]:
     """What the trigger sends in this time, in its order, as `chalicelib.trigger` plans it; renewals too."""
     curve = pace.curve(pace.quotas(region, file.quotas))
-    first = {file.members(pool)[0].name: file.slots_of(pool) for pool in file.pools}
-    jobs = file.jobs.values()
-    return pace.plan(jobs, curve, since, until, file.history_days, renews=lambda job: first.get(job.name, 0)).sends
+    return pace.plan(file.jobs.values(), curve, since, until, file.history_days, file.renewed).sends
 
 
 def crowds(sends: Iterable[Planned]) -> Iterator[Crowd]:

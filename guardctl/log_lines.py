@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from chalicelib.config.jobs import Job
-from chalicelib.contract import parse_object
 from chalicelib.names import execution_arn, log_group, machine_of, run_name, run_number
+from chalicelib.parsing import parse_object
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
 from guardctl.errors import Stop

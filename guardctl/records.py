@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.config.jobs import Job
-from chalicelib.contract import parse_object
 from chalicelib.decide import schedule
 from chalicelib.decide.facts import CantTell, Execution, Refused
 from chalicelib.decide.words import same
@@ -26,6 +25,7 @@ from chalicelib.names import (
     schedule_parameter,
     scheduled_name,
 )
+from chalicelib.parsing import parse_object
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.executions import StepFunctions, execution_of

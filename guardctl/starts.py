@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.contract import parse_object
 from chalicelib.decide.facts import stamp
 from chalicelib.names import (
     LAST_REPETITION,
@@ -20,6 +19,7 @@ from chalicelib.names import (
     repetition_name,
     run_number,
 )
+from chalicelib.parsing import parse_object
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage
 

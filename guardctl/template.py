@@ -17,7 +17,6 @@ from typing import Any
 
 from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.config.members import passed_roles
-from chalicelib.config.pools import pool_rows
 from chalicelib.names import (
     FUNCTIONS,
     Function,
@@ -170,6 +169,17 @@ def definition(machine: str) -> Json:
     text = resources.files("chalicelib").joinpath("machines", f"{machine}.asl.json").read_text(encoding="utf-8")
     parsed: Json = json.loads(text)
     return parsed
+
+
+def pool_rows(jobs: JobsFile) -> str:
+    """A JSONata object with a row for each job whose pool is shared: what the guard tells the checker of its machines.
+
+    Who belongs to which pool is the one thing on which machines and functions must agree. Names are lower case letters,
+    digits and hyphens, so nothing has to be escaped.
+    """
+    shared = (job for job in jobs.jobs.values() if jobs.shared(job.pool))
+    rows = [f"'{job.name}': {{'pool': '{job.pool}', 'slots': {jobs.slots_of(job.pool)}}}" for job in shared]
+    return f"{{{', '.join(rows)}}}"
 
 
 def guard_definition(jobs: JobsFile) -> Json:

@@ -131,10 +131,6 @@ class Emulator:
                 merged = config.merge(kwargs["config"]) if kwargs.get("config") else config
                 return super().client(*args, **{**kwargs, "endpoint_url": endpoint, "config": merged})
 
-            def resource(self, *args: Any, **kwargs: Any) -> Any:
-                merged = config.merge(kwargs["config"]) if kwargs.get("config") else config
-                return super().resource(*args, **{**kwargs, "endpoint_url": endpoint, "config": merged})
-
         # No profile and no file of the caller's: a profile that does not exist would fail here.
         from_nowhere: dict[str, Any] = {
             "profile": (None, None, None, None),

@@ -1,28 +1,22 @@
 """Plays state machines by their own text against the real checker, in a time of its own.
 
-Step Functions' language is interpreted here (Task with Retry and Catch, Choice, Wait, Succeed, Fail; JSONata), and the
-executions move as the clock does, which nobody waits for: a night takes a second. Behind the definitions stand a fake
-Step Functions and a fake ECS, whose reads may lag. So tests can play what no emulator shows: ECS that hides a task,
-an answer that got lost, a definition of another release than the checker's.
+Step Functions' language is interpreted (`lab.language`), and the executions move as the clock does, which nobody waits
+for: a night takes a second. Behind the definitions stand a fake Step Functions and a fake ECS (`lab.tasks`), whose
+reads may lag. So tests can play what no emulator shows: ECS that hides a task, an answer that got lost, a definition of
+another release than the checker's.
 """
 
 import functools
 import heapq
-import itertools
 import json
-import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jsonata
-
 from chalicelib import trigger
 from chalicelib.check import Checker
 from chalicelib.config.jobs import JobsFile, parse
-from chalicelib.config.pools import pool_rows
-from chalicelib.contract import details_of
 from chalicelib.decide.facts import CantTell, Details, Execution
 from chalicelib.decide.pace import Planned
 from chalicelib.names import (
@@ -35,38 +29,27 @@ from chalicelib.names import (
     telling_machine,
     waiting_machine,
 )
+from chalicelib.parsing import details_of
 from chalicelib.read.executions import PAGE_SIZE, Page
 from chalicelib.read.record import Record, recorded_as
 from chalicelib.read.tasks import Ecs
-from chalicelib.teller import Teller
+from chalicelib.telling import Teller
 from chalicelib.watch import Watch
 from guardctl import told
-from guardctl.template import definition
+from guardctl.template import definition, pool_rows
+from lab.language import Interpreter, Json, StatesError, Steps
+from lab.tasks import Program, Tasks
 from lab.tokens import Tokens
 
+__all__ = ["BEGIN", "Play", "Played", "Program", "StatesError", "with_pools"]
+
 BEGIN = datetime(2026, 11, 23, 18, tzinfo=UTC)
-Json = dict[str, Any]
-Steps = Generator[float, None, Any]
-"""Something that takes time: it yields the seconds until it is to go on."""
-
-
-class StatesError(Exception):
-    """An error as a state machine sees it."""
-
-    def __init__(self, error: str, cause: str = "") -> None:
-        super().__init__(f"{error}: {cause}")
-        self.error = error
-        self.cause = cause
 
 
 def with_pools(guard: Json, jobs: JobsFile) -> Json:
     """The guard's definition with a row for each job whose pool is shared, as a deployment writes it."""
     parsed: Json = json.loads(json.dumps(guard).replace("$pools := {}", f"$pools := {pool_rows(jobs)}"))
     return parsed
-
-
-UNWATCHED: Json = {"__evaluate_entry": None, "__evaluate_exit": None}
-"""To bind beside the variables: jsonata-python looks for these two at every step, through all frames up to theirs."""
 
 
 def telling(jobs: JobsFile) -> Json:
@@ -78,40 +61,7 @@ def telling(jobs: JobsFile) -> Json:
     return parsed
 
 
-QUERY = "States.QueryEvaluationError"
 TAKEN = "StepFunctions.ExecutionAlreadyExistsException"
-
-
-@functools.cache
-def _program(expression: str) -> Any:
-    # An object keeps null, and drops what is undefined: the engine returns None for both.
-    return jsonata.Jsonata(f"{{'v': ({expression})}}")
-
-
-def evaluate(template: Any, variables: Mapping[str, Any], now: datetime) -> Any:
-    """What Step Functions makes of a template: its expressions evaluated. Raises `StatesError`."""
-    if isinstance(template, dict):
-        return {key: evaluate(value, variables, now) for key, value in template.items()}
-    if isinstance(template, list):
-        return [evaluate(value, variables, now) for value in template]
-    if not (isinstance(template, str) and (match := re.fullmatch(r"\{%(.*)%\}", template, re.DOTALL))):
-        return template
-    program = _program(match[1])
-    bound = {name: jsonata.utils.Utils.NULL_VALUE if value is None else value for name, value in variables.items()}
-    program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
-    program.register_lambda("now", lambda: stamp_ms(now))
-    try:
-        value = program.evaluate(None, UNWATCHED | bound)
-    except jsonata.JException as error:
-        raise StatesError(QUERY, str(error)) from error
-    if not value or "v" not in value:
-        raise StatesError(QUERY, f"the expression returned nothing: {match[1]}")
-    return json.loads(json.dumps(value["v"]))
-
-
-def stamp_ms(moment: datetime) -> str:
-    """``2026-11-23T18:00:00.000Z``, as Step Functions and `$now()` write it."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 @dataclass
@@ -145,44 +95,14 @@ class Played:
         return Execution(self.arn, self.name, status, self.started_at, self.stopped_at if closed else None)
 
 
-@dataclass
-class RunningTask:
-    """One ECS task, as it is now. Times are UTC."""
-
-    arn: str
-    cluster: str
-    family: str
-    overrides: Json
-    created_at: datetime
-    stopped_at: datetime | None = None
-    told_at: datetime | None = None
-    started_by: str | None = None
-    exit_code: int | None = None
-    stop_code: str = ""
-    stopped_reason: str = ""
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Of the first container override."""
-        return {v["name"]: v["value"] for v in self.overrides["containerOverrides"][0].get("environment", [])}
-
-
-@dataclass
-class Program:
-    """What a task does: runs so long, and ends like this."""
-
-    seconds: float = 60
-    exit_code: int | None = 0
-    stop_code: str = "EssentialContainerExited"
-    reason: str = "Essential container in task exited"
-
-
-class Play:
+class Play(Interpreter, Tasks):
     """A stage in motion: `start`, then `run_until`. What may go wrong is a field that a test sets."""
 
     def __init__(
-        self, jobs: str, definitions: Mapping[str, Json], *, stage: str = "dev", region: str = "us-east-1"
+        self, jobs: str, definitions: Mapping[str, Json] | None = None, *, stage: str = "dev", region: str = "us-east-1"
     ) -> None:
+        definitions = definitions or {name: definition(name) for name in ("guard", "batch")}
+        super().__init__()
         self.now = BEGIN
         self.stage = stage
         self.jobs: JobsFile = parse(jobs, stage=stage, place="play")
@@ -197,25 +117,9 @@ class Play:
         self.topic_error: Callable[[], StatesError | None] = lambda: None
         """What SNS answers at this moment."""
         self.executions: dict[str, Played] = {}
-        self.tasks: list[RunningTask] = []
-        self.run_task_answers: list[Any] = []
-        """For the next calls of RunTask: a `Program`, or a `StatesError`."""
-        self.run_task_fails: Callable[[], StatesError | None] = lambda: None
-        """What RunTask answers at this moment, if nothing is planned for the call."""
-        self.starts_despite_error: set[str] = set()
-        """Errors of RunTask after which a task was started all the same."""
-        self.program = Program()
         self.list_lag = timedelta(0)
         """How old the lists and descriptions of executions are."""
-        self.ecs_hides = timedelta(0)
-        """For how long ECS hides a task that was started, and shows one that stopped as RUNNING."""
-        self.stop_takes = 5.0
-        """Seconds from StopTask to STOPPED."""
-        self.loses_stopping = False
-        """A task that was told to stop, and has not stopped yet, is on no list."""
         self.redrives = 0
-        self.deaf = False
-        """A step that waits for a task does not hear of its end."""
         self.checker_error: Callable[[Any], StatesError | None] = lambda _event: None
         self.lost_replies: set[str] = set()
         """Names of executions whose StartExecution succeeds without an answer."""
@@ -229,7 +133,6 @@ class Play:
         self.calls: list[str] = []
         self._of_machine: dict[str, list[Played]] = {}
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
-        self._number = itertools.count(1)
         self._function = f"arn:aws:lambda:{region}:123456789012:function:{function_name(stage, 'check')}"
         self._who_waits: dict[str, Any] = {}
         self._memory = Ecs(self)  # type: ignore[arg-type]  # this object answers for ECS, too
@@ -295,20 +198,6 @@ class Play:
         """The executions of those who wait for shared pools, or pause jobs of them."""
         return [e for e in self.executions.values() if e.machine == self.waiting_machine]
 
-    @property
-    def most_at_once(self) -> int:
-        """How many tasks were alive at once, at most."""
-        return self.most_of(lambda _task: True)
-
-    def most_of(self, which: Callable[["RunningTask"], bool]) -> int:
-        """How many of these tasks were alive at once, at most."""
-        mine = [task for task in self.tasks if which(task)]
-
-        def alive(moment: datetime) -> int:
-            return sum(t.created_at <= moment and (t.stopped_at is None or moment < t.stopped_at) for t in mine)
-
-        return max((alive(task.created_at) for task in mine), default=0)
-
     def at(self, seconds: float, happens: Callable[[], Any]) -> None:
         """Let something happen so many seconds from now."""
         moment = self.now + timedelta(seconds=max(0.0, seconds))
@@ -337,15 +226,6 @@ class Play:
         execution.redrives += 1
         execution.status, execution.stopped_at, execution.error, execution.cause = "RUNNING", None, None, None
         self._go_on(execution, self._interpret(execution, execution.at[0]))
-
-    def task_by_hand(
-        self, cluster: str, family: str, program: Program, started_by: str | None = None, **environment: str
-    ) -> RunningTask:
-        """Start a task past the guard."""
-        override = {"name": "app", "environment": [{"name": k, "value": v} for k, v in environment.items()]}
-        task = self._new_task(cluster, family, {"containerOverrides": [override]}, program)
-        task.started_by = started_by
-        return task
 
     # --- Step Functions ---
 
@@ -391,89 +271,6 @@ class Play:
             for key, value in ending.items():
                 setattr(execution, key, value)
 
-    def _interpret(self, execution: Played, definition: Json) -> Steps:
-        variables: dict[str, Any] = {}
-        data, name = json.loads(execution.given), definition["StartAt"]
-        if execution.at:
-            _, name, data, variables = execution.at
-        context: Json = {
-            "Execution": {
-                "Id": execution.arn,
-                "Name": execution.name,
-                "Input": json.loads(execution.given),
-                "StartTime": stamp_ms(execution.started_at),
-                "RedriveCount": self.redrives + execution.redrives,
-            },
-            "StateMachine": {"Id": execution.machine},
-        }
-        while True:
-            state = definition["States"][name]
-            execution.states.append(name)
-            execution.at = (definition, name, data, dict(variables))
-            context["State"] = {"Name": name, "EnteredTime": stamp_ms(self.now)}
-            known = {"input": data, "context": json.loads(json.dumps(context))}
-            match state["Type"]:
-                case "Succeed":
-                    return data
-                case "Fail":
-                    said = {key: self._evaluated(state.get(key, ""), known, variables) for key in ("Error", "Cause")}
-                    raise StatesError(said["Error"], said["Cause"])
-                case "Wait":
-                    yield float(self._evaluated(state["Seconds"], known, variables))
-                    clause = state
-                case "Choice":
-                    clause = self._chosen(state, known, variables)
-                case "Task":
-                    clause, more = yield from self._task(execution, state, known, variables)
-                    known = {**known, **more}
-                case other:
-                    raise AssertionError(f"a state of type {other} is not played")
-            after = self._evaluated(clause["Output"], known, variables) if "Output" in clause else data
-            if "Output" not in clause and "result" in known:
-                after = known["result"]
-            variables |= self._evaluated(clause.get("Assign", {}), known, variables)
-            data, name = after, clause["Next"]
-
-    def _evaluated(self, template: Any, known: Json, variables: Json) -> Any:
-        return evaluate(template, {**variables, "states": known}, self.now)
-
-    def _chosen(self, state: Json, known: Json, variables: Json) -> Json:
-        for choice in state["Choices"]:
-            answer = self._evaluated(choice["Condition"], known, variables)
-            if not isinstance(answer, bool):
-                raise StatesError(QUERY, f"a condition must be true or false: {choice['Condition']}")
-            if answer:
-                return dict(choice)
-        return {"Next": state["Default"]}
-
-    def _task(self, execution: Played, state: Json, known: Json, variables: Json) -> Generator[float, None, Any]:
-        tries: dict[int, int] = {}
-        while True:
-            try:
-                arguments = self._evaluated(state["Arguments"], known, variables)
-                timeout = self._evaluated(state["TimeoutSeconds"], known, variables)
-                result = yield from self._called(execution, state["Resource"], arguments, timeout)
-            except StatesError as error:
-                index, retry = next(
-                    (
-                        (i, clause)
-                        for i, clause in enumerate(state.get("Retry", ()))
-                        if error.error in clause["ErrorEquals"] or "States.ALL" in clause["ErrorEquals"]
-                    ),
-                    (-1, {"MaxAttempts": 0}),
-                )
-                if tries.get(index, 0) < retry.get("MaxAttempts", 3):
-                    spent = tries[index] = tries.get(index, 0) + 1
-                    self.retried += 1
-                    delay = retry["IntervalSeconds"] * retry["BackoffRate"] ** (spent - 1)
-                    yield min(delay, retry.get("MaxDelaySeconds", delay))
-                    continue
-                for clause in state.get("Catch", ()):
-                    if error.error in clause["ErrorEquals"] or "States.ALL" in clause["ErrorEquals"]:
-                        return clause, {"errorOutput": {"Error": error.error, "Cause": error.cause}}
-                raise
-            return state, {"result": result}
-
     def _called(self, execution: Played, resource: str, arguments: Json, timeout: float) -> Steps:
         service = resource.partition(":states:::")[2]
         self.calls.append(service)
@@ -501,7 +298,7 @@ class Play:
                 self.stop_task(arguments["Task"])
                 return {}
             case "ecs:runTask.sync":
-                return (yield from self._run_task(execution, arguments, timeout))
+                return (yield from self._run_task(arguments, timeout))
         raise AssertionError(f"{service} is not played")
 
     def _invoke(self, event: Any) -> Any:
@@ -560,94 +357,6 @@ class Play:
 
     # --- ECS ---
 
-    def _run_task(self, execution: Played, arguments: Json, timeout: float) -> Steps:
-        if self._refused("RunTask"):
-            raise StatesError("ECS.AmazonECSException", "Rate exceeded (Service: AmazonECS; ThrottlingException)")
-        answer = self.run_task_answers.pop(0) if self.run_task_answers else self.run_task_fails() or self.program
-        camel = _camel(arguments)
-        family = camel["taskDefinition"].rpartition("/")[2].partition(":")[0]
-        if isinstance(answer, StatesError) and answer.error not in self.starts_despite_error:
-            raise answer
-        program = answer if isinstance(answer, Program) else self.program
-        task = self._new_task(camel["cluster"], family, camel["overrides"], program)
-        if isinstance(answer, StatesError):
-            raise answer
-        end = self.now + timedelta(seconds=timeout)
-        while self.now < end:
-            if task.stopped_at is not None and not self.deaf:
-                said = self._as_step_functions_says(task)
-                if task.exit_code == 0:
-                    return said
-                raise StatesError("States.TaskFailed", json.dumps(said))
-            yield min(2.0, (end - self.now).total_seconds())
-        raise StatesError("States.Timeout", "")
-
-    def _new_task(self, cluster: str, family: str, overrides: Json, program: Program) -> RunningTask:
-        arn = f"arn:aws:ecs:us-east-1:123456789012:task/{cluster}/{next(self._number):032x}"
-        task = RunningTask(arn, cluster, family, overrides, self.now)
-        self.tasks.append(task)
-        self.at(program.seconds, lambda: self._ends(task, program.exit_code, program.stop_code, program.reason))
-        return task
-
-    def _ends(self, task: RunningTask, exit_code: int | None, stop_code: str, reason: str) -> None:
-        if task.stopped_at is None:
-            task.stopped_at, task.exit_code = self.now, exit_code
-            task.stop_code, task.stopped_reason = stop_code, reason
-
-    def stop_task(self, arn: str, exit_code: int = 143) -> None:
-        """StopTask: the task ends some seconds later."""
-        task = next(t for t in self.tasks if t.arn == arn)
-        task.told_at = task.told_at or self.now
-        self.at(self.stop_takes, lambda: self._ends(task, exit_code, "UserInitiated", "stopped by a person"))
-
-    def _as_step_functions_says(self, task: RunningTask) -> Json:
-        container = {"Name": "app"} | ({} if task.exit_code is None else {"ExitCode": task.exit_code})
-        return {
-            "TaskArn": task.arn,
-            "LastStatus": "STOPPED",
-            "StopCode": task.stop_code,
-            "StoppedReason": task.stopped_reason,
-            "Containers": [container],
-        }
-
-    def list_tasks(self, *, cluster: str, family: str, desiredStatus: str, **_: Any) -> Json:  # noqa: N803 (AWS's)
-        """ListTasks, as boto3 answers."""
-        self._ask("ListTasks")
-        mine = [t for t in self.tasks if (t.cluster, t.family) == (cluster, family)]
-        shown = [t for t in mine if self.now - t.created_at >= self.ecs_hides]
-        if self.loses_stopping:
-            shown = [t for t in shown if t.told_at is None or self._status(t) == "STOPPED"]
-        desired = [t for t in shown if (self._status(t) == "RUNNING") == (desiredStatus == "RUNNING")]
-        return {"taskArns": [t.arn for t in desired]}
-
-    def describe_tasks(self, *, cluster: str, tasks: list[str]) -> Json:
-        """DescribeTasks, as boto3 answers."""
-        return {"tasks": [self._described(t) for t in self.tasks if t.arn in tasks]}
-
-    def describe_task_definition(self, **_: Any) -> Json:
-        """DescribeTaskDefinition, as boto3 answers."""
-        return {"taskDefinition": {"containerDefinitions": [{"name": "app", "command": ["bin/default"]}]}}
-
-    def _status(self, task: RunningTask) -> str:
-        if task.stopped_at is None or self.now - task.stopped_at < self.ecs_hides:
-            return "RUNNING"
-        return "STOPPED"
-
-    def _described(self, task: RunningTask) -> Json:
-        status = self._status(task)
-        container = {"name": "app"} | ({} if task.exit_code is None else {"exitCode": task.exit_code})
-        stopped = {"stoppedAt": task.stopped_at, "stopCode": task.stop_code, "stoppedReason": task.stopped_reason}
-        return {
-            "taskArn": task.arn,
-            "taskDefinitionArn": f"arn:aws:ecs:us-east-1:123456789012:task-definition/{task.family}:1",
-            "lastStatus": status,
-            "createdAt": task.created_at,
-            **({"startedBy": task.started_by} if task.started_by else {}),
-            "overrides": task.overrides,
-            "containers": [container],
-            **(stopped if status == "STOPPED" else {}),
-        }
-
 
 class _Client:
     """Step Functions as a function's client has it, for `Teller`."""
@@ -667,10 +376,3 @@ class _Client:
             if error.error == TAKEN:
                 raise self.exceptions.ExecutionAlreadyExists from error
             raise
-
-
-def _camel(value: Any) -> Any:
-    """Keys as boto3 has them, where the integration has PascalCase."""
-    if isinstance(value, dict):
-        return {key[:1].lower() + key[1:]: _camel(inner) for key, inner in value.items()}
-    return [_camel(inner) for inner in value] if isinstance(value, list) else value

@@ -106,8 +106,7 @@ class LocalStage:
         So their guard executions are there already, refused for want of a job; also when such a day is about to begin.
         """
         for day in (now, now + timedelta(hours=6)):
-            pools = [(self.jobs.members(pool)[0].name, self.jobs.slots_of(pool)) for pool in self.jobs.pools]
-            for renewal in renewals(pools, day.replace(hour=12), self.jobs.history_days):
+            for renewal in renewals(self.jobs.renewed.items(), day.replace(hour=12), self.jobs.history_days):
                 with suppress(self.stepfunctions.exceptions.ExecutionAlreadyExists):
                     self.stepfunctions.start_execution(stateMachineArn=self.guard, name=renewal.name, input="{}")
 

@@ -61,11 +61,7 @@ def the_schedule_fires(stage: LocalStage) -> str:
     arn = until(first, within=120, what="a start by EventBridge's rule")["executionArn"]
     run = run_of(stage.ended(arn))
     at = json.loads(stage.ended(arn)["input"])["scheduled_at"]
-    wanted = {
-        "BATCH_EXECUTION": stage.run_arn(SCHEDULED, run),
-        "BATCH_RUN_NUMBER": "1",
-        "BATCH_SCHEDULED_AT": at,
-    }
+    wanted = {"BATCH_EXECUTION": stage.run_arn(SCHEDULED, run), "BATCH_RUN_NUMBER": "1", "BATCH_SCHEDULED_AT": at}
     given = environment(stage.describe_task(SCHEDULED, stage.a_task(SCHEDULED)))
     expect({name: given.get(name) for name in wanted} == wanted, f"the task was given {given}, not {wanted}")
     return f"{run} for {minute(at)}, its task has the {len(wanted)} BATCH_… variables"

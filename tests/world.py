@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never, get_args
 
-from chalicelib.decide.availability import Verdict, judge
+from chalicelib.decide.availability import judge
 from chalicelib.decide.decisions import Decision
 from chalicelib.decide.facts import (
     Details,
@@ -26,6 +26,7 @@ from chalicelib.decide.facts import (
     Task,
 )
 from chalicelib.decide.overlap import Start, decide
+from chalicelib.decide.verdicts import Verdict
 from chalicelib.decide.words import Command
 from chalicelib.names import execution_arn
 from chalicelib.read.aws import NotDeployed

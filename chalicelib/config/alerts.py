@@ -67,9 +67,8 @@ def check_tell(jobs: Mapping[str, Job], alerts: Alerts | None, spot: Spot) -> No
             at.key("tell").fault(wrong, "write [alerts] with the topic to tell, or leave it out")
             continue
         name = told_name(job.name, kind, _SOME_TIME)
-        if (over := len(name) - LONGEST_NAME) > 0:
-            wrong = f"the execution that tells would have a name of {len(name)} characters and AWS takes {LONGEST_NAME}"
-            at.fault(wrong, f"make the name at least {over} shorter, or write tell = [] in it")
+        what, or_else = "the name of the execution that tells", ", or write tell = [] in it"
+        at.too_long(what, name, LONGEST_NAME, "the job's name", or_else)
 
 
 def _told(jobs: Mapping[str, Job], alerts: Alerts | None) -> Iterator[tuple[Job, Told]]:

@@ -42,23 +42,16 @@ def faults(config: Config) -> list[Fault]:
 def faults_of(config: Config, stage: str) -> list[Fault]:
     """What is wrong with the block of a stage: what points to another stage, wherever Chalice would take it from."""
     block = _table(config.get("stages"), stage)
+    files = {policy_file(other, function) for other in config.get("stages", ()) for function in FUNCTIONS}
     wrong = []
     for function in FUNCTIONS:
         place, told = _told(config, block, stage, function)
         if told != stage:
-            said = f'"{told}"' if told is not None else "nothing"
-            wrong.append(
-                Fault(PLACE, place, f"the functions of stage {stage} would be told {said}", f'write "{stage}"')
-            )
-        named, right = (
-            _table(block.get("lambda_functions"), function).get("iam_policy_file"),
-            policy_file(stage, function),
-        )
-        if (
-            named is not None
-            and named != right
-            and any(named == policy_file(other, f) for other in config["stages"] for f in FUNCTIONS)
-        ):
+            said = f"the functions of stage {stage} would be told " + (f'"{told}"' if told is not None else "nothing")
+            wrong.append(Fault(PLACE, place, said, f'write "{stage}"'))
+        named = _table(block.get("lambda_functions"), function).get("iam_policy_file")
+        right = policy_file(stage, function)
+        if named != right and named in files:
             place = f"stages.{stage}.lambda_functions.{function}.iam_policy_file"
             wrong.append(Fault(PLACE, place, f'"{named}" is the policy of another function', f'write "{right}"'))
     return list(dict.fromkeys(wrong))
@@ -132,9 +125,8 @@ def require(told: str | None, file: Path = FILE) -> None:
     except ValueError as error:
         found = [Fault(PLACE, "file", str(error), "guardctl validate checks it")]
     if told is None and not found:
+        wrong = f"the functions of this stage would not be told which it is ({VARIABLE})"
         right = "guardctl deploy --stage STAGE and guardctl package --stage STAGE write its block"
-        found = [
-            Fault(PLACE, "stages", f"the functions of this stage would not be told which it is ({VARIABLE})", right)
-        ]
+        found = [Fault(PLACE, "stages", wrong, right)]
     if found:
         raise JobsFileInvalid(tuple(found))

@@ -85,12 +85,7 @@ def _holidays(load: Load, value: Any, spot: Spot) -> Any:
 def reader(load: Load) -> Reader:
     """Reads `[calendars]` into calendars by name; `BAD` stands for one with a fault. `load` gives the data."""
     days = array(_day, 'write days, ["2026-12-31"]')
-    keys: dict[str, Reader] = {
-        "holidays": partial(_holidays, load),
-        "weekend": _weekend,
-        "also": days,
-        "except": days,
-    }
+    keys: dict[str, Reader] = {"holidays": partial(_holidays, load), "weekend": _weekend, "also": days, "except": days}
 
     def calendar(name: str, value: Any, spot: Spot) -> Any:
         if not re.fullmatch(_NAME, name):

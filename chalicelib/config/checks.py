@@ -1,134 +1,22 @@
-"""What only shows when the keys of a task, or the jobs of a file, are seen together. Each check notes its faults."""
+"""What only shows when the jobs of a file are seen together. Each check notes its faults."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.config import limits
-from chalicelib.config.members import passed_roles, providers
-from chalicelib.config.run_task import length_of_overrides, overrides
-from chalicelib.config.tables import BAD, Spot
-from chalicelib.config.task import CLUSTER, Ecs
-from chalicelib.decide import words
+from chalicelib.config.members import passed_roles
+from chalicelib.config.tables import Spot
 from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job
 
-_FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
 
-
-# --- one task ---------------------------------------------------------------------------------------------
-
-
-def check_placement(task: dict[str, Any], chosen: Mapping[str, Spot], spot: Spot) -> None:
-    """Settle the launch type, and check what depends on it. `chosen` has where it is written, at most once."""
-    if len(chosen) > 1:
-        first, second = list(chosen)[:2]
-        chosen[second].fault(f"is given together with {first}", "keep one of the two")
-        return
-    provider = task.get("capacity_provider")
-    launch_type = task.setdefault("launch_type", None if chosen else "FARGATE")
-    if launch_type == CLUSTER:
-        launch_type = task["launch_type"] = None
-    fargate = not _FARGATE.isdisjoint([launch_type or provider, *providers(task.get("run_task", {}))])
-    if not task.get("subnets"):
-        if fargate:
-            spot.key("subnets").fault("is missing", 'Fargate needs at least one, ["subnet-0123abcd"]')
-        elif task.get("security_groups") not in {None, (), BAD}:
-            right = "write subnets, or leave it out (security_groups = [] if [defaults.ecs] has some)"
-            spot.key("security_groups").fault("is given without subnets, and would be left out", right)
-    for key in ("assign_public_ip", "platform_version"):
-        if launch_type in {"EC2", "EXTERNAL"} and task.get(key) not in {None, False, BAD}:
-            spot.key(key).fault(f"is not for launch type {launch_type}", "leave it out, or run on Fargate")
-    if provider and not fargate and task.get("platform_version") not in {None, BAD}:
-        wrong = f'is not for capacity provider "{provider}"'
-        spot.key("platform_version").fault(wrong, "leave it out, or run on Fargate")
-    _check_size(task, fargate, spot)
-    if fargate:
-        _check_version(task, provider, spot)
-
-
-def _check_size(task: Mapping[str, Any], fargate: bool, spot: Spot) -> None:
-    """CPU and memory together, where both are known; the other may be the task definition's."""
-    cpu, memory = (int(value) if value not in {None, BAD} else None for value in (task.get("cpu"), task.get("memory")))
-    sizes = limits.FARGATE_MEMORY
-    if not fargate:
-        least, most = limits.CPU_UNITS[0], limits.CPU_UNITS[-1]
-        if cpu and cpu not in limits.CPU_UNITS:
-            spot.key("cpu").fault(f"{cpu:,} CPU units are out of range", f'write from "{least}" to "{most}"')
-        return
-    if cpu and cpu not in sizes:
-        known = ", ".join(f'"{units}"' for units in sizes)
-        spot.key("cpu").fault(f"{cpu:,} CPU units are not a size that Fargate has", f"write one of {known}")
-    if memory and cpu and cpu in sizes and memory not in sizes[cpu]:
-        wrong = f"{memory:,} MiB do not go with {cpu:,} CPU units on Fargate"
-        spot.key("memory").fault(wrong, f"write {_memory(sizes[cpu])}")
-    elif memory and not any(memory in each for each in sizes.values()):
-        right = f"write {'; '.join(f'{_memory(each)} for {units:,} CPU units' for units, each in sizes.items())}"
-        spot.key("memory").fault(f"{memory:,} MiB are not a size that Fargate has", right)
-
-
-def _memory(sizes: Sequence[int]) -> str:
-    if not isinstance(sizes, range):
-        return ", ".join(f'"{each}"' for each in sizes)
-    return f'"{sizes[0] // 1024} GB" to "{sizes[-1] // 1024} GB" in steps of {sizes.step // 1024}'
-
-
-def _check_version(task: Mapping[str, Any], provider: str | None, spot: Spot) -> None:
-    written = task.get("platform_version")
-    if written in {None, BAD, "LATEST"}:
-        return
-    version = tuple(map(int, written.split(".")))
-    cpu = task.get("cpu")
-    needs = []
-    if provider == "FARGATE_SPOT":
-        needs.append((limits.SPOT_FARGATE, "FARGATE_SPOT"))
-    if cpu not in {None, BAD} and int(cpu) >= 8_192:
-        needs.append((limits.NEWER_FARGATE, f"a task of {int(cpu):,} CPU units"))
-    for least, what in needs:
-        if version < least:
-            right = f'write "{".".join(map(str, least))}", or leave it out'
-            spot.key("platform_version").fault(f'"{written}" is too old for {what}', right)
-
-
-_LONG_TIME = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)
-"""A Wednesday in September: no name of a day or month is longer."""
-
-
-def check_overrides(task: Mapping[str, Any], environment: Mapping[str, Any], spot: Spot) -> None:
-    """Together the overrides of a run are what RunTask takes. What has a fault of its own is not counted."""
-    read = {key: value for key, value in task.items() if value is not BAD}
-    names = {key: read.get(key, "") for key in ("cluster", "task_definition", "container")}
-    ecs = Ecs(**{**read, **names})
-    written = [word for word in ecs.command or () if word is not BAD]
-    command = words.for_time(written, _LONG_TIME, "UTC", _LONG_TIME)
-    own = {name: value for name, value in environment.items() if value is not BAD}
-    variables = {**own, **limits.LONGEST_VARIABLES}
-    count = length_of_overrides({"Overrides": overrides(ecs, variables, command)}, limits.LONGEST_EXECUTION)
-    if said := limits.OVERRIDES.exceeded(count):
-        over = count - limits.OVERRIDES.most
-        what = "command, environment and overrides" if read.get("run_task") else "command and environment"
-        right = f"make {what} at least {over:,} shorter, or leave them to the task definition"
-        spot.fault(f"the task's overrides would have up to {said}, BATCH_... variables included", right)
-
-
-def check_words(task: Any, calendar: Any, spot: Spot) -> None:
-    """A business date is a calendar's: without the name of one there is none to fill in. Both may have faults."""
-    if calendar is not None or not isinstance(task, Ecs):
-        return
-    for n, word in enumerate(words.command(task.command or ())):
-        if isinstance(word, words.Word) and words.BUSINESS_DATE in word.names:
-            wrong = f'"{{{words.BUSINESS_DATE}}}" is of a job with a calendar'
-            spot.key("command").item(n).fault(wrong, 'write calendar = "jp" and [calendars.jp]')
-
-
-# --- the whole file ---------------------------------------------------------------------------------------
-
+_KEYS = ("cluster", "task_definition", "task_role", "execution_role", "pass_roles", "permissions_boundary", "topic")
+"""Those that take an ARN."""
 _ARN = r"arn:(aws[a-z-]*):(ecs|iam|sns):([a-z0-9-]*):([0-9]{12}):.+"
 
 
@@ -161,15 +49,7 @@ def _arns(document: Mapping[str, Any], spot: Spot) -> Iterator[tuple[Spot, str]]
     tables += [(spot.key("jobs").key(name).key("ecs"), _table(_table(jobs, name), "ecs")) for name in jobs]
     tables += [(spot.key(key), _table(document, key)) for key in ("stage", "alerts")]
     for at, table in tables:
-        for key in (
-            "cluster",
-            "task_definition",
-            "task_role",
-            "execution_role",
-            "pass_roles",
-            "permissions_boundary",
-            "topic",
-        ):
+        for key in _KEYS:
             value = table.get(key)
             if isinstance(value, str):
                 yield at.key(key), value
@@ -203,12 +83,10 @@ def check_pools(jobs: Mapping[str, Job], slots: Mapping[str, int], stage: str, s
         if job.pool in jobs and job.pool != job.name:
             wrong = f'"{job.pool}" is the name of a job, which has a pool of its own'
             at.fault(wrong, "take another name for the pool")
+        if job.pool == job.name:  # with a slot's number; without, the job's name has been checked
+            at = spot.key("pools").key(job.pool)
         longest = batch_machine(stage, job.pool, slots.get(job.pool, 1))
-        if (over := len(longest) - LONGEST_NAME) > 0:
-            wrong = f"the state machine's name would have {len(longest)} characters and AWS takes {LONGEST_NAME}"
-            if job.pool == job.name:  # with a slot's number; without, the job's name has been checked
-                at = spot.key("pools").key(job.pool)
-            at.fault(wrong, f"make the pool's name at least {over} shorter")
+        at.too_long("the state machine's name", longest, LONGEST_NAME, "the pool's name")
 
 
 def check_neighbours(jobs: Mapping[str, Job], stage: str, spot: Spot) -> None:

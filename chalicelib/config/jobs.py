@@ -21,27 +21,11 @@ from chalicelib.config import alerts as alert_keys
 from chalicelib.config import calendars, members, times
 from chalicelib.config import stage as stage_keys
 from chalicelib.config.alerts import Alerts, check_tell
-from chalicelib.config.checks import (
-    check_neighbours,
-    check_overrides,
-    check_placement,
-    check_places,
-    check_pools,
-    check_words,
-)
+from chalicelib.config.checks import check_neighbours, check_places, check_pools
 from chalicelib.config.limits import ROLE_NAME
-from chalicelib.config.tables import (
-    BAD,
-    Fault,
-    Reader,
-    Spot,
-    duration,
-    integer,
-    one_of,
-    table,
-    text,
-)
+from chalicelib.config.tables import BAD, Fault, Reader, Spot, duration, each_in, integer, one_of, table, text
 from chalicelib.config.task import READERS, Ecs
+from chalicelib.config.whole_task import check_words, whole_task
 from chalicelib.decide.calendars import Calendar
 from chalicelib.decide.pace import Bucket, Call
 from chalicelib.decide.policy import Enabled, OnSkip, Orphans, Outsiders, Overlap
@@ -159,6 +143,11 @@ class JobsFile:
         return tuple(self._by_pool)
 
     @cached_property
+    def renewed(self) -> Mapping[str, int]:
+        """The first job of each pool, and how many slots' names are renewed in its name."""
+        return {jobs[0].name: self.slots_of(pool) for pool, jobs in self._by_pool.items()}
+
+    @cached_property
     def _by_pool(self) -> Mapping[str, tuple[Job, ...]]:
         """Sorted once: each decision asks, and a file may have hundreds of jobs."""
         pools: dict[str, tuple[Job, ...]] = {}
@@ -190,10 +179,9 @@ def load(stage: str, directory: Path | None = None, *, by_model: bool = True) ->
     except FileNotFoundError:
         stages = ", ".join(sorted(file.stem for file in directory.glob("*.toml")))
         right = f"the stages that exist: {stages}" if stages else "no stage has one yet; write this file"
-        raise JobsFileInvalid((Fault(place, "stage", f'"{stage}" has no jobs file', right),)) from None
+        raise invalid(place, f'"{stage}" has no jobs file', right) from None
     except UnicodeDecodeError as error:
-        wrong = f"byte {error.start} is not UTF-8"
-        raise JobsFileInvalid((Fault(place, "file", wrong, "save the file as UTF-8"),)) from None
+        raise invalid(place, f"byte {error.start} is not UTF-8", "save the file as UTF-8", "file") from None
     return parse(toml, stage=stage, place=place, by_model=by_model)
 
 
@@ -211,9 +199,9 @@ def load_all(directory: Path | None = None) -> list[JobsFile]:
     return found
 
 
-def invalid(stage: str, wrong: str, right: str) -> JobsFileInvalid:
-    """A stage that can't be told which jobs file it has."""
-    return JobsFileInvalid((Fault(f"chalicelib/jobs/{stage}.toml", "stage", wrong, right),))
+def invalid(place: str, wrong: str, right: str, key: str = "stage") -> JobsFileInvalid:
+    """The one fault that keeps a file from being read."""
+    return JobsFileInvalid((Fault(place, key, wrong, right),))
 
 
 def parse(
@@ -230,8 +218,8 @@ def parse(
         document = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         what, _, where = str(error).removesuffix(")").rpartition(" (at ")
-        fault = Fault(place, where if what else "file", f"is not TOML: {what or where}", "https://toml.io shows how")
-        raise JobsFileInvalid((fault,)) from None
+        said = f"is not TOML: {what or where}"
+        raise invalid(place, said, "https://toml.io shows how", where if what else "file") from None
     faults: list[Fault] = []
     readers = READERS | {"run_task": members.reader(by_model=by_model)}
     jobs_file = _jobs_file(document, Spot(place, "", faults), stage, readers, holidays, by_model=by_model)
@@ -279,12 +267,6 @@ _JOB: dict[str, Reader] = {
 _OF_SCHEDULES = frozenset({"schedule", "start", "end", "on_holiday", "business_day"})
 """Read into the schedules themselves."""
 
-_STAGE = stage_keys.READERS
-_POOL: dict[str, Reader] = {
-    "slots": integer(1, MOST_SLOTS),
-}
-_ALERTS = alert_keys.READERS
-
 
 # --- putting it together ----------------------------------------------------------------------------------
 
@@ -301,8 +283,8 @@ def _jobs_file(
     raw_jobs = document.get("jobs", {})
     settings_of = partial(_settings, of_ecs)
     top: dict[str, Reader] = {
-        "stage": _stage,
-        "pools": _pools,
+        "stage": partial(table, stage_keys.READERS),
+        "pools": each_in(_pool, "write every pool as a table, [pools.warehouse]"),
         "calendars": calendars.reader(holidays),
         "defaults": partial(_defaults, of_ecs),
         "jobs": lambda value, at: value,
@@ -321,7 +303,7 @@ def _jobs_file(
             _check_name(name, stage, at)
             own, ecs_own = settings_of(value, at)
             settings = calendars.together(defaults, own)
-            ecs = _ecs(ecs_defaults, ecs_own, at.key("ecs"))
+            ecs = whole_task(ecs_defaults, ecs_own, at.key("ecs"))
             named.add(settings.get("calendar"))
             calendar = calendars.of_job(settings, known, at)
             schedules = times.schedules_of(settings, calendar, at, happening=by_model)
@@ -331,15 +313,13 @@ def _jobs_file(
                 settings["calendar"] = calendar
                 kept = {"pool": name} | {key: each for key, each in settings.items() if key not in _OF_SCHEDULES}
                 jobs[name] = Job(name=name, ecs=ecs, schedules=schedules, **kept)
-    slots = read.get("pools", {})
+    slots, about = ({} if read.get(key) in (None, BAD) else read[key] for key in ("pools", "stage"))
     if not spot.faults:
         calendars.check_used(known, named, whole.key("calendars"))
         check_pools(jobs, slots, stage, whole)
         check_neighbours(jobs, stage, spot)
         check_tell(jobs, read.get("alerts"), spot)
     check_places(document, whole)
-    about = read.get("stage", {})
-    about = {} if about is BAD else dict(about)
     found = JobsFile(
         stage=stage,
         jobs=MappingProxyType(jobs),
@@ -348,10 +328,9 @@ def _jobs_file(
         slots=MappingProxyType(slots),
         **about,
     )
-    longest = function_role(stage, "trigger")
-    if found.own_roles and (said := ROLE_NAME.exceeded(len(longest))):
-        wrong = f"with tags or a permissions boundary, the function's role would have a name of {said}"
-        whole.key("stage").fault(wrong, f"make the stage's name at least {len(longest) - ROLE_NAME.most} shorter")
+    if found.own_roles:
+        what = "with tags or a permissions boundary, the name of the function's role"
+        whole.key("stage").too_long(what, function_role(stage, "trigger"), ROLE_NAME.most, "the stage's name")
     return found
 
 
@@ -374,58 +353,12 @@ def _settings(of_ecs: Mapping[str, Reader], value: Any, at: Spot) -> tuple[dict[
     return settings, dict.fromkeys(READERS, BAD) if task is BAD else task
 
 
-def _ecs(defaults: dict[str, Any], own: dict[str, Any], spot: Spot) -> Any:
-    """The task of one job, if the file has no fault so far; a `BAD` value is passed over, it has been noted."""
-    if _chosen(own, spot):
-        # One choice in three keys: a job that makes it replaces the default's.
-        defaults = {key: value for key, value in defaults.items() if key not in ("launch_type", "capacity_provider")}
-        if members.STRATEGY in _members(defaults):
-            rest = {key: value for key, value in defaults["run_task"].items() if key != members.STRATEGY}
-            defaults["run_task"] = MappingProxyType(rest)
-    task: dict[str, Any] = defaults | own
-    if BAD not in (defaults.get("run_task"), own.get("run_task")):  # a member that a job writes replaces the default's
-        task["run_task"] = MappingProxyType({**_members(defaults), **_members(own)})
-    for key in ("cluster", "task_definition", "container"):
-        if key not in task:
-            spot.key(key).fault("is missing", "write it here or in [defaults.ecs]")
-    if BAD not in [task.get(key) for key in ("launch_type", "capacity_provider", "run_task")]:
-        check_placement(task, _chosen(task, spot), spot)
-    where = spot if "overrides" in _members(own) else Spot(spot.file, "defaults.ecs", spot.faults)
-    members.check_own_container(task.get("run_task"), task.get("container", ""), where)
-    environments = [each.get("environment", {}) for each in (defaults, own)]
-    environment = {name: value for each in environments if each is not BAD for name, value in each.items()}
-    check_overrides(task, environment, spot)
-    if spot.faults:
-        return BAD
-    return Ecs(**task | {"environment": MappingProxyType(environment)})
-
-
-def _members(task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Its table of RunTask's own members; an empty one for a table with a fault."""
-    given = task.get("run_task", {})
-    return {} if given is BAD else given
-
-
-def _chosen(task: Mapping[str, Any], spot: Spot) -> dict[str, Spot]:
-    """The keys of a table that say on what a task runs, and their places."""
-    found = {key: spot.key(key) for key in ("launch_type", "capacity_provider") if key in task}
-    if members.STRATEGY in _members(task):
-        found[members.STRATEGY] = spot.key("run_task").key(members.STRATEGY)
-    return found
-
-
-def _pools(value: Any, spot: Spot) -> Any:
-    if spot.lacks(dict, value, "write every pool as a table, [pools.warehouse]"):
-        return {}
-    return {name: table(_POOL, pool, spot.key(name)).get("slots", 1) for name, pool in value.items()}
-
-
-def _stage(value: Any, spot: Spot) -> Any:
-    return table(_STAGE, value, spot)
+def _pool(value: Any, spot: Spot) -> Any:
+    return table({"slots": integer(1, MOST_SLOTS)}, value, spot).get("slots", 1)
 
 
 def _alerts(value: Any, spot: Spot) -> Any:
-    settings = table(_ALERTS, value, spot)
+    settings = table(alert_keys.READERS, value, spot)
     if "topic" not in settings:
         spot.key("topic").fault("is missing", "write the ARN of the SNS topic to tell")
     return BAD if spot.faults else Alerts(**settings)
@@ -445,17 +378,14 @@ def _check_name(name: str, stage: str, at: Spot) -> None:
         "guard execution": repetition_name(name, _SOME_TIME, LAST_REPETITION),
     }
     what, full = max(longest.items(), key=lambda item: len(item[1]))
-    if len(full) > LONGEST_NAME:
-        wrong = f"the {what}'s name would have {len(full)} characters and AWS takes {LONGEST_NAME}"
-        at.fault(wrong, f"make the job's name at least {len(full) - LONGEST_NAME} shorter")
+    at.too_long(f"the {what}'s name", full, LONGEST_NAME, "the job's name")
 
 
 def _require_stage(stage: str, place: str) -> None:
+    at = Spot(place, "stage", [])
     if not re.fullmatch(STAGE, stage):
-        wrong, right = f'"{stage}" is not a stage name', "a letter, then letters and digits, all lower case"
-    elif (size := len(function_name(stage, "trigger"))) > 64:  # CreateFunction, Lambda API reference
-        wrong = f"the function's name would have {size} characters and AWS takes 64"
-        right = f"make the stage's name at least {size - 64} shorter"
-    else:
-        return
-    raise JobsFileInvalid((Fault(place, "stage", wrong, right),))
+        at.fault(f'"{stage}" is not a stage name', "a letter, then letters and digits, all lower case")
+    else:  # CreateFunction, Lambda API reference
+        at.too_long("the function's name", function_name(stage, "trigger"), 64, "the stage's name")
+    if at.faults:
+        raise JobsFileInvalid(tuple(at.faults))

@@ -90,12 +90,7 @@ def overrides(ecs: Ecs, environment: Mapping[str, str], command: Sequence[str] |
     }
     if command:
         container["Command"] = list(command)
-    whole = {
-        "Cpu": ecs.cpu,
-        "Memory": ecs.memory,
-        "TaskRoleArn": ecs.task_role,
-        "ExecutionRoleArn": ecs.execution_role,
-    }
+    whole = {"Cpu": ecs.cpu, "Memory": ecs.memory, "TaskRoleArn": ecs.task_role, "ExecutionRoleArn": ecs.execution_role}
     others = [each for each in containers if each["Name"] != ecs.container]
     return {
         **given,

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from chalicelib.config.limits import LOG_DAYS, POLICY_NAME, TAGS
-from chalicelib.config.tables import BAD, Reader, Spot, boolean, integer, one_of, table, text
+from chalicelib.config.tables import BAD, Reader, Spot, boolean, each_in, integer, one_of, table, text
 from chalicelib.config.task import ARN
 from chalicelib.decide.pace import CALLS, Bucket
 
@@ -36,13 +36,10 @@ _TAG_VALUE = text(f"{_WORDS}{{0,256}}", "write at most 256 letters, digits, spac
 
 
 def _tags(value: Any, spot: Spot) -> Any:
-    if spot.lacks(dict, value, 'write a table, { team = "data" }'):
-        return BAD
-    if said := TAGS.exceeded(len(value)):
+    if isinstance(value, dict) and (said := TAGS.exceeded(len(value))):
         return spot.fault(f"has {said}", f"leave out {len(value) - TAGS.most}")
-    for name in value:
-        _TAG_NAME(name, spot.key(name))
-    return MappingProxyType({name: _TAG_VALUE(inner, spot.key(name)) for name, inner in value.items()})
+    read = each_in(_TAG_VALUE, 'write a table, { team = "data" }', _TAG_NAME)(value, spot)
+    return read if read is BAD else MappingProxyType(read)
 
 
 def _log_days(value: Any, spot: Spot) -> Any:

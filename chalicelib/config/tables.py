@@ -17,30 +17,18 @@ if TYPE_CHECKING:
 BAD: Any = object()
 """Stands for a value with a fault, so that the same fault is not found again under another name."""
 
-_MEANT = {
-    "cron": "schedule",
-    "rate": "schedule",
-    "schedules": "schedule",
-    "schedule_expression": "schedule",
-    "scheduleexpression": "schedule",
-    "tz": "timezone",
-    "zone": "timezone",
-    "schedule_expression_timezone": "timezone",
-    "start_date": "start",
-    "startdate": "start",
-    "start_time": "start",
-    "start_at": "start",
-    "end_date": "end",
-    "enddate": "end",
-    "end_time": "end",
-    "end_at": "end",
-    "until": "end",
+_OTHERS_SAY = {
+    "schedule": "cron rate schedules schedule_expression scheduleexpression",
+    "timezone": "tz zone schedule_expression_timezone",
+    "start": "start_date startdate start_time start_at",
+    "end": "end_date enddate end_time end_at until",
 }
+_MEANT = {word: key for key, words in _OTHERS_SAY.items() for word in words.split()}
 """What others call a key of ours: spelling alone would take start_date for start_deadline."""
 
 _REMOVED = {
     "expect_success_within": 'write expect_success_by = "06:00", the time of day by which a scheduled time should have '
-    'succeeded, or warn_after = "2h", how long after it (docs/alarms.md)',
+    'succeeded, or warn_after = "2h", how long after it (docs/alarms.md)'
 }
 """What a key of an older release is called now."""
 
@@ -87,6 +75,12 @@ class Spot:
         """Note a fault here. Returns `BAD`."""
         self.faults.append(Fault(self.file, self.place, wrong, right))
         return BAD
+
+    def too_long(self, what: str, name: str, most: int, mend: str, or_else: str = "") -> None:
+        """Note it, if the name of something that will be made has more characters than AWS takes."""
+        if (over := len(name) - most) > 0:
+            wrong = f"{what} would have {len(name)} characters and AWS takes {most}"
+            self.fault(wrong, f"make {mend} at least {over} shorter{or_else}")
 
     def lacks(self, kind: type, value: object, right: str) -> bool:
         """Whether `value` is of another type than `kind`, which is noted. TOML's true is no integer."""
@@ -202,6 +196,17 @@ def array(each: Reader, right: str, *, least: int = 0, most: Limit | None = None
         if most and (said := most.exceeded(len(value))):
             return spot.fault(f"has {said}", f"leave out {len(value) - most.most}")
         return tuple([each(item, spot.item(n)) for n, item in enumerate(value)])
+
+    return read
+
+
+def each_in(each: Reader, right: str, name: Reader = lambda name, _: name) -> Reader:
+    """A table of things that somebody has named."""
+
+    def read(value: Any, spot: Spot) -> Any:
+        if spot.lacks(dict, value, right):
+            return BAD
+        return {key: (name(key, spot.key(key)), each(inner, spot.key(key)))[1] for key, inner in value.items()}
 
     return read
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from chalicelib.config import members
 from chalicelib.config.limits import ECS_NAME, ROLE_NAME, SECURITY_GROUPS, SUBNETS
-from chalicelib.config.tables import BAD, Reader, Spot, array, boolean, one_of, size, text
+from chalicelib.config.tables import BAD, Reader, Spot, array, boolean, each_in, one_of, size, text
 from chalicelib.decide import words
 from chalicelib.decide.facts import Target
 
@@ -94,16 +94,10 @@ def _word(value: Any, spot: Spot) -> Any:
     return value
 
 
-def _environment(value: Any, spot: Spot) -> Any:
-    if spot.lacks(dict, value, 'write a table, { LEVEL = "info" }'):
-        return BAD
-    read = {}
-    for name, inner in value.items():
-        if name.startswith("BATCH_"):
-            spot.key(name).fault("is reserved", "take a name that does not start with BATCH_")
-        _VARIABLE(name, spot.key(name))
-        read[name] = _ANY(inner, spot.key(name))
-    return read
+def _variable(name: Any, spot: Spot) -> Any:
+    if name.startswith("BATCH_"):
+        spot.fault("is reserved", "take a name that does not start with BATCH_")
+    return _VARIABLE(name, spot)
 
 
 _NAME = "[A-Za-z0-9_-]+"
@@ -128,9 +122,7 @@ READERS: dict[str, Reader] = {
     ),
     "container": text(_NAME, "write the container's name in the task definition", most=ECS_NAME),
     "command": array(
-        _word,
-        'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s',
-        least=1,
+        _word, 'write its words, ["bin/report", "--all"], or leave it out to use the task definition\'s', least=1
     ),
     "launch_type": one_of(*get_args(LaunchType), CLUSTER),
     "capacity_provider": text(  # CreateCapacityProvider refuses these beginnings
@@ -146,7 +138,7 @@ READERS: dict[str, Reader] = {
     "platform_version": text(
         r"LATEST|[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", 'write "LATEST" or a version such as "1.4.0"'
     ),
-    "environment": _environment,
+    "environment": each_in(_ANY, 'write a table, { LEVEL = "info" }', _variable),
     "cpu": size("vCPU", 'write "512" or "0.5 vCPU"'),
     "memory": size("GB", 'write "1024" or "1 GB"'),
     "task_role": _ROLE,

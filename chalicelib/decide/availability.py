@@ -20,22 +20,17 @@ held: the runs of one machine come one after the other, and that is what makes a
 not free is another question, which `overlap` answers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
 
+from chalicelib.decide.alive import is_clean, live_task, succeeded, unseen_end
 from chalicelib.decide.facts import (
-    CLEAN,
-    CLOCKS,
-    TASK_LAG,
     CantTell,
     Claim,
-    Details,
     Evidence,
     Execution,
     Facts,
-    Member,
     Missing,
     NeedCreatedAt,
     NeedDetails,
@@ -44,13 +39,12 @@ from chalicelib.decide.facts import (
     Refused,
     Request,
     Target,
-    Task,
     open_run,
     span,
     stamp,
 )
-from chalicelib.decide.words import same
-from chalicelib.names import execution_arn, execution_name, run_name, run_number
+from chalicelib.decide.verdicts import Busy, Free, Holder, Mine, Unsure, Verdict, run_holder
+from chalicelib.names import run_name, run_number
 
 SURE_BEFORE_FORGOTTEN = timedelta(days=10)
 """So long before AWS forgets a closed execution (after 90 days, or fewer if an account asks for it), nobody is sure
@@ -64,74 +58,6 @@ class RestedTooLong(Refused):
     """The job's last run is so old that its name may be forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """What is in the way: a run, a task, who waits longer, or a pause. Times are UTC."""
-
-    kind: Literal["run", "task", "waiter", "pause"]
-    name: str
-    arn: str
-    started_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Free:
-    """Nothing is in the way in this slot: ``run-(latest + 1)`` may be asked for."""
-
-    machine: str
-    """The ARN of the slot's machine."""
-    latest: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mine:
-    """The run that was asked for is there, and this guard execution's own: its answer had been lost."""
-
-    holder: Holder
-
-
-@dataclass(frozen=True, slots=True)
-class Unsure:
-    """What was read may be old news, and would end the start: look once more."""
-
-    reason: str
-
-
-Why = Literal["run", "claim", "outsider", "copy", "orphan", "unseen"]
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Something is in the way."""
-
-    why: Why
-    """An open execution; the run that somebody else got; a task that the guard did not start; one with the name of a
-    run that did not leave it; the task of a run that was closed uncleanly; such a run, whose end ECS has not shown."""
-    holder: Holder
-    reason: str
-    latest: int
-    """The highest run number seen, 0 for none."""
-    began_at: datetime | None = None
-    """When the run in the way began, also if only its task is left; None if it is no run, or not visible."""
-    unclear: bool = False
-    """This guard execution may have a run, which is not visible: it must not ask for another, nor wait in a queue."""
-    cluster: str = ""
-    """Of a task in the way: where it runs."""
-    machine: str = ""
-    """The ARN of the slot's machine."""
-    others: tuple["Busy", ...] = ()
-    """What is in the way in the other slots."""
-
-    @property
-    def slots(self) -> tuple["Busy", ...]:
-        """What is in the way, slot by slot."""
-        return (replace(self, others=()), *self.others) if self.others else (self,)
-
-
-Verdict = Free | Mine | Busy | Unsure
-
-
 def judge(request: Request, facts: Facts) -> Verdict | Missing:
     """Tell whether a slot is free, or what is missing to tell. Raises `CantTell` and `RestedTooLong`."""
     slots, claim = (request.only,) if request.only else request.slots, request.claim
@@ -140,7 +66,7 @@ def judge(request: Request, facts: Facts) -> Verdict | Missing:
             return NeedDetails(claim.arn)
         mine = facts.details[claim.arn]
         if mine is not None and request.guard_execution and mine.guard_execution == request.guard_execution:
-            return Mine(_run_holder(mine.execution))
+            return Mine(run_holder(mine.execution))
         # Not visible, it may be this start's own: it asks for that very name again, or for none. And while lists are
         # stale, names may be lost in each slot in turn: the last look is at one.
         if mine is None or request.losses >= MAX_LOSSES:
@@ -205,21 +131,21 @@ def _look_at_tasks(
     targets: dict[tuple[str, str], Target] = {}
     for member in request.members:
         targets.setdefault(member.target.place, member.target)
-    if last is not None and not _succeeded(last, machine, facts):
+    if last is not None and not succeeded(last, machine, facts):
         if last.arn not in facts.details:
             return NeedDetails(last.arn)
         details = facts.details[last.arn]
         if details is None:
             reason = f"{last.name} ended as {last.status}, and Step Functions does not show yet where its task ran"
-            return _busy(machine, request, facts, numbers, _Blocked("unseen", _run_holder(last), reason))
-        if details.target and not _is_clean(details, machine, facts):
+            return _busy(machine, request, facts, numbers, Busy("unseen", run_holder(last), reason))
+        if details.target and not is_clean(details, machine, facts):
             targets.setdefault(details.target.place, details.target)
     looked_in = facts.evidence.places if facts.evidence else frozenset()
     if facts.evidence is None or not targets.keys() <= looked_in:
         return NeedEvidence(tuple(targets.values()))
-    blocked = _live_task(machine, facts, facts.evidence, request, floating)
+    blocked = live_task(machine, facts, facts.evidence, request, floating)
     if last is not None and blocked is None:
-        blocked = _unseen_end(last, machine, facts, facts.evidence)
+        blocked = unseen_end(last, machine, facts, facts.evidence)
     if isinstance(blocked, NeedDetails):
         return blocked
     if blocked:
@@ -238,14 +164,6 @@ def older_is_running(asking: Execution, running: Iterable[Execution]) -> Executi
     mine = (asking.started_at, asking.arn)
     others = (e for e in running if e.status == "RUNNING" and e.arn != asking.arn)
     return next((e for e in others if (e.started_at, e.arn) <= mine), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Blocked:
-    why: Why
-    holder: Holder
-    reason: str
-    cluster: str = ""
 
 
 def _executions(machine: str, facts: Facts) -> list[Execution]:
@@ -268,16 +186,16 @@ def _claim_of(machine: str, request: Request) -> Claim | None:
     return request.claim if request.claim and request.claim.machine == machine else None
 
 
-def _open_execution(machine: str, facts: Facts) -> _Blocked | None:
+def _open_execution(machine: str, facts: Facts) -> Busy | None:
     execution = open_run(_executions(machine, facts))
     if execution is None:
         return None
     since = f"{span(facts.now - execution.started_at)}, since {stamp(execution.started_at)}"
     odd = "" if execution.status == "RUNNING" else f" (status {execution.status})"
-    return _Blocked("run", _run_holder(execution), f"{execution.name} has been running for {since}{odd}")
+    return Busy("run", run_holder(execution), f"{execution.name} has been running for {since}{odd}")
 
 
-def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None:
+def _lost_claim(machine: str, facts: Facts, request: Request) -> Busy | None:
     """The run this start asked for and somebody else got: in the way unless it has been seen closed."""
     claim = _claim_of(machine, request)
     if claim is None:
@@ -287,7 +205,7 @@ def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None
     seen = [*on_page, *([details.execution] if details else [])]
     closed = [e for e in seen if e.closed]
     if seen and not closed:
-        return _Blocked("claim", _run_holder(seen[0]), f"{claim.run} was started by another start a moment ago")
+        return Busy("claim", run_holder(seen[0]), f"{claim.run} was started by another start a moment ago")
     if not claim.taken:
         return None
     if not seen:
@@ -298,12 +216,12 @@ def _lost_claim(machine: str, facts: Facts, request: Request) -> _Blocked | None
                 f"its records lag, or the state machine was deleted and made again"
             )
         reason = f"{claim.run} was started by another start a moment ago and is not visible yet"
-        return _Blocked("claim", holder, reason)
+        return Busy("claim", holder, reason)
     if request.losses >= MAX_LOSSES:
         if not on_page:
             raise CantTell(f"{request.losses} names were taken up to {claim.run}, which the list does not show")
         reason = f"others start this job faster: {request.losses} names lost in a row"
-        return _Blocked("claim", _run_holder(closed[0]), reason)
+        return Busy("claim", run_holder(closed[0]), reason)
     return None
 
 
@@ -342,141 +260,8 @@ def _rested_too_long(machine: str, numbers: Mapping[int, Execution], request: Re
     return None
 
 
-def _live_task(
-    machine: str, facts: Facts, evidence: Evidence, request: Request, floating: int
-) -> _Blocked | NeedDetails | None:
-    own = execution_arn(machine, "")
-    alive = [task for task in evidence.tasks if task.alive]
-    for task in alive:
-        if task.execution is not None and task.execution.startswith(own):
-            found = _task_of_a_run(task, machine, facts)
-            if found:
-                return found
-    foreign = (found for task in alive if (found := _foreign_task(task, evidence, request)))
-    return _after(foreign, floating)
-
-
-def _after(blocked: Iterator[_Blocked], first: int) -> _Blocked | None:
-    """Of what fills the first free slots, the one that fills the next."""
-    for _ in range(first):
-        next(blocked, None)
-    return next(blocked, None)
-
-
-def _task_of_a_run(task: Task, machine: str, facts: Facts) -> _Blocked | NeedDetails | None:
-    """A live task with the name of a run of this slot: in the way whatever that run says.
-
-    The one exception: the run saw it stop, and so short a time ago that ECS may be late to show it.
-    """
-    arn = task.execution or ""
-    name = execution_name(arn)
-    if arn not in facts.details:
-        return NeedDetails(arn)
-    details = facts.details[arn]
-    ended = next((e for e in facts.seen(machine) if e.arn == arn and e.closed), None)
-    if ended is None:
-        page = facts.of(machine).executions or ()
-        if (run_number(name) or 0) < max((run_number(e.name) or 0 for e in page), default=0):
-            return _on_task("copy", task, f"a task of {name}, whose end is not visible any more, lives: {task.arn}")
-        holder = _run_holder(details.execution) if details else Holder("run", name, arn)
-        return _Blocked("run", holder, f"{name} is not seen closed, and its task is alive: {task.arn}", task.cluster)
-    told = details is not None and details.execution.closed
-    if not told and ended.status in {"SUCCEEDED", "FAILED"}:
-        reason = f"{name} has ended, how is not visible yet, and its task is alive: {task.arn}"
-        return _Blocked("run", _run_holder(ended), reason, task.cluster)
-    if details is None or not _is_clean(details, machine, facts):
-        return _on_task("orphan", task, f"{name} was closed, but its task lives on: {task.arn}")
-    at = ended.stopped_at or facts.now
-    if task.arn in details.tasks and facts.now - at < TASK_LAG:
-        return None
-    reason = f"a task with the name of {name}, which ended on {stamp(at)}, is alive (a copy?): {task.arn}"
-    return _on_task("copy", task, reason)
-
-
-def _foreign_task(task: Task, evidence: Evidence, request: Request) -> _Blocked | None:
-    """A live task that no run of this pool's machines started."""
-    if task.execution is not None and task.execution.startswith(request.stage_runs):
-        if any(task.execution.startswith(execution_arn(machine, "")) for machine in (*request.slots, *request.beyond)):
-            return None  # it holds its own run's slot
-        if task.job not in {member.job for member in request.members}:  # another pool's, which has a lock of its own
-            return None
-        run = task.execution.rpartition(":execution:")[2]
-        reason = f"a task of {run}, from before {task.job} moved here, is alive: {task.arn}"
-        return _on_task("outsider", task, reason)
-    if task.service or stands_for_the_run(task, evidence, request):
-        return None
-    for member in request.members:
-        if task.target and task.target.place == member.target.place and _counts(task, member, evidence, request):
-            return _on_task("outsider", task, f"a task that this guard did not start is alive: {task.arn}")
-    return None
-
-
-def stands_for_the_run(task: Task, evidence: Evidence, request: Request) -> bool:
-    """Of a start in shadow: the old rule has started this task for this very time, where the guard would have."""
-    shadow, job = request.shadow, request.members[0]
-    if shadow is None or task.started_by not in shadow.started_by or task.created_at is None:
-        return False
-    in_time = shadow.since <= task.created_at and (shadow.until is None or task.created_at < shadow.until)
-    here = task.target is not None and task.target.place == job.target.place
-    return in_time and here and same(task.command, evidence.commands.get(job.job))
-
-
-def _counts(task: Task, member: Member, evidence: Evidence, request: Request) -> bool:
-    """Whether a task that somebody else started counts as this job."""
-    match member.outsiders:
-        case "ignore":
-            return False
-        case "family":
-            return True
-        case "command":
-            asked = request.commands if member.job == request.job else None
-            wanted = evidence.commands.get(member.job)
-            return same(task.command, wanted) or (asked is not None and task.command == asked)
-
-
-def _unseen_end(last: Execution, machine: str, facts: Facts, evidence: Evidence) -> _Blocked | None:
-    """The newest run ended uncleanly a moment ago, so that ECS may hide its task."""
-    ended = last.stopped_at
-    if ended is None or facts.now - ended >= TASK_LAG or _succeeded(last, machine, facts) or _outlived(last, evidence):
-        return None
-    details = facts.details[last.arn]
-    if details and _is_clean(details, machine, facts):
-        return None
-    left = TASK_LAG - (facts.now - ended)
-    reason = (
-        f"{last.name} ended as {last.status} {span(facts.now - ended)} ago and ECS has not shown "
-        f"its task stopped; if none appears, the job is free in {span(left)}"
-    )
-    return _Blocked("unseen", _run_holder(last), reason)
-
-
-def _outlived(execution: Execution, evidence: Evidence) -> bool:
-    """Its task was seen stopped, and stopped after the run closed: so it was the run's last task."""
-    return any(
-        task.execution == execution.arn
-        and not task.alive
-        and task.stopped_at is not None
-        and execution.stopped_at is not None
-        and task.stopped_at >= execution.stopped_at - CLOCKS
-        for task in evidence.tasks
-    )
-
-
-def _succeeded(execution: Execution, machine: str, facts: Facts) -> bool:
-    """Some read has shown that it succeeded: then it left no task."""
-    seen = (execution, *facts.seen(machine))
-    return any(e.arn == execution.arn and e.closed and e.status == "SUCCEEDED" for e in seen)
-
-
-def _is_clean(details: Details, machine: str, facts: Facts) -> bool:
-    """The run is known to have left no task. FAILED does not tell: the error does. A renewal never has one."""
-    if details.renewal or _succeeded(details.execution, machine, facts):
-        return True
-    failed = details.execution.closed and details.execution.status == "FAILED"
-    return failed and (details.error or "").startswith(CLEAN)
-
-
-def _busy(machine: str, request: Request, facts: Facts, numbers: Iterable[int], blocked: _Blocked) -> Busy:
+def _busy(machine: str, request: Request, facts: Facts, numbers: Iterable[int], blocked: Busy) -> Busy:
+    """What blocks the slot, with what is known of it besides."""
     unclear = claim_is_unclear(request, facts)
     if unclear and request.claim and not request.may_wait:
         raise CantTell(
@@ -484,10 +269,10 @@ def _busy(machine: str, request: Request, facts: Facts, numbers: Iterable[int], 
             f"this start may have run. Besides, {blocked.reason}"
         )
     latest, began = max(numbers, default=0), _began_at(machine, blocked, facts)
-    return Busy(blocked.why, blocked.holder, blocked.reason, latest, began, unclear, blocked.cluster, machine)
+    return replace(blocked, latest=latest, began_at=began, unclear=unclear, machine=machine)
 
 
-def _began_at(machine: str, blocked: _Blocked, facts: Facts) -> datetime | None:
+def _began_at(machine: str, blocked: Busy, facts: Facts) -> datetime | None:
     if blocked.why != "orphan":
         return None if blocked.why in {"outsider", "copy"} else blocked.holder.started_at
     tasks = (facts.evidence or Evidence()).tasks
@@ -498,12 +283,3 @@ def _began_at(machine: str, blocked: _Blocked, facts: Facts) -> datetime | None:
 def claim_is_unclear(request: Request, facts: Facts) -> bool:
     """The run that was asked for can't be described (yet): it may be anybody's, also this guard execution's own."""
     return request.claim is not None and facts.details[request.claim.arn] is None
-
-
-def _run_holder(execution: Execution) -> Holder:
-    return Holder("run", execution.name, execution.arn, execution.started_at)
-
-
-def _on_task(why: Why, task: Task, reason: str) -> _Blocked:
-    holder = Holder("task", task.arn.rsplit("/", 1)[-1], task.arn, task.created_at)
-    return _Blocked(why, holder, reason, task.cluster)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from chalicelib.decide.availability import Holder
+from chalicelib.decide.verdicts import Holder
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,8 +137,7 @@ def _interval(text: str) -> timedelta:
     plural = "" if count == 1 else "s"
     if match[3] != plural:
         raise ScheduleRefused(
-            f'"{text}" mixes singular and plural, which EventBridge refuses',
-            f'write "rate({count} {unit}{plural})"',
+            f'"{text}" mixes singular and plural, which EventBridge refuses', f'write "rate({count} {unit}{plural})"'
         )
     if count * _UNITS[unit] > 365 * _UNITS["day"]:
         raise ScheduleRefused(f'"{text}" is longer than a year', 'write its dates, "cron(0 3 1 1 ? *)"')

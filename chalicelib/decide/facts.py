@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from chalicelib.decide.policy import Outsiders
 from chalicelib.decide.words import Command
@@ -87,6 +88,8 @@ class Details:
     """Of a run: the time that it is for."""
     cause: str | None = None
     """Of what failed or was stopped, if somebody said why."""
+    output: Mapping[str, Any] = field(default_factory=dict)
+    """Of what succeeded, as `contract` has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from chalicelib.decide.availability import Busy, Free, Holder, Mine, Unsure, claim_is_unclear, judge
+from chalicelib.decide.availability import claim_is_unclear, judge
 from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait
 from chalicelib.decide.facts import (
     TASK_LAG,
@@ -47,6 +47,7 @@ from chalicelib.decide.facts import (
 )
 from chalicelib.decide.policy import Policy
 from chalicelib.decide.shadow import would_have
+from chalicelib.decide.verdicts import Busy, Free, Holder, Mine, Unsure
 from chalicelib.names import (
     LAST_WAITER,
     execution_arn,

@@ -9,7 +9,7 @@ have been empty and the quota whole, whatever went before.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -17,7 +17,6 @@ from typing import Literal, NamedTuple
 
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.schedule import Due, Scheduled, between, is_renewal_day, renewal_time
-from chalicelib.names import renewal_name, scheduled_name
 
 Call = Literal["ListExecutions", "ListTasks", "RunTask", "StartExecution", "DescribeExecution"]
 
@@ -28,7 +27,7 @@ CALLS: Mapping[Call, int] = {
     "StartExecution": 2,
     "DescribeExecution": 0,  # for `deadlines`
 }
-"""What one start calls that finds its job free: the weight of a decision in each quota."""
+"""What one start calls that finds its job free."""
 
 LOOK_BACK = timedelta(minutes=10)
 """So far back the plan is told again: what a tick missed, a later one makes up for."""
@@ -100,16 +99,14 @@ class Meter:
         """When ListExecutions' bucket is full again."""
         self._next = 0
 
-    def earliest(self, since: int, weight: int) -> int:
-        """The first moment from `since` on at which a start of this weight may be sent."""
-        return max(
-            since, self._next, self.whole_at + min(weight * self.curve.token, self.curve.burst) - self.curve.burst
-        )
+    def earliest(self, since: int) -> int:
+        """The first moment from `since` on at which a start may be sent."""
+        return max(since, self._next, self.whole_at + self.curve.token - self.curve.burst)
 
-    def take(self, at: int, weight: int) -> None:
+    def take(self, at: int) -> None:
         """A start is sent then."""
         self._next = at + self.curve.gap
-        self.whole_at = max(self.whole_at, at) + weight * self.curve.token
+        self.whole_at = max(self.whole_at, at) + self.curve.token
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,28 +143,22 @@ class _Arrival(NamedTuple):
     """The slot whose names are renewed; 0 for a start."""
 
 
-Weigh = Callable[[Scheduled], int]
-Renews = Callable[[Scheduled], int]
-"""How many slots' names are renewed in this job's name: its pool's, if it is the first of the pool, else none."""
-
-
 def plan(
     jobs: Iterable[Scheduled],
     curve: Curve,
     since: datetime,
     until: datetime,
     history_days: int,
-    weight: Weigh = lambda _job: CALLS["ListExecutions"],
-    renews: Renews = lambda _job: 1,
+    renewed: Mapping[str, int],
 ) -> Plan:
-    """Every start and verdict with since <= instant < until. `weight`: a decision's calls of ListExecutions.
+    """Every start and verdict with since <= instant < until; `renewed`: job → how many slots are renewed in its name.
 
     Of one minute's starts the first in the jobs file goes first. A time that still waits when its job's next one comes
     is held back, and the next one takes its place in line, so that nobody is passed over twice for being last.
     """
     every = tuple(jobs)
-    begin = _quiet(every, curve, since, history_days, weight, renews)
-    arrivals = _arrivals(every, begin, until, history_days, renews)
+    begin = _quiet(every, curve, since, history_days, renewed)
+    arrivals = _arrivals(every, begin, until, history_days, renewed)
     first, end = microseconds(since), microseconds(until)
     line: dict[tuple[int, int], _Arrival] = {}
     meter = Meter(curve)
@@ -176,14 +167,13 @@ def plan(
     def serve(before: int) -> None:
         while line:
             key, head = next(iter(line.items()))
-            weighs = weight(head.job)
-            at = meter.earliest(head.at, weighs)
+            at = meter.earliest(head.at)
             if at >= before:
                 return
             del line[key]
             late = at > head.at + _patience(head)
             if not late:
-                meter.take(at, weighs)
+                meter.take(at)
             if at >= first:
                 sends.append(Planned(_due(head), moment(at), _too_late(curve) if late else None))
 
@@ -199,25 +189,24 @@ def plan(
 
 
 def _quiet(
-    jobs: Sequence[Scheduled], curve: Curve, before: datetime, history_days: int, weight: Weigh, renews: Renews
+    jobs: Sequence[Scheduled], curve: Curve, before: datetime, history_days: int, renewed: Mapping[str, int]
 ) -> datetime:
     """The last moment by `before` at which nobody can have waited and the quota must have been whole.
 
     Looked for further and further back. The worst is assumed of what went before: every job in line, no token left.
     From then on everybody takes their turn at the refill's pace, without the burst, which is never sooner.
     """
-    steps = [max(weight(job) * curve.token, curve.gap) for job in jobs]
-    # A start of each, and a renewal of each slot.
-    worst = curve.burst + sum(step * (1 + renews(job)) for job, step in zip(jobs, steps, strict=True))
+    step = max(curve.token, curve.gap)
+    worst = curve.burst + step * (len(jobs) + sum(renewed.values()))  # a start of each, and a renewal of each slot
     back = LOOK_BACK
     while back <= _FURTHEST:
         begin, back = before - back, 2 * back
         busy_until = microseconds(begin) + worst
         quiet = None
-        for arrival in _arrivals(jobs, begin, before, history_days, renews):
+        for arrival in _arrivals(jobs, begin, before, history_days, renewed):
             if busy_until <= arrival.at:
                 quiet = arrival.at
-            busy_until = max(busy_until, arrival.at) + steps[arrival.place]
+            busy_until = max(busy_until, arrival.at) + step
         if busy_until <= microseconds(before):
             return before
         if quiet is not None:
@@ -226,7 +215,7 @@ def _quiet(
 
 
 def _arrivals(
-    jobs: Sequence[Scheduled], begin: datetime, end: datetime, history_days: int, renews: Renews
+    jobs: Sequence[Scheduled], begin: datetime, end: datetime, history_days: int, renewed: Mapping[str, int]
 ) -> Iterator[_Arrival]:
     """Every scheduled time and renewal with begin <= time < end, in order."""
     tick = timedelta(microseconds=1)
@@ -243,7 +232,7 @@ def _arrivals(
             found += [
                 _Arrival(microseconds(at), place, job, slot)
                 for place, job in enumerate(jobs)
-                for slot in range(1, renews(job) + 1)
+                for slot in range(1, renewed.get(job.name, 0) + 1)
             ]
         day += timedelta(days=1)
     found.sort(key=lambda each: (each.at, each.renewal, each.place))
@@ -251,12 +240,10 @@ def _arrivals(
 
 
 def _due(arrival: _Arrival) -> Due:
-    at, job = moment(arrival.at), arrival.job
-    slot = arrival.renewal
-    name = renewal_name(job.name, at, slot) if slot else scheduled_name(job.name, at)
+    at, job, slot = moment(arrival.at), arrival.job, arrival.renewal
     deadline = at + timedelta(microseconds=_patience(arrival))
     shadow = job.enabled == "shadow" and not slot
-    return Due(job.name, at, name, deadline, timedelta(0), renewal=slot > 0, slot=max(1, slot), shadow=shadow)
+    return Due(job.name, at, deadline, renewal=slot > 0, slot=max(1, slot), shadow=shadow)
 
 
 def _patience(arrival: _Arrival) -> int:

@@ -91,16 +91,20 @@ class Due:
 
     job: str
     scheduled_at: datetime
-    name: str
-    """The guard execution's name: one scheduled time has exactly one."""
     deadline: datetime
-    late: timedelta
     renewal: bool = False
     """Not a start: a run without a task, so that the newest run number of a slot is not forgotten."""
     slot: int = 1
     """Of a renewal."""
     shadow: bool = False
     """It starts nothing, and says what it would have done."""
+
+    @property
+    def name(self) -> str:
+        """The guard execution's name: one scheduled time has exactly one."""
+        if self.renewal:
+            return renewal_name(self.job, self.scheduled_at, self.slot)
+        return scheduled_name(self.job, self.scheduled_at)
 
 
 def latest(schedules: Sequence[Schedule], timezone: str, now: datetime, *, within: timedelta) -> datetime | None:
@@ -143,8 +147,7 @@ def due(jobs: Iterable[Scheduled], now: datetime) -> tuple[Due, ...]:
         deadline = timedelta(seconds=job.start_deadline)
         time = latest(job.schedules, job.timezone, now, within=deadline)
         if time is not None:
-            name, shadow = scheduled_name(job.name, time), job.enabled == "shadow"
-            found.append(Due(job.name, time, name, time + deadline, now - time, shadow=shadow))
+            found.append(Due(job.name, time, time + deadline, shadow=job.enabled == "shadow"))
     return tuple(found)
 
 
@@ -160,9 +163,7 @@ def renewals(pools: Iterable[tuple[str, int]], now: datetime, history_days: int)
         return ()
     deadline = at + timedelta(days=1)
     return tuple(
-        Due(job, at, renewal_name(job, at, slot), deadline, now - at, renewal=True, slot=slot)
-        for job, slots in pools
-        for slot in range(1, slots + 1)
+        Due(job, at, deadline, renewal=True, slot=slot) for job, slots in pools for slot in range(1, slots + 1)
     )
 
 

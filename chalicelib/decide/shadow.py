@@ -11,33 +11,11 @@ and ``chronos-schedule/<schedule>``, whole or cut after 36 characters, which was
 
 from typing import assert_never
 
-from chalicelib.decide.availability import Holder, stands_for_the_run
-from chalicelib.decide.decisions import (
-    Decision,
-    Queue,
-    Queued,
-    Run,
-    Skip,
-    Started,
-    StopRun,
-    StopTask,
-    Wait,
-    WouldHave,
-)
-from chalicelib.decide.facts import (
-    Evidence,
-    Facts,
-    Missing,
-    NeedCreatedAt,
-    NeedDetails,
-    NeedEvidence,
-    NeedPage,
-    NeedTasksOf,
-    NeedWaiting,
-    Refused,
-    Request,
-)
+from chalicelib.decide.alive import stands_for_the_run
+from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait, WouldHave
+from chalicelib.decide.facts import Evidence, Facts, Missing, Refused, Request
 from chalicelib.decide.policy import Policy
+from chalicelib.decide.verdicts import Holder
 
 _STARTED_BY = {"rule": "events-rule", "schedule": "chronos-schedule"}
 _CUT = 36
@@ -54,9 +32,9 @@ def started_by(imported_from: str | None) -> frozenset[str]:
 
 def would_have(answer: Decision | Missing, request: Request, policy: Policy, facts: Facts) -> WouldHave | Missing:
     """What to say in place of a decision."""
+    if isinstance(answer, Missing | WouldHave):
+        return answer
     match answer:
-        case NeedPage() | NeedCreatedAt() | NeedDetails() | NeedEvidence() | NeedWaiting() | NeedTasksOf():
-            return answer
         case Run(reason):
             return WouldHave(_instead(request, facts) or reason.removeprefix("free: "), None, "started")
         case Wait(reason, holder) | Queue(reason, holder) | Queued(reason, holder):
@@ -69,8 +47,6 @@ def would_have(answer: Decision | Missing, request: Request, policy: Policy, fac
             return WouldHave(reason, holder, "stepped back")
         case Started(reason, holder):
             return WouldHave(reason, holder, "started")
-        case WouldHave():
-            return answer
         case _:
             assert_never(answer)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from chalicelib.decide.availability import Holder
 from chalicelib.decide.facts import Execution, newest_run, span, stamp
 from chalicelib.decide.schedule import is_renewal_day
+from chalicelib.decide.verdicts import Holder
 from chalicelib.names import run_number
 
 _RENEWAL = timedelta(seconds=5)

@@ -17,30 +17,13 @@ RIGHT = 'write a zone of the IANA database, such as "Asia/Tokyo"'
 BY_PLACE = "write the zone's place, Continent/City, as the IANA database names it"
 _TURNED = ", whose sign is the other way round"
 
-ABBREVIATIONS = {
-    "JST": "Asia/Tokyo",
-    "KST": "Asia/Seoul",
-    "HKT": "Asia/Hong_Kong",
-    "SGT": "Asia/Singapore",
-    "MYT": "Asia/Kuala_Lumpur",
-    "PHT": "Asia/Manila",
-    "WIB": "Asia/Jakarta",
-    "WITA": "Asia/Makassar",
-    "WIT": "Asia/Jayapura",
-    "ICT": "Asia/Bangkok",
-    "PKT": "Asia/Karachi",
-    "NPT": "Asia/Kathmandu",
-    "MSK": "Europe/Moscow",
-    "TRT": "Europe/Istanbul",
-    "AWST": "Australia/Perth",
-    "SAST": "Africa/Johannesburg",
-    "EAT": "Africa/Nairobi",
-    "CAT": "Africa/Maputo",
-    "WAT": "Africa/Lagos",
-    "BRT": "America/Sao_Paulo",
-    "ART": "America/Argentina/Buenos_Aires",
-    "Z": "UTC",
-}
+_SPELT_OUT = """
+    JST Asia/Tokyo, KST Asia/Seoul, HKT Asia/Hong_Kong, SGT Asia/Singapore, MYT Asia/Kuala_Lumpur, PHT Asia/Manila,
+    WIB Asia/Jakarta, WITA Asia/Makassar, WIT Asia/Jayapura, ICT Asia/Bangkok, PKT Asia/Karachi, NPT Asia/Kathmandu,
+    MSK Europe/Moscow, TRT Europe/Istanbul, AWST Australia/Perth, SAST Africa/Johannesburg, EAT Africa/Nairobi,
+    CAT Africa/Maputo, WAT Africa/Lagos, BRT America/Sao_Paulo, ART America/Argentina/Buenos_Aires, Z UTC
+"""
+ABBREVIATIONS: dict[str, str] = dict(map(str.split, _SPELT_OUT.split(",")))
 """Those that one offset alone is called by, all year. PST is the Pacific's and the Philippines', IST India's, Israel's
 and Ireland's; EDT is half a year of a zone."""
 

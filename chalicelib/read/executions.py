@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.contract import details_of
 from chalicelib.decide.facts import Details, Execution
+from chalicelib.parsing import details_of
 from chalicelib.read.aws import reading
 
 if TYPE_CHECKING:

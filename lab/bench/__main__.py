@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab.bench import cold, costs, crowd, delay, report, warm
+from lab.bench import cold, costs, crowd, report, warm
 from lab.bench.endpoint import endpoint
 
 DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.md"
@@ -19,12 +19,10 @@ def main() -> int:
             decisions = warm.measure(url)
             status.update("cold starts: about a minute")
             starts = cold.measure(url)
-        status.update("from the tick to RunTask, on the emulator: about a minute")
-        delays = delay.measure()
         status.update("the top of the hour, played: about twenty seconds")
         crowds = crowd.measure()
     calls = next(line.calls for line in decisions if line.outcome == "start")
-    text = report.document(report.machine(), decisions, starts, costs.costs(calls), delays, crowds)
+    text = report.document(report.machine(), decisions, starts, costs.costs(calls), crowds)
     DOCUMENT.write_text(text, encoding="utf-8")
     print(text)
     progress.print(f"Written to docs/{DOCUMENT.name}.")

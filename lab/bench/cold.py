@@ -23,8 +23,7 @@ from lab.bench.costs import MEMORY, PROJECT
 from lab.bench.endpoint import account, environment
 from lab.story import SCHEDULED
 
-ROUNDS = {"sources alone": 12, "as shipped": 50}
-"""What is not shipped decides nothing: it only shows what the bytecode is worth."""
+ROUNDS = 50
 SHARE = MEMORY / 1_769
 """Of a CPU, for a handler with the memory that ships (AWS: one CPU at 1,769 MB)."""
 OWNER = account(100, running=False)
@@ -64,7 +63,6 @@ guard['execution'] = 'arn:aws:states:us-east-1:{OWNER}:execution:batch-guard-loc
 class Cold:
     """Milliseconds, medians of the rounds; `low` and `high` are the quartiles of the ratio, pair by pair."""
 
-    how: str
     pairs: int
     bare: float
     init: float
@@ -80,15 +78,11 @@ class Cold:
         return self.init + self.handler / SHARE
 
 
-def measure(url: str) -> list[Cold]:
-    """With the sources alone, and as shipped."""
-    return [_measure(how, url, rounds, how == "as shipped") for how, rounds in ROUNDS.items()]
-
-
-def _measure(how: str, url: str, rounds: int, shipped: bool) -> Cold:
+def measure(url: str, rounds: int = ROUNDS) -> Cold:
+    """As shipped."""
     with tempfile.TemporaryDirectory() as directory:
         task = Path(directory)
-        _unpack(task, shipped)
+        _unpack(task)
         variables = environment(url) | {
             "AWS_LAMBDA_FUNCTION_NAME": function_name("local", "check"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -97,7 +91,6 @@ def _measure(how: str, url: str, rounds: int, shipped: bool) -> Cold:
     ratios = [(_total(ours)) / _total(bare) for bare, ours in pairs]
     low, _, high = quantiles(ratios)
     return Cold(
-        how,
         rounds,
         bare=1000 * median(_total(bare) for bare, _ in pairs),
         init=1000 * median(ours[0] for _, ours in pairs),
@@ -108,8 +101,8 @@ def _measure(how: str, url: str, rounds: int, shipped: bool) -> Cold:
     )
 
 
-def _unpack(task: Path, shipped: bool) -> None:
-    """What Chalice's zip holds, from the packages that are installed here."""
+def _unpack(task: Path) -> None:
+    """What Chalice's zip holds, from the packages that are installed here, and what `vendor/` adds to it."""
     shutil.copy(PROJECT / "app.py", task)
     _copy(PROJECT / "chalicelib", task / "chalicelib")
     for name in IN_THE_ZIP:
@@ -121,11 +114,10 @@ def _unpack(task: Path, shipped: bool) -> None:
             _copy(source.parent, task / name)
         else:
             shutil.copy(source, task)
-    if shipped:
-        command = "import sys; sys.argv = ['chalice', 'package']; import app"
-        variables = environment("http://127.0.0.1:9") | {"AWS_CHALICE_CLI_MODE": "true"}
-        subprocess.run([sys.executable, "-c", command], cwd=task, env=variables, check=True)
-        shutil.copytree(task / "vendor", task, dirs_exist_ok=True)
+    command = "import sys; sys.argv = ['chalice', 'package']; import app"
+    variables = environment("http://127.0.0.1:9") | {"AWS_CHALICE_CLI_MODE": "true"}
+    subprocess.run([sys.executable, "-c", command], cwd=task, env=variables, check=True)
+    shutil.copytree(task / "vendor", task, dirs_exist_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

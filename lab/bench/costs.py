@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guardctl.template import definition
 from lab.bench.alternatives import ARTICLE, SEMAPHORE_STATES
 
 RUN_TASK = ":states:::ecs:runTask.sync"
 START_EXECUTION = ":states:::states:startExecution"
 """What the ARNs of the integrations end with: the partition before it is the deployment's."""
-MACHINES = Path(__file__).resolve().parent.parent.parent / "chalicelib" / "machines"
 
 TRANSITION = 25.0
 """Dollars per million (AWS, us-east-1 and Tokyo)."""
@@ -27,7 +27,7 @@ GB_SECOND = 16.6667
 WRITE = 0.625
 """Dollars per million writes of up to 1 KB (AWS, DynamoDB on demand, us-east-1)."""
 
-PROJECT = MACHINES.parent.parent
+PROJECT = Path(__file__).resolve().parent.parent.parent
 MEMORY: int = json.loads((PROJECT / ".chalice" / "config.json").read_text(encoding="utf-8"))["lambda_memory_size"]
 """MB of the checker, as it ships."""
 DECISION_SECONDS = 0.1
@@ -48,7 +48,7 @@ class Cost:
 
 def costs(decision: Mapping[str, int]) -> list[Cost]:
     """The three designs; `decision` is what the checker calls for a start that finds the job free."""
-    ours = len(shortest_path(machine("guard"), START_EXECUTION)) + len(shortest_path(machine("batch"), RUN_TASK))
+    ours = len(shortest_path(definition("guard"), START_EXECUTION)) + len(shortest_path(definition("batch"), RUN_TASK))
     article = len(shortest_path(ARTICLE, RUN_TASK))
     return [
         Cost(
@@ -74,14 +74,9 @@ def costs(decision: Mapping[str, int]) -> list[Cost]:
 
 def to_the_task() -> int:
     """The transitions of a start that finds its job free, up to RunTask."""
-    states, way = machine("batch")["States"], shortest_path(machine("batch"), RUN_TASK)
+    states, way = definition("batch")["States"], shortest_path(definition("batch"), RUN_TASK)
     runs = next(number for number, name in enumerate(way, 1) if _resource(states[name]).endswith(RUN_TASK))
-    return len(shortest_path(machine("guard"), START_EXECUTION)) + runs
-
-
-def machine(name: str) -> Any:
-    """One of the state machines as deployed."""
-    return json.loads((MACHINES / f"{name}.asl.json").read_text(encoding="utf-8"))
+    return len(shortest_path(definition("guard"), START_EXECUTION)) + runs
 
 
 def shortest_path(definition: Mapping[str, Any], past: str) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from datetime import timedelta
 from statistics import median
 
 from chalicelib.config.jobs import parse
-from chalicelib.decide import pace
-from lab.bench.costs import machine, to_the_task
+from guardctl import crowds
+from lab.bench.costs import to_the_task
 from lab.play import BEGIN, Play
 from lab.tokens import Tokens, of_region
 
@@ -60,7 +60,7 @@ def jobs_file(jobs: int) -> str:
 
 def played(jobs: int, region: str, *, paced: bool = True, minutes: int = 20) -> Crowd:
     """Let that many jobs be due at once. Not paced: every guard is started at once, as it was before."""
-    play = Play(jobs_file(jobs), {name: machine(name) for name in ("guard", "batch")}, region=region)
+    play = Play(jobs_file(jobs), region=region)
     play.quotas = {call: Tokens(bucket) for call, bucket in of_region(region).items()}
     if paced:
         for minute in range(minutes):
@@ -90,7 +90,6 @@ def played(jobs: int, region: str, *, paced: bool = True, minutes: int = 20) -> 
 def planned(jobs: int, region: str) -> Crowd:
     """When so many jobs, due at once, are sent. What follows each is one decision and one start, as played."""
     file = parse(jobs_file(jobs), stage="dev", place="bench")
-    curve = pace.curve(pace.quotas(region))
-    sends = pace.plan(file.jobs.values(), curve, BEGIN, BEGIN + timedelta(hours=3), file.history_days).sends
+    sends = crowds.planned(file, region, BEGIN, BEGIN + timedelta(hours=3))
     sent = [(each.at - BEGIN).total_seconds() for each in sends if not each.held_back]
     return Crowd("paced, plan alone", region, jobs, jobs - len(sent), median(sent), max(sent), 1, to_the_task(), 0)

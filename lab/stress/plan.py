@@ -23,14 +23,7 @@ FAR = timedelta(seconds=60)
 """The past that one job is shown: by so much, a start may step back for a run that has long ended."""
 
 WARMED, HELD = "warm-up", "held"
-LAGS = {
-    "skip": NEAR,
-    "far-past": FAR,
-    "queue": NEAR,
-    "replace": NEAR,
-    "orphans": NEAR,
-    "overrun": NEAR,
-}
+LAGS = {"skip": NEAR, "far-past": FAR, "queue": NEAR, "replace": NEAR, "orphans": NEAR, "overrun": NEAR}
 """The jobs under load, and how old what they are shown may be."""
 
 _POLICIES = {

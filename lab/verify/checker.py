@@ -15,8 +15,6 @@ from typing import Any, NamedTuple, NoReturn
 
 from chalicelib import check
 from chalicelib.config.jobs import JobsFile, parse
-from chalicelib.config.pools import pool_rows
-from chalicelib.contract import details_of
 from chalicelib.decide import overlap
 from chalicelib.decide.availability import SURE_BEFORE_FORGOTTEN
 from chalicelib.decide.decisions import Decision
@@ -32,8 +30,10 @@ from chalicelib.names import (
     run_number,
     waiting_machine,
 )
+from chalicelib.parsing import details_of
 from chalicelib.read.executions import Page
 from chalicelib.read.tasks import Ecs
+from guardctl.template import pool_rows
 from lab.verify.world import (
     ABORTED,
     EARLIER,

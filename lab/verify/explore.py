@@ -8,6 +8,7 @@ Three things keep it small, and none leaves anything out:
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2, UNLUCKY
@@ -108,11 +109,11 @@ class Explorer:
         self.guards: Numbered[Any] = Numbered()
         self.worlds: Numbered[World] = Numbered()
         self._steps: dict[tuple[int, int], list[Outcome]] = {}
-        self._happenings: dict[int, list[tuple[int, bool, str | None]]] = {}
-        self._rests: dict[int, list[int]] = {}
-        self._later: dict[int, int | None] = {}
-        self._idle: dict[int, bool] = {}
-        self._ended: dict[int, bool] = {}
+        self._happen = cache(self._work_out_what_happens)
+        self._rests = cache(lambda world: [self.worlds(after) for after, _ in rests(self.worlds.values[world])])
+        self._later = cache(self._six_minutes_later)
+        self._idle = cache(lambda guard: protocol.idle(self.guards.values[guard]))
+        self._ended = cache(lambda guard: protocol.ended(self.guards.values[guard]))
         self._good: set[str] = set()
 
     def explore(self, progress: Callable[[int], None] = lambda _: None, *, until_fault: bool = False) -> Found:
@@ -165,19 +166,17 @@ class Explorer:
             rest = guards[:index] + guards[index + 1 :]
             for stepped, next_world, wrong in steps:
                 after = self._state(next_world, [*rest, *stepped])
-                over = wrong is None and all(map(self._ended_, stepped)) and all(map(self._ended_, rest))
+                over = wrong is None and all(map(self._ended, stepped)) and all(map(self._ended, rest))
                 result.append((after, self._lost(after) if over else wrong))
         for next_world, six_minutes, wrong in self._happen(world):
             if not six_minutes:
                 result.append((self._state(next_world, guards), wrong))
                 continue
-            later = [self._six_minutes_later(guard) for guard in guards]
+            later = [self._later(guard) for guard in guards]
             if None not in later:
                 result.append((self._state(next_world, later), wrong))  # type: ignore[arg-type]  # no None in it
-        if self.scenario.world.restless and all(map(self._idle_, guards)):
-            if world not in self._rests:
-                self._rests[world] = [self.worlds(w) for w, _ in rests(self.worlds.values[world])]
-            result.extend((self._state(w, guards), None) for w in self._rests[world])
+        if self.scenario.world.restless and all(map(self._idle, guards)):
+            result.extend((self._state(after, guards), None) for after in self._rests(world))
         return result
 
     def _state(self, world: int, guards: list[int]) -> State:
@@ -200,29 +199,13 @@ class Explorer:
         self._steps[guard, world] = list(steps)
         return self._steps[guard, world]
 
-    def _happen(self, world: int) -> list[tuple[int, bool, str | None]]:
-        if world not in self._happenings:
-            around = self.worlds.values[world]
-            self._happenings[world] = [
-                (self.worlds(after), six, fault(after)) for after, _, six in happenings(around, self.scenario.features)
-            ]
-        return self._happenings[world]
+    def _work_out_what_happens(self, world: int) -> list[tuple[int, bool, str | None]]:
+        around = happenings(self.worlds.values[world], self.scenario.features)
+        return [(self.worlds(after), six, fault(after)) for after, _, six in around]
 
     def _six_minutes_later(self, guard: int) -> int | None:
-        if guard not in self._later:
-            later = self.protocol.six_minutes_later(self.guards.values[guard])
-            self._later[guard] = None if later is None else self.guards(later)
-        return self._later[guard]
-
-    def _idle_(self, guard: int) -> bool:
-        if guard not in self._idle:
-            self._idle[guard] = self.protocol.idle(self.guards.values[guard])
-        return self._idle[guard]
-
-    def _ended_(self, guard: int) -> bool:
-        if guard not in self._ended:
-            self._ended[guard] = self.protocol.ended(self.guards.values[guard])
-        return self._ended[guard]
+        later = self.protocol.six_minutes_later(self.guards.values[guard])
+        return None if later is None else self.guards(later)
 
     def _lost(self, state: State) -> str | None:
         world, *guards = state
@@ -269,7 +252,7 @@ class Explorer:
                 waiters = [f"the waiter of {names[index].removeprefix('the waiter of ')}"] * len(step.more)
                 return f"{names[index]}{glue}{step.said}", _sorted_names(after, [*names, *waiters])
         for after_world, said, six in happenings(around, self.scenario.features):
-            after = [self._six_minutes_later(g) if six else g for g in guards]  # type: ignore[misc]  # checked below
+            after = [self._later(g) if six else g for g in guards]  # type: ignore[misc]  # checked below
             if None not in after and self._state(self.worlds(after_world), after) == target:
                 return said, _sorted_names(after, names)
         for after_world, said in rests(around):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.decide import availability, facts, overlap
+from chalicelib.decide import alive, availability, facts, overlap
 from lab.verify.asl import GUARD_FILE, Asl
 from lab.verify.checker import Decide, RealChecker
 from lab.verify.explore import Scenario
@@ -50,7 +50,7 @@ def _changed(text: str, line: str, wrong: str) -> str:
 
 def _decide_with(where: Callable[..., Any], line: str, wrong: str) -> Decide:
     """`overlap.decide` with one function changed: the functions of its modules, bound to each other anew."""
-    spaces = {module.__name__: dict(vars(module)) for module in (facts, availability, overlap)}
+    spaces = {module.__name__: dict(vars(module)) for module in (facts, alive, availability, overlap)}
     bound: dict[Any, Any] = {}
     for name, space in spaces.items():
         for function in [v for v in space.values() if isinstance(v, types.FunctionType) and v.__module__ == name]:
@@ -105,14 +105,14 @@ MUTANTS = (
     ),
     Mutant(
         "after an abort it is not waited for a task that ECS may still hide",
-        availability._unseen_end,
+        alive.unseen_end,
         ">= TASK_LAG",
         ">= 0 * TASK_LAG",
         _two(aborts=1),
     ),
     Mutant(
         "a task that stopped before its run was aborted counts as the last",
-        availability._outlived,
+        alive._outlived,
         "and task.stopped_at >= execution.stopped_at - CLOCKS",
         "",
         _two(aborts=1, old_tasks=True, task_retries=True),
@@ -127,14 +127,14 @@ MUTANTS = (
     ),
     Mutant(
         "every run that failed counts as having failed cleanly",
-        availability._is_clean,
+        alive.is_clean,
         'return failed and (details.error or "").startswith(CLEAN)',
         "return failed",
         _two(aborts=1, unclear=True, failures=True),
     ),
     Mutant(
         "a task started by hand is not minded",
-        availability._counts,
+        alive._counts,
         "return same(task.command, wanted) or (asked is not None and task.command == asked)",
         "return False",
         _two(outsider=True),
@@ -183,8 +183,8 @@ MUTANTS = (
     ),
     Mutant(
         "a task whose run is not visible counts as left behind",
-        availability._task_of_a_run,
-        'holder = _run_holder(details.execution) if details else Holder("run", name, arn)',
+        alive._task_of_a_run,
+        'holder = run_holder(details.execution) if details else Holder("run", name, arn)',
         'return _on_task("orphan", task, "")',
         _two(overlap="queue", orphans="stop"),
     ),
@@ -218,28 +218,28 @@ MUTANTS = (
     ),
     Mutant(
         "a copied task is ignored",
-        availability._task_of_a_run,
+        alive._task_of_a_run,
         "if task.arn in details.tasks and facts.now - at < TASK_LAG:",
         "if True:",
         _two(copies=True),
     ),
     Mutant(
         "a copied task is stopped like one that was left behind",
-        availability._task_of_a_run,
+        alive._task_of_a_run,
         'return _on_task("copy", task, reason)',
         'return _on_task("orphan", task, reason)',
         _two(copies=True, orphans="stop"),
     ),
     Mutant(
         "a task that its run saw stop is let pass for ever",
-        availability._task_of_a_run,
+        alive._task_of_a_run,
         "if task.arn in details.tasks and facts.now - at < TASK_LAG:",
         "if task.arn in details.tasks:",
         _two(mistaken=True),
     ),
     Mutant(
         "a task that its run saw stop is in the way as long as ECS shows it alive",
-        availability._task_of_a_run,
+        alive._task_of_a_run,
         "if task.arn in details.tasks and facts.now - at < TASK_LAG:",
         "if False:",
         _two(JUST_ENDED, late_ecs=True),
@@ -302,9 +302,9 @@ MUTANTS = (
     ),
     Mutant(
         "a task by hand fills no slot",
-        availability._live_task,
-        "return _after(foreign, floating)",
-        "return _after(foreign, floating + 1)",
+        alive.live_task,
+        "islice(foreign, floating, None)",
+        "islice(foreign, floating + 1, None)",
         _two(slots=2, outsider=True, stale=False),
     ),
     Mutant(

@@ -9,8 +9,8 @@ from typing import Any
 
 from chalicelib import contract
 from chalicelib.config.jobs import parse
-from chalicelib.config.pools import pool_rows
 from chalicelib.decide.facts import Claim, Stopping, Target
+from guardctl.template import pool_rows
 
 _SHARED = parse(
     """

@@ -1,7 +1,6 @@
-"""A stage in play with the present definitions, and what every job of these tests has in common."""
+"""A stage in play and what every job of these tests has in common."""
 
 from lab.play import Play
-from tests.contracts.keys import definition
 
 DEFAULTS = """
 [defaults]
@@ -15,4 +14,4 @@ launch_type = "EC2"
 
 def played(jobs: str) -> Play:
     """A stage with this jobs file."""
-    return Play(jobs, {name: definition(name) for name in ("guard", "batch")})
+    return Play(jobs)

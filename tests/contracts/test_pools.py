@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.config.jobs import parse
 from chalicelib.contract import BY_HAND
-from lab.bad_day import bad_day
 from lab.play import Play, Played, Program, StatesError, with_pools
+from tests.contracts.bad_day import bad_day
 from tests.contracts.keys import definition
 from tests.contracts.played import DEFAULTS, played
 
@@ -407,6 +407,8 @@ def test_on_a_bad_day_no_pool_has_more_than_its_slots_and_afterwards_every_job_r
         assert most <= number, f"{pool}: {most} at once"
     hanging = [e.name for e in play.executions.values() if e.status == "RUNNING"]
     assert not hanging
+    waits = [e.stopped_at - e.started_at for e in play.waiters() if e.stopped_at]
+    assert max(waits, default=timedelta()) <= timedelta(minutes=62), "queue_timeout, and a look more"
     for n in range(9):
         start = play.start(f"j{n}", deadline="2026-11-25T06:00:00Z")
         play.run_until(10 * MINUTE)

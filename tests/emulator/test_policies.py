@@ -20,7 +20,7 @@ import pytest
 from chalicelib.decide.deadlines import moments
 from chalicelib.decide.facts import stamp
 from lab.emulator import SECRET, Emulator
-from lab.play import evaluate
+from lab.language import evaluate
 from lab.stage import LocalStage
 from tests.emulator.test_end_to_end import schedule_event
 from tests.support import deployed_stage, eventually

@@ -221,7 +221,7 @@ def test_a_start_beyond_its_calendars_data_is_counted_where_the_alarm_looks(
 ) -> None:
     calendar = Calendar("jp", "JP", f"2025-01-01 {last}\n")
     job = replace(app._jobs().jobs["nightly-report"], calendar=calendar)
-    app._report_beyond(job, Due(job.name, LOOK.moment.scheduled_at, "x", LOOK.at, timedelta(0)))
+    app._report_beyond(job, Due(job.name, LOOK.moment.scheduled_at, LOOK.at))
     logged, counted = written(capsys)
     assert read_metrics(counted) == expected
     assert [each["reason"] for each in logged] == [

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.decide.availability import Busy, Free, Mine, RestedTooLong, Unsure, Why
+from chalicelib.decide.availability import RestedTooLong
 from chalicelib.decide.facts import (
     CantTell,
     Claim,
@@ -22,6 +22,7 @@ from chalicelib.decide.facts import (
     Task,
 )
 from chalicelib.decide.policy import Outsiders
+from chalicelib.decide.verdicts import Busy, Free, Mine, Unsure, Why
 from chalicelib.decide.words import command
 from chalicelib.names import run_name
 from tests.world import (

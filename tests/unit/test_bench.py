@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.decide.pace import Bucket
+from guardctl.template import definition
 from lab.bench import crowd, report
 from lab.bench.alternatives import ARTICLE
 from lab.bench.cold import Cold
-from lab.bench.costs import RUN_TASK, START_EXECUTION, costs, machine, shortest_path, to_the_task
-from lab.bench.delay import Delay
+from lab.bench.costs import RUN_TASK, START_EXECUTION, costs, shortest_path, to_the_task
 from lab.bench.endpoint import account, answer
 from lab.bench.warm import Warm
 from lab.tokens import Tokens
@@ -46,8 +46,8 @@ def test_tokens_are_what_a_bucket_holds_and_then_what_comes_in() -> None:
 
 
 def test_the_way_through_the_machines_is_the_start_that_meets_nobody() -> None:
-    assert shortest_path(machine("guard"), START_EXECUTION)[-2:] == ("Start the run", "Started")
-    assert shortest_path(machine("batch"), RUN_TASK)[-2:] == ("How does the task stand?", "Succeeded")
+    assert shortest_path(definition("guard"), START_EXECUTION)[-2:] == ("Start the run", "Started")
+    assert shortest_path(definition("batch"), RUN_TASK)[-2:] == ("How does the task stand?", "Succeeded")
     assert len(shortest_path(ARTICLE, RUN_TASK)) == 5
 
 
@@ -77,9 +77,8 @@ def test_the_document_says_which_goals_are_missed() -> None:
     text = report.document(
         "A machine.",
         warm,
-        [Cold("as shipped", 50, 200, 200, 5, 1.09, 1.05, 1.12)],
+        Cold(50, 200, 200, 5, 1.09, 1.05, 1.12),
         costs(CALLS),
-        [Delay("a tick", "batch-guard", 1, 0.5, 0.5)],
         [lost],
     )
     assert "Goal missed: skip, history of 1." in text

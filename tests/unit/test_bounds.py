@@ -158,14 +158,14 @@ def test_the_plan_of_the_crowd_has_what_is_in_effect_alone() -> None:
         job('schedule = "rate(1 minute)"\nstart = 2026-11-24T12:03:00\nend = 2026-11-24T12:05:00'),
         replace(job('schedule = "at(2026-11-24T21:04:00)"', "Asia/Tokyo"), name="once"),
     ]
-    plan = pace.plan(jobs, curve, NOON, NOON + HOUR, 90)
+    plan = pace.plan(jobs, curve, NOON, NOON + HOUR, 90, {})
     assert [each.start.name for each in plan.sends] == [
         "report-20261124T1203Z",
         "report-20261124T1204Z",
         "once-20261124T1204Z",
         "report-20261124T1205Z",
     ]
-    assert pace.plan(jobs, curve, NOON + 4 * MINUTE, NOON + 5 * MINUTE, 90).sends == plan.sends[1:3]
+    assert pace.plan(jobs, curve, NOON + 4 * MINUTE, NOON + 5 * MINUTE, 90, {}).sends == plan.sends[1:3]
 
 
 # --- in the jobs file ---------------------------------------------------------------------------------------

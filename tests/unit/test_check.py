@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from chalicelib.check import Checker
 from chalicelib.config import jobs
-from chalicelib.contract import LONGEST_OVERRIDES, InvalidInput
+from chalicelib.contract import LONGEST_OVERRIDES
 from chalicelib.decide.facts import CantTell, Details, Execution, Refused, stamp
 from chalicelib.names import batch_machine, execution_arn, machine_arn, pool_waiter_name, waiting_machine
+from chalicelib.parsing import InvalidInput
 from chalicelib.read.aws import reading
 from chalicelib.read.tasks import Ecs
 from tests.mocks import container_failure

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.config import jobs, task
+from chalicelib.config import alerts, jobs, stage, task
 from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, JobsFileInvalid, load, load_all, parse
 from chalicelib.decide.schedule import bounded, parse_schedule
 
@@ -250,14 +250,14 @@ def test_values_are_frozen() -> None:
 def test_every_field_has_a_key() -> None:
     assert {field.name for field in fields(Job)} - {"name", "ecs", "schedules"} == jobs._JOB.keys() - jobs._OF_SCHEDULES
     assert {field.name for field in fields(Ecs)} == task.READERS.keys()
-    assert {field.name for field in fields(Alerts)} == jobs._ALERTS.keys()
+    assert {field.name for field in fields(Alerts)} == alerts.READERS.keys()
     assert {field.name for field in fields(JobsFile)} - {
         "stage",
         "jobs",
         "alerts",
         "slots",
         "timezone",
-    } == jobs._STAGE.keys()
+    } == stage.READERS.keys()
 
 
 # --- faults -----------------------------------------------------------------------------------------------
@@ -632,9 +632,9 @@ PLACES = [
     *[("defaults", key) for key in ("ecs", *jobs._JOB)],
     *[("jobs", "report", key) for key in jobs._JOB],
     *[("jobs", "report", "ecs", key) for key in task.READERS],
-    *[("alerts", key) for key in jobs._ALERTS],
-    *[("stage", key) for key in jobs._STAGE],
-    *[("pools", "report", key) for key in jobs._POOL],
+    *[("alerts", key) for key in alerts.READERS],
+    *[("stage", key) for key in stage.READERS],
+    ("pools", "report", "slots"),
     ("pools", "x"),
     ("jobs", "import", "pool"),
     ("jobs", "import", "ecs"),
@@ -1145,15 +1145,15 @@ def test_loads_from_another_directory(tmp_path: Path) -> None:
 def test_a_missing_file_names_the_stages_that_exist(tmp_path: Path) -> None:
     with pytest.raises(JobsFileInvalid, match=r'prod.toml:stage: "prod" has no jobs file; no stage has one yet'):
         load("prod", tmp_path)
-    for stage in ("qa", "dev"):
-        (tmp_path / f"{stage}.toml").touch()
+    for each in ("qa", "dev"):
+        (tmp_path / f"{each}.toml").touch()
     with pytest.raises(JobsFileInvalid, match=r'"prod" has no jobs file; the stages that exist: dev, qa$'):
         load("prod", tmp_path)
 
 
 def test_the_faults_of_every_stage_are_told_at_once(tmp_path: Path) -> None:
-    for stage in ("dev", "qa", "prod"):
-        (tmp_path / f"{stage}.toml").write_text(toml(SOUND), encoding="utf-8")
+    for each in ("dev", "qa", "prod"):
+        (tmp_path / f"{each}.toml").write_text(toml(SOUND), encoding="utf-8")
     assert [file.stage for file in load_all(tmp_path)] == ["dev", "prod", "qa"]
     (tmp_path / "dev.toml").write_text("[stage]\nhistory_days = 7\n" + toml(SOUND), encoding="utf-8")
     (tmp_path / "qa.toml").write_text("[jobs", encoding="utf-8")

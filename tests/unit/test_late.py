@@ -11,8 +11,10 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config import jobs
 from chalicelib.decide.deadlines import Look, Moment
-from chalicelib.late import Became, Described, Late, SomeLooksFailed, became
+from chalicelib.decide.facts import Details, Execution
+from chalicelib.late import Became, Late, SomeLooksFailed, became
 from chalicelib.names import execution_arn
+from chalicelib.read.executions import StepFunctions
 from chalicelib.read.record import Record, recorded_as
 
 FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-trigger"
@@ -23,16 +25,21 @@ MINUTE = timedelta(minutes=1)
 OWN = "report-20261123T0300Z"
 
 
-def guard(outcome: str | None = None, *, status: str = "SUCCEEDED", **said: Any) -> Described:
+def described(status: str, ended: datetime | None, **said: Any) -> Details:
+    """An execution that began at three."""
+    return Details(Execution("arn", "name", status, THREE, ended), **said)
+
+
+def guard(outcome: str | None = None, *, status: str = "SUCCEEDED", **said: Any) -> Details:
     """A guard execution that decided at three."""
     about = {"error": said.pop("error", None), "cause": said.pop("cause", None)} if outcome is None else {}
     output = {} if outcome is None else {"outcome": outcome, "state_machine_arn": BATCH, **said}
-    return Described(status, THREE, None if status == "RUNNING" else THREE + MINUTE, output, **about)
+    return described(status, None if status == "RUNNING" else THREE + MINUTE, output=output, **about)
 
 
-def run(status: str = "SUCCEEDED", ended: datetime | None = SIX - MINUTE, **said: Any) -> Described:
+def run(status: str = "SUCCEEDED", ended: datetime | None = SIX - MINUTE, **said: Any) -> Details:
     """A run that began at three."""
-    return Described(status, THREE, ended, **said)
+    return described(status, ended, **said)
 
 
 STARTED = guard("started", run="run-000042")
@@ -70,7 +77,7 @@ AGAIN = f"{OWN}-by-hand-1"
         pytest.param({OWN: STARTED, RUN: FAILED, AGAIN: guard(status="RUNNING")}, "not started", f"{AGAIN} has been open since 2026-11-23T03:00:00Z", id="the last try has the last word"),
     ],
 )  # fmt: skip
-def test_what_became_of_a_scheduled_time(shown: dict[str, Described], kind: str, reason: str) -> None:
+def test_what_became_of_a_scheduled_time(shown: dict[str, Details], kind: str, reason: str) -> None:
     by_arn = {name if name.startswith("arn:") else execution_arn(STATES, name): said for name, said in shown.items()}
     by_arn[execution_arn(BATCH, "run-000043")] = run()
     found = became(Moment("report", THREE, "expect_success_by", SIX), STATES, by_arn.get, skip_is_fine=False)
@@ -118,7 +125,7 @@ class FakeStepFunctions:
             raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "no"}}, "DescribeExecution")
         if executionArn not in self.shown:
             raise Missing
-        return self.shown[executionArn]
+        return {"executionArn": executionArn, "name": "its own", **self.shown[executionArn]}
 
     def add(self, job: str, status: str = "SUCCEEDED", ended: datetime | None = SIX - MINUTE) -> None:
         """The start at three, and its run."""
@@ -143,7 +150,7 @@ def late(client: FakeStepFunctions, *names: str, since: datetime = THREE - timed
     def record(job: jobs.Job) -> Record:
         return Record(recorded_as(job), since)
 
-    return Late(file, FUNCTION, client, record, set(), client.now, client.sleep)  # type: ignore[arg-type]  # a fake with the one method used
+    return Late(file, FUNCTION, StepFunctions(client), record, set(), client.now, client.sleep)  # type: ignore[arg-type]  # a fake with the one method used
 
 
 def tick(looking: Late) -> dict[str, str]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from chalicelib.config import jobs
 from guardctl.template import definition
-from lab.play import UNWATCHED, with_pools
+from lab.language import UNWATCHED
+from lab.play import with_pools
 
 BATCH, GUARD, TELLS = (definition(machine)["States"] for machine in ("batch", "guard", "telling"))
 IS_IT_TOLD = "Is it told?"

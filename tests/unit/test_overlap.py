@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.decide.availability import Holder
 from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait
 from chalicelib.decide.facts import (
     CantTell,
@@ -25,6 +24,7 @@ from chalicelib.decide.facts import (
 )
 from chalicelib.decide.overlap import Start
 from chalicelib.decide.policy import Policy
+from chalicelib.decide.verdicts import Holder
 from chalicelib.names import execution_arn, pool_waiter_name
 from tests.world import (
     ASKS,

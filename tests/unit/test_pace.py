@@ -37,7 +37,7 @@ def crowd(number: int, schedule: str, **more: int) -> list[AJob]:
 
 
 def planned(jobs: list[AJob], curve: Curve, since: datetime, **span: float) -> tuple[Planned, ...]:
-    return pace.plan(jobs, curve, since, since + timedelta(**span), 90).sends
+    return pace.plan(jobs, curve, since, since + timedelta(**span), 90, {job.name: 1 for job in jobs}).sends
 
 
 def seconds(sent: tuple[Planned, ...], at: datetime = SIX) -> list[float]:
@@ -162,8 +162,9 @@ def test_the_same_from_any_tick(jobs: list[AJob], curve: Curve, since: datetime,
         # More than half the refill, so the line may never have been empty: they agree within an hour of the clock.
         later = min(later, since.replace(minute=59))
     end = since + timedelta(minutes=minutes + 1)
-    one = pace.plan(jobs, curve, since, end, 90)
-    two = pace.plan(jobs, curve, later, end, 90)
+    renewed = {job.name: 1 for job in jobs}
+    one = pace.plan(jobs, curve, since, end, 90, renewed)
+    two = pace.plan(jobs, curve, later, end, 90, renewed)
     assert [each for each in one.sends if each.at >= later] == list(two.sends)
     assert one.waiting == two.waiting
 

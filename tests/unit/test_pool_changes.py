@@ -8,10 +8,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import parse
-from chalicelib.config.pools import pool_rows
 from chalicelib.names import batch_machine
 from guardctl import drift, pauses, pool_changes
 from guardctl.stage import Stage
+from guardctl.template import pool_rows
 from lab.play import Play, Program
 from tests.unit.test_guardctl_pools import JOBS, Aws, staged
 

@@ -206,7 +206,7 @@ def test_a_fault_has_its_place_and_what_would_be_right(written: str, expected: s
 def test_a_stage_whose_roles_would_have_too_long_a_name_is_refused() -> None:
     longest = "s" * 43
     assert file(name=longest)
-    with pytest.raises(JobsFileInvalid, match="the function's role would have a name of 68 characters"):
+    with pytest.raises(JobsFileInvalid, match="the name of the function's role would have 68 characters"):
         file('tags = { a = "b" }', name=longest)
 
 

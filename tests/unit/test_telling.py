@@ -7,11 +7,12 @@ import pytest
 
 from chalicelib import telling
 from chalicelib.config.jobs import JobsFile, JobsFileInvalid, parse
-from chalicelib.contract import StartInput, StartQuestion, guard_input, parse_question
-from chalicelib.decide.availability import Holder
+from chalicelib.contract import StartInput, StartQuestion, guard_input
 from chalicelib.decide.facts import Execution
 from chalicelib.decide.usual import expected, went_wrong
+from chalicelib.decide.verdicts import Holder
 from chalicelib.names import TOLD, run_name
+from chalicelib.parsing import parse_question
 from guardctl import alarms, template
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alerts"
@@ -71,7 +72,8 @@ def test_a_name_that_leaves_no_room_for_a_message_is_refused_only_where_one_is_s
         """
     assert parse(text, stage="dev", place="dev.toml").jobs
     with pytest.raises(
-        JobsFileInvalid, match="would have a name of 81 characters and AWS takes 80; make the name at least 1"
+        JobsFileInvalid,
+        match="would have 81 characters and AWS takes 80; make the job's name at least 1 shorter, or write tell",
     ):
         parse(f'{text}tell = ["not_started"]\n', stage="dev", place="dev.toml")
 
