@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.config.jobs import Fault, Job, JobsFile
 from chalicelib.decide.schedule import between
+from guardctl.wording import listed
 
 A_CALL = 100
 """Tasks that a call of ListTasks or DescribeTasks answers with (AWS, ECS API reference)."""
@@ -36,7 +37,7 @@ def _beside_a_family(jobs: JobsFile, file: str) -> Iterable[Fault]:
     for job in jobs.jobs.values():
         beside = [other.name for other in by_target[_target(job)] if other.pool != job.pool]
         if job.outsiders == "family" and beside:
-            wrong = f'"family" does not count the runs of {_listed(beside)}, of the same family: they may run at once'
+            wrong = f'"family" does not count the runs of {listed(beside)}, of the same family: they may run at once'
             right = "fine if they may; else write them as one job, with more than one schedule"
             yield Fault(file, f"jobs.{job.name}.outsiders", wrong, right)
 
@@ -52,7 +53,7 @@ def _same_in_another_stage(jobs: JobsFile, file: str, others: Iterable[JobsFile]
             if any(_one_place(job, their) for their in theirs.get((_target(job), job.ecs.program), ()))
         ]
         if same:
-            which = f"{_listed(same)} {'has' if len(same) == 1 else 'have'} the cluster, family and command"
+            which = f"{listed(same)} {'has' if len(same) == 1 else 'have'} the cluster, family and command"
             wrong = f"{which} of a job of stage {other.stage}, and nothing would keep the two apart"
             right = "fine if that stage is in another account or Region; clusters written as ARNs say so"
             yield Fault(file, "jobs", wrong, right)
@@ -113,8 +114,3 @@ def _starts_by_hour(job: Job, now: datetime) -> Counter[datetime]:
     # The times after `start`, strictly: a time on the hour is that hour's.
     times = between(job.schedules, job.timezone, start - timedelta(minutes=1), start + _WEEK - timedelta(minutes=1))
     return Counter(time.replace(minute=0) for time in times)
-
-
-def _listed(names: list[str], most: int = 3) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

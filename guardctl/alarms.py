@@ -24,6 +24,7 @@ from chalicelib.decide.facts import span
 from chalicelib.metrics import BEYOND_CALENDAR, ERROR, LATE, NAMESPACE, REFUSE, SKIP, SKIPS_IN_A_ROW, STUCK, Metric
 from chalicelib.names import Told, batch_machine, function_name, guard_machine, log_group
 from guardctl.cloudformation import Json, arn, logical_id
+from guardctl.wording import listed
 
 Line = list[object]
 """A line of a graph: namespace, metric, dimensions' names and values, options (CloudWatch, dashboard body)."""
@@ -69,9 +70,9 @@ def parts(jobs: JobsFile) -> dict[str, Json]:
     """
     if jobs.alerts is None:
         return {}
-    kinds: dict[str, Json] = {"alarms": _of_stage(jobs.alerts, jobs.stage), "alarms-skips": {}, "alarms-late": {}}
+    kinds: dict[str, Json] = {"alarms": _of_stage(jobs.alerts.topic, jobs.stage), "alarms-skips": {}, "alarms-late": {}}
     if any(job.calendar and job.calendar.data for job in jobs.jobs.values()):
-        kinds["alarms"]["CalendarEnded"] = _of_calendars(jobs.alerts, jobs.stage)
+        kinds["alarms"]["CalendarEnded"] = _of_calendars(jobs.alerts.topic, jobs.stage)
     scheduled = [job for job in jobs.jobs.values() if job.schedules]
     if scheduled and all("not_started" in jobs.tells(job) for job in scheduled):
         del kinds["alarms"]["StartRefused"]
@@ -79,7 +80,7 @@ def parts(jobs: JobsFile) -> dict[str, Json]:
         if all("failed" in jobs.tells(job) for job in jobs.members(pool)):
             continue
         for slot in range(1, jobs.slots_of(pool) + 1):
-            kinds["alarms"] |= _of_machine(jobs.alerts, jobs, pool, slot)
+            kinds["alarms"] |= _of_machine(jobs.alerts.topic, jobs, pool, slot)
     for job in jobs.jobs.values():
         for part, found in _of_job(jobs.alerts, jobs.stage, job):
             if _TOLD.get(part) not in jobs.tells(job):
@@ -89,10 +90,10 @@ def parts(jobs: JobsFile) -> dict[str, Json]:
     return kinds
 
 
-def _of_stage(alerts: Alerts, stage: str) -> Json:
+def _of_stage(topic: str, stage: str) -> Json:
     return {
-        "TickMissing": _alarm(
-            alerts,
+        "TickMissing": alarm(
+            topic,
             f"batch-guard-{stage}-tick-missing",
             "For five minutes the trigger has not run, so no schedule starts anything. "
             "Look at the EventBridge rule and the function's throttles.",
@@ -101,8 +102,8 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
             of=5,
             silence="breaching",
         ),
-        "TriggerFails": _alarm(
-            alerts,
+        "TriggerFails": alarm(
+            topic,
             f"batch-guard-{stage}-trigger-fails",
             "The trigger has failed in three of the last five minutes: some scheduled starts do not happen. "
             f"Its log says which and why: {log_group(stage, 'trigger')}",
@@ -111,8 +112,8 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
             points=3,
             of=5,
         ),
-        "CheckFails": _alarm(
-            alerts,
+        "CheckFails": alarm(
+            topic,
             f"batch-guard-{stage}-check-fails",
             "The checker failed through a whole round of retries: nobody can tell whether a job is running, so it does "
             f"not run. Its log says why: {log_group(stage, 'check')}",
@@ -121,8 +122,8 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
             period=300,
             tell_ok=False,
         ),
-        "StartRefused": _alarm(
-            alerts,
+        "StartRefused": alarm(
+            topic,
             f"batch-guard-{stage}-start-refused",
             "A start was refused, and asking again would not help. "
             f"The guard execution's cause says what to do: state machine {guard_machine(stage)}, status Failed",
@@ -131,8 +132,8 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
             period=300,
             tell_ok=False,
         ),
-        "RunStuck": _alarm(
-            alerts,
+        "RunStuck": alarm(
+            topic,
             f"batch-guard-{stage}-run-stuck",
             "A run goes on although its task stopped minutes ago, so its job's starts step back. "
             f"Which one: guardctl status --stage {stage}. End it: guardctl stop JOB --stage {stage}",
@@ -144,9 +145,9 @@ def _of_stage(alerts: Alerts, stage: str) -> Json:
     }
 
 
-def _of_calendars(alerts: Alerts, stage: str) -> Json:
-    return _alarm(
-        alerts,
+def _of_calendars(topic: str, stage: str) -> Json:
+    return alarm(
+        topic,
         f"batch-guard-{stage}-calendar-ended",
         "A job was started although nobody knows whether its day is a holiday: the data of its calendar ends before. "
         f"Run guardctl calendar, commit, deploy. Which job: {log_group(stage, 'trigger')}, beyond the calendar",
@@ -157,12 +158,12 @@ def _of_calendars(alerts: Alerts, stage: str) -> Json:
     )
 
 
-def _of_machine(alerts: Alerts, jobs: JobsFile, pool: str, slot: int) -> Json:
+def _of_machine(topic: str, jobs: JobsFile, pool: str, slot: int) -> Json:
     """Step Functions counts failures by machine: of a shared pool, whose run it was is asked of `guardctl status`."""
     machine, names = batch_machine(jobs.stage, pool, slot), [job.name for job in jobs.members(pool)]
     asked = f"guardctl status {names[0]}" if len(names) == 1 else "guardctl status"
-    failed = _alarm(
-        alerts,
+    failed = alarm(
+        topic,
         f"{machine}-failed",
         f"A run of {_one_of(names)} failed or timed out. Its error and cause: {asked} --stage {jobs.stage}",
         ("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn("states", f"stateMachine:{machine}")}),
@@ -175,9 +176,7 @@ def _of_machine(alerts: Alerts, jobs: JobsFile, pool: str, slot: int) -> Json:
 
 def _one_of(names: list[str]) -> str:
     """Some names of a sentence; an alarm's description has 1,024 characters (CloudWatch, PutMetricAlarm)."""
-    shown = names[:5]
-    more = f" and {len(names) - 5} more jobs" if len(names) > 5 else ""
-    return names[0] if len(names) == 1 else f"one of {', '.join(shown)}{more}"
+    return names[0] if len(names) == 1 else f"one of {listed(names, 5)}{' jobs' if len(names) > 5 else ''}"
 
 
 def _of_job(alerts: Alerts, stage: str, job: Job) -> Iterator[tuple[str, Json]]:
@@ -185,8 +184,8 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Iterator[tuple[str, Json]]:
     if job.enabled == "shadow":  # its verdicts are no skips, and nobody waits for a run of it
         return
     if job.schedules and job.enabled:
-        skips = _alarm(
-            alerts,
+        skips = alarm(
+            alerts.topic,
             f"{machine}-skips",
             f"At {alerts.skips_in_a_row} or more scheduled times in a row {name} was skipped, because something was in "
             f"the way. What it is: guardctl status {name} --stage {stage}",
@@ -199,8 +198,8 @@ def _of_job(alerts: Alerts, stage: str, job: Job) -> Iterator[tuple[str, Json]]:
         )
         yield "alarms-skips", {logical_id(name, "Skips"): skips}
     if is_watched(job):
-        late = _alarm(
-            alerts,
+        late = alarm(
+            alerts.topic,
             f"{machine}-late",
             f"A scheduled time of {name} had no run that succeeded {_promised(job)}. What became of it: "
             f"guardctl why {name} --stage {stage}",
@@ -221,8 +220,8 @@ def _promised(job: Job) -> str:
     return " or ".join(filter(None, (by, after)))
 
 
-def _alarm(
-    alerts: Alerts,
+def alarm(
+    topic: object,
     name: str,
     description: str,
     metric: tuple[str, str, Json],
@@ -257,8 +256,8 @@ def _alarm(
             "EvaluationPeriods": of,
             "DatapointsToAlarm": points or of,
             "TreatMissingData": silence,
-            "AlarmActions": [alerts.topic],
-            **({"OKActions": [alerts.topic]} if tell_ok else {}),
+            "AlarmActions": [topic],
+            **({"OKActions": [topic]} if tell_ok else {}),
         },
     }
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chalicelib.config.jobs import Job
-from chalicelib.decide.facts import CLOCKS, TASK_LAG, Execution, Task, newest_run, open_run
+from chalicelib.decide.facts import TASK_LAG, Execution, Task, newest_run, open_run
 from chalicelib.decide.facts import Target as Where
 from chalicelib.names import execution_arn
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
+from guardctl import closing
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 
@@ -29,7 +30,6 @@ class Target:
 
     @property
     def anything(self) -> bool:
-        """Whether there is anything to stop."""
         return bool(self.runs or self.tasks)
 
 
@@ -40,17 +40,13 @@ def look(stage: Stage, job: Job) -> Target:
     return Target(runs, _of_runs(stage, job, alive), tuple(task for task in alive if task.execution is None))
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def stop(
     stage: Stage,
     job: Job,
     target: Target,
     cause: str,
     say: Callable[[str], None],
-    now: Callable[[], datetime] = _now,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> tuple[str, ...]:
     """Stop the runs, then every task of the job until none is alive; the ARNs of the tasks, all seen STOPPED.
 
@@ -73,29 +69,24 @@ def stop(
     with interruptible(case, look):
         for run in target.runs:
             with finishing():
-                ended[run] = _stop_run(stage, run, cause)
+                ended[run] = closing.stop(stage, run.arn, cause)
         while True:
             seen = _of_runs(stage, job, _shown(stage, job, target.runs))
             clusters = {task.arn: task.cluster for task in (*target.tasks, *seen)}
-            alive = {task.arn for task in seen if task.alive} | {task.arn for task in target.tasks} - _stopped(seen)
+            shown = {task.arn: task.alive for task in (*target.tasks, *seen)}
+            alive = {arn for arn, lives in shown.items() if lives}
             for arn in sorted(alive - told):
                 with finishing():
                     stage.ecs.stop_task(cluster=clusters[arn], task=arn, reason=cause[:255])
                     told.add(arn)
-            hidden = any(now() - at < TASK_LAG and not _last_one_seen(run, seen, told, at) for run, at in ended.items())
+            hidden = any(
+                now() - at < TASK_LAG and not closing.last_one_seen(run.arn, seen, told, at)
+                for run, at in ended.items()
+            )
             if not alive and not hidden:
                 return tuple(sorted(told))
             say(f"waiting until {_named(alive)} STOPPED" if alive else "looking for a task that ECS may not show yet")
             time.sleep(_POLL_SECONDS)
-
-
-def _stop_run(stage: Stage, run: Execution, cause: str) -> datetime:
-    """Stop the run, and say when it ended (UTC): now, or before, on its own."""
-    try:
-        return stage.stepfunctions.stop_execution(executionArn=run.arn, cause=cause)["stopDate"].astimezone(UTC)
-    except stage.stepfunctions.exceptions.ValidationException:
-        ended = stage.stepfunctions.describe_execution(executionArn=run.arn).get("stopDate")
-        return ended.astimezone(UTC) if ended else datetime.now(UTC)
 
 
 def _pages(stage: Stage, job: Job) -> list[tuple[Execution, ...]]:
@@ -136,16 +127,6 @@ def _of_runs(stage: Stage, job: Job, found: Iterable[Task]) -> tuple[Task, ...]:
             or (alone is not None and task.execution.startswith(alone))
         )
     )
-
-
-def _stopped(seen: Iterable[Task]) -> set[str]:
-    return {task.arn for task in seen if not task.alive}
-
-
-def _last_one_seen(run: Execution, seen: Iterable[Task], told: set[str], stopped_at: datetime) -> bool:
-    """Whether the run's last task is known: it was alive when the run was stopped. A run has one at a time."""
-    mine = [task for task in seen if task.execution == run.arn]
-    return any(task.arn in told or (task.stopped_at and task.stopped_at >= stopped_at - CLOCKS) for task in mine)
 
 
 def _named(arns: Iterable[str]) -> str:

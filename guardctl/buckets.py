@@ -17,7 +17,6 @@ _KEPT_DAYS = 30
 
 
 def own(stage: Stage) -> str:
-    """The name of the bucket that `make` makes."""
     return f"batch-guard-{stage.account}-{stage.region}"
 
 
@@ -46,12 +45,9 @@ def make(stage: Stage) -> str:
     stage.s3.create_bucket(Bucket=name, **elsewhere)
     stage.s3.put_public_access_block(
         Bucket=name,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
+        PublicAccessBlockConfiguration=dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+        ),
     )
     rule = {
         "ID": "templates",

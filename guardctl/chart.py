@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,54 +12,12 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 
 from guardctl.ledger import Entry, Outcome
-from guardctl.wording import folded, localised
+from guardctl.wording import SHOWN, folded, localised
 
-GLYPHS: dict[Outcome, str] = {
-    "ran": "█",
-    "would have started": "□",
-    "would have waited": "w",
-    "would have replaced": "r",
-    "running": "▶",
-    "due": "…",
-    "deciding": "…",
-    "waiting": "…",
-    "forgotten": "-",
-    "no schedule": "-",
-    "disabled": "-",
-    "would have stepped back": "o",
-    "would have been refused": "x",
-    "paused": "P",
-    "holiday": "h",
-    "not looked up": "░",
-    "replaced": "R",
-    "skipped": "○",
-    "stopped": "S",
-    "gave up": "W",
-    "not started": "?",
-    "missed": "!",
-    "timed out": "T",
-    "failed": "✗",
-}
+GLYPHS: Mapping[Outcome, str] = {outcome: glyph for outcome, (glyph, _, _) in SHOWN.items()}
 """From the best to the worst: where two meet, the later is seen."""
 
-STYLES: dict[Outcome, str] = {
-    "ran": "green",
-    "running": "cyan",
-    "failed": "bold red",
-    "timed out": "bold red",
-    "missed": "bold red",
-    "not started": "bold red",
-    "replaced": "yellow",
-    "stopped": "yellow",
-    "skipped": "yellow",
-    "gave up": "yellow",
-    "paused": "magenta",
-    "would have started": "cyan",
-    "would have waited": "cyan",
-    "would have replaced": "cyan",
-    "would have stepped back": "yellow",
-    "would have been refused": "yellow",
-}
+STYLES: Mapping[Outcome, str] = {outcome: style for outcome, (_, style, _) in SHOWN.items()}
 BY_HAND = "▒"
 _BY_HAND_LABEL = "  by hand"
 _LEAST_CELLS = 40

@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from chalicelib.decide.facts import CLOCKS, TASK_LAG, Execution, Target, newest_run
-from chalicelib.names import execution_arn, parse_guard_name, pause_number, run_number, waits_after
+from chalicelib.decide.facts import CLEAN, CLOCKS, TASK_LAG, Execution, Target, Task, newest_run
+from chalicelib.names import execution_name, machine_of, parse_guard_name, pause_number, run_number, waits_after
 from chalicelib.read import tasks
-from chalicelib.read.executions import StepFunctions
+from chalicelib.read.aws import NotDeployed
+from chalicelib.read.executions import StepFunctions, all_running
 from guardctl.interrupts import finishing
 from guardctl.stacks import Say
 from guardctl.stage import Stage
@@ -31,17 +32,18 @@ class Open:
 
     kind: str
     arn: str
-    name: str
-    machine: str
     target: Target | None = None
     """Of a run, and of the task that one has left: where its task is."""
     ended: datetime | None = None
     """Of a task that a run has left: when that run ended (UTC)."""
 
+    @property
+    def name(self) -> str:
+        return execution_name(self.arn)
+
     def __str__(self) -> str:
-        if self.kind == "task":
-            return f"the task of {self.name} of {self.machine}"
-        return f"{self.name} of {self.machine} ({self.kind})"
+        where = f"{self.name} of {machine_of(self.arn).rpartition(':')[2]}"
+        return f"the task of {where}" if self.kind == "task" else f"{where} ({self.kind})"
 
 
 def look(stage: Stage, machines: Iterable[str], jobs: Collection[str] | None = None) -> list[Open]:
@@ -52,11 +54,9 @@ def look(stage: Stage, machines: Iterable[str], jobs: Collection[str] | None = N
     return sorted(found, key=lambda one: _ORDER.index(one.kind))
 
 
-Look = Callable[[], list[Open]]
-"""The same look again."""
-
-
-def close(stage: Stage, found: list[Open], again: Look, cause: str, say: Say, progress: Say) -> None:
+def close(
+    stage: Stage, found: list[Open], again: Callable[[], list[Open]], cause: str, say: Say, progress: Say
+) -> None:
     """Stop everything that is open, and wait until no task of a run is alive. Raises what AWS refuses.
 
     What one has begun just before it was stopped shows on the next look; so it is looked until nothing is open.
@@ -66,7 +66,7 @@ def close(stage: Stage, found: list[Open], again: Look, cause: str, say: Say, pr
         for one in found:
             if one.kind != "task":
                 with finishing():
-                    stopped_at = _stop(stage, one.arn, cause)
+                    stopped_at = stop(stage, one.arn, cause)
                 say(f"stopped {one}")
             else:
                 stopped_at = one.ended or datetime.now(UTC)
@@ -77,48 +77,36 @@ def close(stage: Stage, found: list[Open], again: Look, cause: str, say: Say, pr
 
 
 def _of_guard(stage: Stage, jobs: Collection[str] | None) -> Iterator[Open]:
-    for execution in _running(stage, stage.guard):
-        parsed = parse_guard_name(execution)
-        if jobs is None or (parsed and parsed.job in jobs):
-            kind = "waiter" if waits_after(execution) else "guard"
-            yield Open(kind, execution_arn(stage.guard, execution), execution, stage.guard.rpartition(":")[2])
+    for execution in running(stage, stage.guard):
+        said = parse_guard_name(execution.name)
+        if jobs is None or (said and said.job in jobs):
+            yield Open("waiter" if waits_after(execution.name) else "guard", execution.arn)
 
 
 def _of_batch(stage: Stage, machine: str) -> Iterator[Open]:
-    executions, name = StepFunctions(stage.stepfunctions), machine.rpartition(":")[2]
-    for running in _running(stage, machine):
-        arn = execution_arn(machine, running)
-        if pause_number(running):
-            yield Open("pause", arn, running, name)
-            continue
-        details = executions.details(arn) if run_number(running) else None
-        yield Open("run", arn, running, name, details.target if details else None)
-    with suppress(stage.stepfunctions.exceptions.StateMachineDoesNotExist):
-        page = stage.stepfunctions.list_executions(stateMachineArn=machine, maxResults=100)
-        seen = [
-            Execution(e["executionArn"], e["name"], e["status"], e["startDate"], e.get("stopDate"))
-            for e in page["executions"]
-        ]
-        newest = newest_run(seen)
-        if newest and newest.closed and newest.status != "SUCCEEDED":
-            details = executions.details(newest.arn)
-            clean = details and (details.error or "").startswith("BatchGuard.")
-            if details and details.target and not clean and _alive(stage, details.target, newest.arn):
-                yield Open("task", newest.arn, newest.name, name, details.target, newest.stopped_at)
+    steps = StepFunctions(stage.stepfunctions)
+    for execution in running(stage, machine):
+        details = steps.details(execution.arn) if run_number(execution.name) else None
+        kind = "pause" if pause_number(execution.name) else "run"
+        yield Open(kind, execution.arn, details.target if details else None)
+    with suppress(NotDeployed):  # the machine, or the cluster: then nothing is left there
+        newest = newest_run(steps.page(machine).executions)
+        details = steps.details(newest.arn) if newest and newest.closed and newest.status != "SUCCEEDED" else None
+        if details and details.target and not (details.error or "").startswith(CLEAN):
+            arn, ended = details.execution.arn, details.execution.stopped_at
+            if any(task.alive for task in tasks.tasks_of(stage.tasks, details.target, arn)):
+                yield Open("task", arn, details.target, ended)
 
 
-def _running(stage: Stage, machine: str) -> list[str]:
-    """The names of a machine's running executions; none if there is no such machine."""
+def running(stage: Stage, machine: str) -> tuple[Execution, ...]:
+    """A machine's open executions; none if there is no such machine."""
     try:
-        pages = stage.stepfunctions.get_paginator("list_executions").paginate(
-            stateMachineArn=machine, statusFilter="RUNNING"
-        )
-        return [execution["name"] for page in pages for execution in page["executions"]]
-    except stage.stepfunctions.exceptions.StateMachineDoesNotExist:
-        return []
+        return all_running(StepFunctions(stage.stepfunctions), machine)
+    except NotDeployed:
+        return ()
 
 
-def _stop(stage: Stage, arn: str, cause: str) -> datetime:
+def stop(stage: Stage, arn: str, cause: str) -> datetime:
     """Stop an execution, and say when it ended (UTC): now, or before, on its own."""
     try:
         return stage.stepfunctions.stop_execution(executionArn=arn, cause=cause)["stopDate"].astimezone(UTC)
@@ -127,8 +115,10 @@ def _stop(stage: Stage, arn: str, cause: str) -> datetime:
         return ended.astimezone(UTC) if ended else datetime.now(UTC)
 
 
-def _alive(stage: Stage, target: Target, run: str) -> list[str]:
-    return [task.arn for task in tasks.tasks_of(stage.tasks, target, run) if task.alive]
+def last_one_seen(run: str, seen: Iterable[Task], told: Collection[str], ended: datetime) -> bool:
+    """Whether the run's last task is known: it was `told` to stop, or alive when the run ended."""
+    mine = [task for task in seen if task.execution == run]
+    return any(task.arn in told or (task.stopped_at and task.stopped_at >= ended - CLOCKS) for task in mine)
 
 
 def _await_tasks(stage: Stage, runs: list[tuple[Open, datetime]], cause: str, progress: Say) -> None:
@@ -146,8 +136,7 @@ def _await_tasks(stage: Stage, runs: list[tuple[Open, datetime]], cause: str, pr
                 with finishing():
                     stage.ecs.stop_task(cluster=one.target.cluster, task=arn, reason=cause[:255])
                     told.add(arn)
-            known = any(t.arn in told or (t.stopped_at and t.stopped_at >= ended - CLOCKS) for t in seen)
-            if alive or not (known or datetime.now(UTC) - ended >= TASK_LAG):
+            if alive or not (last_one_seen(one.arn, seen, told, ended) or datetime.now(UTC) - ended >= TASK_LAG):
                 left.append((one, ended))
         waiting = left
         if waiting:

@@ -1,6 +1,7 @@
 """What every part of the template is written with: logical IDs and ARNs."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 Json = dict[str, Any]
@@ -17,7 +18,6 @@ def arn(service: str, resource: str) -> Json:
 
 
 def policy(*statements: Json) -> Json:
-    """An IAM policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
@@ -25,6 +25,20 @@ def allow(actions: list[str], on: list[Any] | None, **more: Any) -> Json:
     """A statement that allows something; in a trust policy on nothing."""
     statement = {"Effect": "Allow", "Action": actions, **more}
     return statement if on is None else {**statement, "Resource": on}
+
+
+def role(service: str, statements: Iterable[Json], trusts: Json | None = None, **more: Any) -> Json:
+    """A role for an AWS service; `trusts` is what else its trust policy says."""
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": policy(
+                allow(["sts:AssumeRole"], None, Principal={"Service": service}, **(trusts or {}))
+            ),
+            "Policies": [{"PolicyName": "batch-guard", "PolicyDocument": policy(*statements)}],
+            **more,
+        },
+    }
 
 
 def resolved(value: Any, partition: str, region: str, account: str) -> Any:

@@ -55,14 +55,12 @@ class Clusters:
         return {"taskArns": [arn for arn in arns if family in {None, _family(self._tasks[arn])}]}
 
     def describe_tasks(self, *, cluster: str, tasks: list[str]) -> Mapping[str, Any]:
-        """As ECS has it."""
         if all(arn in self._tasks for arn in tasks):
             return {"tasks": [self._tasks[arn] for arn in tasks]}
         answer: Mapping[str, Any] = self.ecs.client.describe_tasks(cluster=cluster, tasks=tasks)
         return answer
 
     def describe_task_definition(self, *, taskDefinition: str) -> Any:  # noqa: N803 (boto3's name)
-        """As ECS has it, each once."""
         with self._lock:
             if taskDefinition not in self._definitions:
                 found = self.ecs.client.describe_task_definition(taskDefinition=taskDefinition)

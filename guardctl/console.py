@@ -90,22 +90,17 @@ def one_by_one(what: str, ask: Callable[[Progress], Iterator[T]]) -> Iterator[T]
             status.start()
 
 
-def confirmed(question: str) -> bool:
-    """Whether a person said yes; no answer is a no, and Ctrl-C ends the command."""
+def confirmed(question: str, *, by: str | None = None) -> bool:
+    """Whether a person said yes, or typed the name `by`, which nobody does by mistake.
+
+    No answer is a no, and Ctrl-C ends the command.
+    """
     try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        answer = input(f"{question} Type {by} to go on: " if by else f"{question} [y/N] ").strip()
     except EOFError:
         out.print()
         return False
-
-
-def typed(warning: str, name: str) -> bool:
-    """Whether a person typed this name, which nobody does by mistake; no answer is a no."""
-    try:
-        return input(f"{warning} Type {name} to go on: ").strip() == name
-    except EOFError:
-        out.print()
-        return False
+    return answer == by if by else answer.lower() in ("y", "yes")
 
 
 def jobs_of(stage: Stage, job: str | None, pool: str | None, every: bool) -> tuple[list[str], bool]:

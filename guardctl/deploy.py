@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,21 +42,6 @@ class Deployment:
     def machines(self) -> tuple[Plan, ...]:
         """The plan of the machines' stack; none if nothing changes there."""
         return tuple(plan for plan in self.plans if plan.stack.endswith("-machines"))
-
-    @property
-    def first(self) -> tuple[Plan, ...]:
-        """The plan of what the functions need."""
-        return tuple(plan for plan in self.plans if plan.stack.endswith(f"-{template.FUNCTIONS_PART}"))
-
-    @property
-    def others(self) -> tuple[Plan, ...]:
-        """The plans of the other stacks."""
-        return tuple(plan for plan in self.plans if plan not in (*self.first, *self.machines))
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the stage has no machines yet."""
-        return any(plan.creates for plan in self.machines)
 
 
 def bodies(stage: Stage) -> dict[str, str]:
@@ -112,13 +97,11 @@ def plan(stage: Stage, bucket: str | None) -> Deployment:
 
 
 def discard(stage: Stage, deployment: Deployment) -> None:
-    """Remove the change sets."""
     for made in deployment.plans:
         stacks.discard(stage, made)
 
 
 def removed_machines(deployment: Deployment) -> list[str]:
-    """The ARNs of the machines that the deployment removes or replaces."""
     changes = (change for plan in deployment.machines for change in plan.changes)
     return [change.physical_id for change in changes if change.removes_machine and change.physical_id]
 
@@ -141,34 +124,31 @@ def new_jobs(stage: Stage, deployment: Deployment) -> list[str]:
 
 def open_in_the_way(stage: Stage, deployment: Deployment) -> list[closing.Open]:
     """What is open of the jobs whose machines the deployment removes or replaces."""
-    return look_again(stage, deployment)() if removed_machines(deployment) else []
-
-
-def look_again(stage: Stage, deployment: Deployment) -> closing.Look:
-    """The look for that."""
-    return lambda: closing.look(stage, removed_machines(deployment), removed_jobs(stage, deployment))
+    machines = removed_machines(deployment)
+    return closing.look(stage, machines, removed_jobs(stage, deployment)) if machines else []
 
 
 def carry_out(stage: Stage, deployment: Deployment, say: Say) -> None:
     """The functions and the stacks, in the order that is safe. Raises `Stop` if one fails."""
-    _stacks(stage, deployment.first, say)
-    if deployment.is_new:
-        _stacks(stage, deployment.machines, say)
+
+    def done(plans: Iterable[Plan]) -> None:
+        for made in plans:
+            stacks.carry_out(stage, made, say)
+
+    machines = deployment.machines
+    functions = f"-{template.FUNCTIONS_PART}"
+    before = [made for made in deployment.plans if made.stack.endswith(functions)]
+    is_new = any(made.creates for made in machines)
+    done([*before, *(machines if is_new else ())])
     say("functions:")
     chalice(stage.name, "deploy", say)
-    if not deployment.is_new:
-        _stacks(stage, deployment.machines, say)
+    done(() if is_new else machines)
     if deployment.moves:
         deployment = plan(stage, deployment.bucket)
-    _stacks(stage, deployment.others, say)
+    done(made for made in deployment.plans if not made.stack.endswith(("-machines", functions)))
     for name in deployment.removed:
-        stacks.delete(stage, name)
+        stacks.delete(stage.cloudformation, name)
         say(f"removed the stack {name}")
-
-
-def _stacks(stage: Stage, plans: tuple[Plan, ...], say: Say) -> None:
-    for made in plans:
-        stacks.carry_out(stage, made, say)
 
 
 def chalice(stage: str, command: str, say: Say) -> None:
@@ -186,10 +166,10 @@ def package(stage: Stage, directory: str, say: Say) -> list[str]:
         _chalice(["package", "--stage", stage.name, "--merge-template", str(extension), str(target)], say)
     finally:
         extension.unlink()
-    nested = {template.file_name(part): document for part, document in template.nested(stage.file).items()}
+    nested = {f"{part}.json": document for part, document in template.nested(stage.file).items()}
     for part in template.PARTS:  # what an earlier package has left there
-        if template.file_name(part) not in nested:
-            (target / template.file_name(part)).unlink(missing_ok=True)
+        if f"{part}.json" not in nested:
+            (target / f"{part}.json").unlink(missing_ok=True)
     for name, document in nested.items():
         (target / name).write_text(template.render(document), encoding="utf-8")
     return ["sam.json", *nested, "deployment.zip"]

@@ -45,8 +45,6 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class JobDifference:
-    """A job that differs."""
-
     job: str
     what: Literal["new", "removed", "changed"]
     settings: tuple[Setting, ...] = ()
@@ -104,12 +102,17 @@ def _told(settings: Iterable[Setting]) -> tuple[Setting, ...]:
     return tuple(each for each in settings if (each.before or None) != (each.after or None))
 
 
+def settings(old: Job, new: Job, raw: object = None, raw_new: object = None) -> tuple[Setting, ...]:
+    """The keys that differ; durations in seconds where a job's raw table does not say how they are written."""
+    return _told(_settings("", old, new, raw, raw_new))
+
+
 def _changed(old: Job, new: Job, raw: Mapping[str, Any], raw_new: Mapping[str, Any], now: datetime) -> JobDifference:
     times = _next(old, now), _next(new, now)
-    settings = _told(_settings("", old, new, raw, raw_new))
+    differ = settings(old, new, raw, raw_new)
     zones = old.timezone, new.timezone
     moved = tuple(_over_the_present(old, new, now))
-    return JobDifference(new.name, "changed", settings, times if times[0] != times[1] else None, zones, moved)
+    return JobDifference(new.name, "changed", differ, times if times[0] != times[1] else None, zones, moved)
 
 
 def _over_the_present(old: Job, new: Job, now: datetime) -> Iterator[str]:

@@ -8,21 +8,21 @@ compared here: CloudFormation does that for `deploy --dry-run`.
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 from urllib.request import urlopen
 
 from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Job, JobsFile, JobsFileInvalid, parse
-from chalicelib.decide.calendars import Calendar
 from chalicelib.decide.facts import CantTell
 from chalicelib.names import FUNCTIONS, Function, function_name, function_role, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import recorded_as
 from guardctl import pool_changes, stacks, template
+from guardctl.differences import settings
 from guardctl.stage import PROJECT, Stage
 
 _TIMEOUT_SECONDS = 30
@@ -138,7 +138,7 @@ def parts(stage: Stage, functions: Functions, guard: bool) -> tuple[str, ...]:
 def guard_machine(stage: Stage) -> tuple[str, ...] | None:
     """Compare the guard machine with this checkout's; None if there is none."""
     try:
-        return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine", _whose)
+        return _machine(stage, stage.guard, template.guard_definition(stage.file), "the guard machine")
     except NotDeployed:
         return None
 
@@ -168,7 +168,13 @@ def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, cl
         slots, slots_here = deployed.jobs.slots_of(job.pool), stage.file.slots_of(job.pool)
         if known and slots != slots_here:
             differences.append(f"pool {job.pool} has slots = {slots}, and here {slots_here}")
-        differences += _settings(job, known) if known else ["the functions don't know it"]
+        if known is None:
+            differences.append("the functions don't know it")
+        else:
+            differences += [
+                f"{each.key} is {each.before or 'none'}, and here {each.after or 'none'}"
+                for each in settings(known, job)
+            ]
     if job.schedules and recorded is None:
         differences.append("its schedule is not recorded")
     elif job.schedules and recorded != recorded_as(job):
@@ -176,40 +182,13 @@ def job(stage: Stage, job: Job, deployed: Functions, recorded: str | None, *, cl
     return tuple(differences)
 
 
-def _machine(
-    stage: Stage,
-    arn: str,
-    here: Mapping[str, Any],
-    what: str,
-    how: Callable[[str, str], str] = lambda _deployed, _here: "",
-) -> tuple[str, ...]:
+def _machine(stage: Stage, arn: str, here: Mapping[str, Any], what: str) -> tuple[str, ...]:
     with reading("states:DescribeStateMachine", arn):
         text = stage.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
     check = stage.function("check")
     text_here = json.dumps(here).replace("${CheckFunctionArn}", check).replace("${Partition}", check.split(":")[1])
     substituted = json.loads(text_here)
-    return () if json.loads(text) == substituted else (f"{what} is defined differently{how(text, text_here)}",)
-
-
-def _settings(here: Job, deployed: Job) -> Iterator[str]:
-    for one, other, prefix in ((here, deployed, ""), (here.ecs, deployed.ecs, "ecs.")):
-        for field in fields(one):
-            mine, theirs = getattr(one, field.name), getattr(other, field.name)
-            if field.name == "ecs" or mine == theirs:
-                continue
-            if _shown(mine) == _shown(theirs):
-                what = "the days of its calendar" if field.name == "calendar" else "start, end or the calendar's rule"
-                yield f"{what} are others"
-            else:
-                yield f"{prefix}{field.name} is {_shown(theirs)}, and here {_shown(mine)}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Calendar):
-        return json.dumps(value.name)
-    if isinstance(value, tuple):
-        return json.dumps([getattr(each, "expression", each) for each in value])
-    return json.dumps(value, default=dict)
+    return () if json.loads(text) == substituted else (f"{what} is defined differently{_whose(text, text_here)}",)
 
 
 def _unzipped(location: str) -> Mapping[str, bytes]:

@@ -4,20 +4,22 @@ The order is what keeps two from starting: whoever is to stop is stopped first, 
 all its targets, so all its jobs move together.
 """
 
-from collections.abc import Mapping
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import DIRECTORY, Job
 from chalicelib.decide.facts import stamp
+from chalicelib.decide.schedule import Schedule, ScheduleRefused, between, parse_schedule
 from chalicelib.read.aws import NotDeployed
 from guardctl.errors import AWS, NOT_RUN, Stop
-from guardctl.importing import moment
-from guardctl.importing.enabling import enabled
 from guardctl.importing.old import rule_of
 from guardctl.importing.switch import NotThere, Snapshot, Switch, differences, refused_again
 from guardctl.importing.write import toml
@@ -26,6 +28,16 @@ from guardctl.stage import Stage
 from guardctl.wording import local
 
 UNKNOWN = "somebody who could not be asked for (no permission to read its tags and its stack)"
+
+
+BEFORE = timedelta(minutes=2)
+"""No time may be due so soon: the job could not be deployed by then."""
+AFTER = timedelta(minutes=1)
+"""Nor may one have been due so recently: a rule starts its target anywhere within its minute (EventBridge guide)."""
+
+_HOUR = timedelta(hours=1)
+_OFTEN = int(_HOUR / (BEFORE + AFTER))
+"""With so many times an hour there is no better moment to wait for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +53,6 @@ class Move:
 
     @property
     def names(self) -> str:
-        """The jobs in words."""
         return ", ".join(job.name for job in self.jobs)
 
     @property
@@ -61,12 +72,32 @@ class Move:
 
     def near(self, now: datetime) -> datetime | None:
         """A time of the old one or of a job that is too near."""
-        theirs = moment.schedules_of(self.old)
+        theirs = schedules_of(self.old)
         for job in self.jobs:
             for schedules, zone in ((theirs, self.old.timezone), (job.schedules, job.timezone)):
-                if time := moment.in_the_way(schedules, zone, now):
+                if time := in_the_way(schedules, zone, now):
                     return time
         return None
+
+
+def schedules_of(old: Snapshot) -> tuple[Schedule, ...]:
+    """The old schedule, as far as it can be read here."""
+    try:
+        ZoneInfo(old.timezone)
+        return (parse_schedule(old.expression),)
+    except (ScheduleRefused, KeyError, ValueError, OSError):
+        return ()
+
+
+def in_the_way(schedules: Sequence[Schedule], timezone: str, now: datetime) -> datetime | None:
+    """A scheduled time too near for a switch; None also where there is never a better moment.
+
+    When a rate comes is not known: it counts from its creation.
+    """
+    crons = [schedule for schedule in schedules if schedule.every is None]
+    often = len(between(crons, timezone, now, now + _HOUR, limit=_OFTEN)) >= _OFTEN
+    near = between(crons, timezone, now - AFTER, now + BEFORE, limit=1)
+    return near[0] if near and not often else None
 
 
 def look(stage: Stage, switch: Switch, job: str) -> Move:
@@ -118,9 +149,8 @@ def require_movable(move: Move, *, force: bool) -> None:
 
 
 def require_quiet(move: Move, now: datetime, again: str, zone: ZoneInfo) -> None:
-    """Raise `Stop` when a scheduled time is too near."""
     if time := move.near(now):
-        told, after = local(time, zone), local(time + moment.AFTER, zone)
+        told, after = local(time, zone), local(time + AFTER, zone)
         raise Stop(f"nothing was changed: {told} is due, or just was; after {after}: {again}", NOT_RUN)
 
 
@@ -179,5 +209,43 @@ def to_make_up_for(stage: Stage, move: Move, since: datetime, until: datetime) -
     return [
         stage.command("run", job.name, "--scheduled-at", stamp(time))
         for job in move.jobs
-        for time in moment.lost(job.schedules, job.timezone, since, until)
+        for time in between(job.schedules, job.timezone, since, until)
     ]
+
+
+# --- one word of a jobs file changed: a job's `enabled` ----------------------------------------------------
+
+_WORD = r'(true|false|"[a-z]*")'
+
+
+def enabled(text: str, job: str, value: Any) -> str | None:
+    """The file with that value, and every other byte as it was: each place where the word may stand is tried.
+
+    None if there is no such place, as in a job that is an inline table of many lines.
+    """
+    document = tomllib.loads(text)
+    wanted = tomllib.loads(text)
+    wanted["jobs"][job]["enabled"] = value
+    if document == wanted:
+        return text
+    word = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return next((each for each in _candidates(text, job, word) if _means(each, wanted)), None)
+
+
+def _candidates(text: str, job: str, word: str) -> Iterator[str]:
+    """The file with the word in each place where an `enabled` stands, and then with a new line of it."""
+    for match in re.finditer(rf"\benabled\s*=\s*{_WORD}", text):
+        yield f"{text[: match.start(1)]}{word}{text[match.end(1) :]}"
+    header = rf'^[ \t]*\[[ \t]*jobs[ \t]*\.[ \t]*"?{re.escape(job)}"?[ \t]*\][^\n]*\n?'
+    for match in re.finditer(header, text, re.MULTILINE):
+        head = match[0] if match[0].endswith("\n") else f"{match[0]}\n"
+        yield f"{text[: match.start()]}{head}enabled = {word}\n{text[match.end() :]}"
+    for match in re.finditer(rf"^[ \t]*\"?{re.escape(job)}\"?[ \t]*=[ \t]*\{{", text, re.MULTILINE):
+        yield f"{text[: match.end()]} enabled = {word},{text[match.end() :]}"
+
+
+def _means(text: str, wanted: dict[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == wanted
+    except tomllib.TOMLDecodeError:
+        return False

@@ -9,7 +9,7 @@ whichever pool that is; runs that no scheduled time asked for were started by ha
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide import deadlines, schedule
@@ -67,11 +67,7 @@ GOOD: frozenset[Outcome] = frozenset(
 """Nothing to look into: it ran, or it still may; or it would have, of a job in shadow."""
 
 _IN_SHADOW: Mapping[object, Outcome] = {
-    "started": "would have started",
-    "waited": "would have waited",
-    "replaced": "would have replaced",
-    "stepped back": "would have stepped back",
-    "been refused": "would have been refused",
+    outcome.removeprefix("would have "): outcome for outcome in get_args(Outcome) if outcome.startswith("would have ")
 }
 """What a guard execution of a job in shadow says (`chalicelib.decide.decisions.Would`)."""
 
@@ -109,7 +105,6 @@ class Record:
 
     @property
     def name(self) -> str:
-        """The name in its ARN."""
         return execution_name(self.arn)
 
     @property
@@ -193,7 +188,6 @@ class Entry:
 
     @property
     def slot(self) -> int:
-        """The slot of its run in the job's pool."""
         return slot_of(machine_of(self.arn or ""))
 
     @property
@@ -210,7 +204,6 @@ class Entry:
 
     @property
     def duration(self) -> timedelta | None:
-        """How long its run took."""
         return self.ended - self.started if self.started and self.ended else None
 
 
@@ -259,6 +252,12 @@ def _with_words_of(entry: Entry, guard: Record | None) -> Entry:
     return replace(entry, by=said) if entry.by_hand else replace(entry, reason=entry.reason or said or "")
 
 
+def asked_by_hand(guard_execution: str) -> bool:
+    """Whether a start of this name was asked for by hand: by whom, and why, its description says."""
+    said = parse_guard_name(guard_execution)
+    return said is not None and said.kind in {"by hand", "repetition"}
+
+
 def of_run(job: Job, run: Record) -> Entry:
     """The entry of one run, whoever started it."""
     time = run.scheduled_at or run.started_at
@@ -269,15 +268,15 @@ def not_started(job: Job, guard: Record) -> Entry | None:
     """The entry of a guard execution that has ended; None if it started a run, left a waiter, or was in shadow."""
     if guard.status == "RUNNING" or guard.output.get("outcome") in {"started", "queued", "shadow"}:
         return None
-    outcome, reason = _verdict(guard)
-    time = guard.scheduled_at or guard.started_at
-    return Entry(job=job.name, scheduled=time, outcome=outcome, reason=reason, guard_execution=guard.name)
+    return _ended(job, guard.scheduled_at or guard.started_at, guard)
 
 
 def in_shadow(job: Job, time: datetime, guard: Record) -> Entry | None:
     """What would have become of this scheduled time; None if its guard execution does not say so."""
-    if guard.output.get("outcome") != "shadow":
-        return None
+    return _ended(job, time, guard) if guard.output.get("outcome") == "shadow" else None
+
+
+def _ended(job: Job, time: datetime, guard: Record) -> Entry:
     outcome, reason = _verdict(guard)
     return Entry(job=job.name, scheduled=time, outcome=outcome, reason=reason, guard_execution=guard.name)
 
@@ -306,8 +305,7 @@ def _told(job: Job, time: datetime, name: str, facts: Facts, runs: Mapping[str, 
             return _of_run(job, time, runs[run], guard=name)
         why = "Step Functions does not show it (yet, or any more)"
         return replace(entry, outcome="running", reason=why, run=execution_name(run), arn=run, started=guard.stopped_at)
-    outcome, reason = _verdict(guard)
-    return replace(entry, outcome=outcome, reason=reason)
+    return _ended(job, time, guard)
 
 
 def _verdict(guard: Record) -> tuple[Outcome, str]:

@@ -97,22 +97,23 @@ def questions(row: Row, known: Known) -> list[str]:
 
 def between(execution: Execution) -> Record:
     """An execution that was not described."""
-    return replace(_plain(execution), status=NOT_LOOKED_UP if execution.closed else execution.status)
+    return replace(plain(execution), status=NOT_LOOKED_UP if execution.closed else execution.status)
 
 
 def started(guard: Execution, run: str) -> Record:
     """A guard execution that started this run (its ARN), as far as lists tell."""
     output = {"outcome": "started", "run": run.rpartition(":")[2], "state_machine_arn": machine_of(run)}
-    return _plain(guard, output=output)
+    return plain(guard, output=output)
 
 
 def run_of(run: Execution, guard: str | None) -> Record:
     """A run that this guard execution (its ARN) started, if that is known, as far as lists tell."""
     failed = "why was not looked up" if run.closed and run.status != "SUCCEEDED" else None
-    return _plain(run, input={"guard_execution": guard} if guard else {}, cause=failed)
+    return plain(run, input={"guard_execution": guard} if guard else {}, cause=failed)
 
 
-def _plain(execution: Execution, **said: Any) -> Record:
+def plain(execution: Execution, **said: Any) -> Record:
+    """What a list tells of an execution, and what else is known of it."""
     return Record(
         arn=execution.arn,
         status=execution.status,

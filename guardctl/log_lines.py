@@ -197,7 +197,8 @@ def of_tasks(reader: Reader, job: Job, run: str, *, follow: bool) -> Iterator[Li
         record = reader.execution(run)
         for launch in launches(reader.stage, job, run):
             if launch.task not in tails:
-                definition = _definition(reader.stage, job, launch)
+                named = launch.definition or job.ecs.task_definition
+                definition: Any = reader.stage.ecs.describe_task_definition(taskDefinition=named)["taskDefinition"]
                 tails[launch.task] = Tail(reader.stage, stream(definition, job.ecs.container, launch), launch.task)
         count = 0
         for tail in tails.values():
@@ -218,12 +219,6 @@ def _seen(stage: Stage, job: Job, launch: Launch) -> Launch:
     containers = {each.get("name"): each for each in answer[0].get("containers", [])}
     identity = containers.get(job.ecs.container, {}).get("runtimeId")
     return replace(launch, definition=answer[0]["taskDefinitionArn"], container_id=identity)
-
-
-def _definition(stage: Stage, job: Job, launch: Launch) -> Mapping[str, Any]:
-    answer = stage.ecs.describe_task_definition(taskDefinition=launch.definition or job.ecs.task_definition)
-    definition: Mapping[str, Any] = answer["taskDefinition"]
-    return definition
 
 
 def _tasks_in(value: Any) -> Iterator[Launch]:

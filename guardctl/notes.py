@@ -4,7 +4,7 @@ No fault and no warning, so `--strict` takes them. Pure.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from chalicelib.config.jobs import Fault, Job, JobsFile
 from chalicelib.decide.deadlines import is_watched
 from chalicelib.decide.schedule import Schedule, between, upcoming
+from guardctl.wording import listed
 
 _AN_HOUR = timedelta(hours=1)
 _MANY = 24
@@ -116,8 +117,6 @@ def _for_a_shell(before: Sequence[str]) -> bool:
     return any(re.fullmatch("-[a-z]*c", word) for n in programs for word in before[n + 1 :])
 
 
-def _also(others: Iterable[str], most: int = 3) -> str:
+def _also(others: Sequence[str]) -> str:
     """Who else has the same."""
-    names = list(others)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f" (also of {', '.join(names[:most])}{more})" if names else ""
+    return f" (also of {listed(others)})" if others else ""

@@ -46,7 +46,6 @@ class Pause:
 
 
 def current(stage: Stage, job: str) -> Pause | None:
-    """The job's pause; None if it is not paused."""
     open_ones = in_force(job, _open(stage, job))
     return described(Reader(stage), open_ones[0]) if open_ones else None
 

@@ -19,6 +19,7 @@ from chalicelib.names import (
     machines_log_group,
     stack_name,
 )
+from guardctl import cloudformation
 from guardctl.cloudformation import Json
 from guardctl.importing.old import path_of, rule_of
 
@@ -42,42 +43,33 @@ def document(statements: list[Json]) -> Json:
     for statement in statements:
         same = merged.setdefault((statement.get("Sid", ""), *statement["Resource"]), {**statement, "Action": []})
         same["Action"] = sorted({*same["Action"], *statement["Action"]})
-    return {"Version": "2012-10-17", "Statement": [*merged.values()]}
+    return cloudformation.policy(*merged.values())
 
 
 def viewer(stage: str) -> Iterator[Json]:
     """`status`, `problems`, `check`, `why`, `history`, `timeline`, `export`, `logs`, `diff`, `next`."""
     machines = _machines(stage)
-    yield allow(["states:ListExecutions", "states:DescribeStateMachine"], machines)
-    yield allow(["states:DescribeExecution", "states:GetExecutionHistory"], _executions(stage))
-    yield allow(["ssm:GetParameter", "ssm:GetParameters"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
-    yield allow(["lambda:GetFunction"], _functions(stage))
+    yield allow("states:ListExecutions DescribeStateMachine", machines)
+    yield allow("states:DescribeExecution GetExecutionHistory", _executions(stage))
+    yield allow("ssm:GetParameters", [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
+    yield allow("lambda:GetFunction", _functions(stage))
     # The checker only reads. The trigger starts what is due, so it is not asked.
-    yield allow(["lambda:InvokeFunction"], [f"arn:*:lambda:*:*:function:{function_name(stage, 'check')}"])
-    yield allow(["cloudformation:DescribeStacks"], _stacks(stage))
-    yield allow(["events:ListRuleNamesByTarget", "events:DescribeRule"], ["arn:*:events:*:*:rule/*"])
-    yield allow(["cloudwatch:GetMetricData"], ["*"], "GetMetricDataTakesNoResource")
-    yield allow(["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"], ["*"], "ReadsTasksOfAnyCluster")
-    yield allow(["logs:FilterLogEvents"], [f"arn:*:logs:*:*:log-group:{log_group(stage, 'check')}:*"])
-    yield allow(["logs:GetLogEvents"], ["*"], "ReadsTheLogGroupsThatTaskDefinitionsName")
+    yield allow("lambda:InvokeFunction", [f"arn:*:lambda:*:*:function:{function_name(stage, 'check')}"])
+    yield allow("cloudformation:DescribeStacks", _stacks(stage))
+    yield allow("events:ListRuleNamesByTarget DescribeRule", ["arn:*:events:*:*:rule/*"])
+    yield allow("cloudwatch:GetMetricData", ["*"], "GetMetricDataTakesNoResource")
+    yield allow("ecs:ListTasks DescribeTasks DescribeTaskDefinition", ["*"], "ReadsTasksOfAnyCluster")
+    yield allow("logs:FilterLogEvents", [f"arn:*:logs:*:*:log-group:{log_group(stage, 'check')}:*"])
+    yield allow("logs:GetLogEvents", ["*"], "ReadsTheLogGroupsThatTaskDefinitionsName")
 
 
 def verifier(stage: str) -> Iterator[Json]:
     """What `verify` reads beside that: whatever the jobs file and the task definitions name."""
-    yield allow(["iam:SimulatePrincipalPolicy"], [f"arn:*:iam::*:role/batch-guard-{stage}-*"])
+    yield allow("iam:SimulatePrincipalPolicy", [f"arn:*:iam::*:role/batch-guard-{stage}-*"])
     yield allow(
-        [
-            "ecs:DescribeClusters",
-            "ec2:DescribeSubnets",
-            "ec2:DescribeSecurityGroups",
-            "ecr:DescribeImages",
-            "logs:DescribeLogGroups",
-            "sns:GetTopicAttributes",
-            "kms:DescribeKey",
-            "kms:GetKeyPolicy",
-            "lambda:GetAccountSettings",
-            "servicequotas:ListServiceQuotas",
-        ],
+        "ecs:DescribeClusters ec2:DescribeSubnets DescribeSecurityGroups ecr:DescribeImages "
+        "logs:DescribeLogGroups sns:GetTopicAttributes kms:DescribeKey GetKeyPolicy lambda:GetAccountSettings "
+        "servicequotas:ListServiceQuotas",
         ["*"],
         "ReadsWhatTheJobsFileNamesAndTheAccountsQuotas",
     )
@@ -85,109 +77,49 @@ def verifier(stage: str) -> Iterator[Json]:
 
 def operator(stage: str, clusters: list[str]) -> Iterator[Json]:
     """`run`, `backfill`, `pause`, `resume`, `stop`."""
-    yield allow(["states:StartExecution"], _machines(stage))
-    yield allow(["states:StopExecution"], _executions(stage))
-    yield allow(["ecs:StopTask"], [f"arn:*:ecs:*:*:task/{cluster}/*" for cluster in clusters])
+    yield allow("states:StartExecution", _machines(stage))
+    yield allow("states:StopExecution", _executions(stage))
+    yield allow("ecs:StopTask", [f"arn:*:ecs:*:*:task/{cluster}/*" for cluster in clusters])
 
 
 def deployer(stage: str) -> Iterator[Json]:
     """`deploy` and `destroy`, with what Chalice calls and what CloudFormation does in the caller's name."""
     yield allow(
-        [
-            "cloudformation:CreateChangeSet",
-            "cloudformation:DescribeChangeSet",
-            "cloudformation:ExecuteChangeSet",
-            "cloudformation:DeleteChangeSet",
-            "cloudformation:DescribeStackEvents",
-            "cloudformation:DeleteStack",
-        ],
+        "cloudformation:CreateChangeSet DescribeChangeSet ExecuteChangeSet DeleteChangeSet "
+        "DescribeStackEvents DeleteStack",
         _stacks(stage),
     )
     yield allow(
-        [
-            "s3:CreateBucket",
-            "s3:ListBucket",
-            "s3:PutBucketPublicAccessBlock",
-            "s3:PutLifecycleConfiguration",
-            "s3:PutObject",
-            "s3:GetObject",
-        ],
+        "s3:CreateBucket ListBucket PutBucketPublicAccessBlock PutLifecycleConfiguration PutObject GetObject",
         ["arn:*:s3:::batch-guard-*"],
     )
     yield allow(
-        [
-            "states:CreateStateMachine",
-            "states:UpdateStateMachine",
-            "states:DeleteStateMachine",
-            "states:TagResource",
-            "states:ListTagsForResource",
-        ],
+        "states:CreateStateMachine UpdateStateMachine DeleteStateMachine TagResource ListTagsForResource",
         _machines(stage),
     )
-    yield allow(["states:ListStateMachines"], ["*"], "ListStateMachinesTakesNoResource")
+    yield allow("states:ListStateMachines", ["*"], "ListStateMachinesTakesNoResource")
     yield allow(
-        [
-            "ssm:PutParameter",
-            "ssm:DeleteParameter",
-            "ssm:AddTagsToResource",
-            "ssm:ListTagsForResource",
-        ],
+        "ssm:PutParameter DeleteParameter AddTagsToResource ListTagsForResource",
         [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"],
     )
     yield allow(
-        [
-            "lambda:CreateFunction",
-            "lambda:UpdateFunctionCode",
-            "lambda:UpdateFunctionConfiguration",
-            "lambda:GetFunctionConfiguration",
-            "lambda:DeleteFunction",
-            "lambda:AddPermission",
-            "lambda:RemovePermission",
-            "lambda:GetPolicy",
-            "lambda:ListTags",
-            "lambda:TagResource",
-            "lambda:UntagResource",
-            "lambda:PutFunctionConcurrency",
-            "lambda:DeleteFunctionConcurrency",
-        ],
+        "lambda:CreateFunction UpdateFunctionCode UpdateFunctionConfiguration GetFunctionConfiguration "
+        "DeleteFunction AddPermission RemovePermission GetPolicy ListTags TagResource UntagResource "
+        "PutFunctionConcurrency DeleteFunctionConcurrency",
         _functions(stage),
     )
     yield allow(
-        [
-            "events:PutRule",
-            "events:DescribeRule",
-            "events:DeleteRule",
-            "events:PutTargets",
-            "events:RemoveTargets",
-        ],
+        "events:PutRule DescribeRule DeleteRule PutTargets RemoveTargets",
         [f"arn:*:events:*:*:rule/batch-guard-{stage}-*"],
     )
     yield allow(
-        [
-            "iam:CreateRole",
-            "iam:GetRole",
-            "iam:DeleteRole",
-            "iam:UpdateAssumeRolePolicy",
-            "iam:PutRolePolicy",
-            "iam:GetRolePolicy",
-            "iam:ListRolePolicies",
-            "iam:ListAttachedRolePolicies",
-            "iam:DeleteRolePolicy",
-            "iam:TagRole",
-            "iam:PassRole",
-        ],
+        "iam:CreateRole GetRole DeleteRole UpdateAssumeRolePolicy PutRolePolicy GetRolePolicy "
+        "ListRolePolicies ListAttachedRolePolicies DeleteRolePolicy TagRole PassRole",
         [f"arn:*:iam::*:role/batch-guard-{stage}-*"],
     )
     alarms = [f"arn:*:cloudwatch:*:*:alarm:batch-guard-{stage}-*", f"arn:*:cloudwatch::*:dashboard/batch-guard-{stage}"]
     yield allow(
-        [
-            "cloudwatch:PutMetricAlarm",
-            "cloudwatch:DeleteAlarms",
-            "cloudwatch:DescribeAlarms",
-            "cloudwatch:PutDashboard",
-            "cloudwatch:GetDashboard",
-            "cloudwatch:DeleteDashboards",
-        ],
+        "cloudwatch:PutMetricAlarm DeleteAlarms DescribeAlarms PutDashboard GetDashboard DeleteDashboards",
         alarms,
     )
 
@@ -197,48 +129,47 @@ def _stagewide(jobs: JobsFile) -> Iterator[Json]:
     stage = jobs.stage
     roles = [f"arn:*:iam::*:role/batch-guard-{stage}-*"]
     if jobs.permissions_boundary:
-        yield allow(["iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"], roles)
+        yield allow("iam:PutRolePermissionsBoundary DeleteRolePermissionsBoundary", roles)
     if jobs.tags:
-        yield allow(["iam:UntagRole"], roles)
-        yield allow(["states:UntagResource"], _machines(stage))
-        yield allow(["ssm:RemoveTagsFromResource"], [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
+        yield allow("iam:UntagRole", roles)
+        yield allow("states:UntagResource", _machines(stage))
+        yield allow("ssm:RemoveTagsFromResource", [f"arn:*:ssm:*:*:parameter/batch-guard/{stage}/*"])
         alarms = [f"arn:*:cloudwatch:*:*:alarm:batch-guard-{stage}-*"]
         yield allow(
-            ["cloudwatch:TagResource", "cloudwatch:UntagResource", "cloudwatch:ListTagsForResource"],
+            "cloudwatch:TagResource UntagResource ListTagsForResource",
             alarms,
         )
     groups = [f"arn:*:logs:*:*:log-group:{log_group(stage, function)}" for function in FUNCTIONS]
     if jobs.machine_logging:
         groups.append(f"arn:*:logs:*:*:log-group:{machines_log_group(stage)}")
     if jobs.log_retention_days or jobs.machine_logging:
-        manage = ["logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy", "logs:DeleteLogGroup"]
-        tag = ["logs:TagResource", "logs:UntagResource", "logs:ListTagsForResource"] if jobs.tags else []
-        yield allow([*manage, *tag], [each for group in groups for each in (group, f"{group}:*")])
-        yield allow(["logs:DescribeLogGroups"], ["*"], "FindsALogGroupByTheBeginningOfItsName")
+        manage = "logs:CreateLogGroup PutRetentionPolicy DeleteRetentionPolicy DeleteLogGroup"
+        tag = " TagResource UntagResource ListTagsForResource" if jobs.tags else ""
+        yield allow(manage + tag, [each for group in groups for each in (group, f"{group}:*")])
+        yield allow("logs:DescribeLogGroups", ["*"], "FindsALogGroupByTheBeginningOfItsName")
 
 
 def _mover(jobs: JobsFile) -> Iterator[Json]:
     """`import` reads every rule and schedule; `handover` switches those that the jobs file names, and no others."""
-    yield allow(["events:ListEventBuses", "events:ListRules", "scheduler:ListSchedules"], ["*"], "ListsTakeNoResource")
-    yield allow(["events:ListTargetsByRule"], ["arn:*:events:*:*:rule/*"])
-    yield allow(["scheduler:GetSchedule"], ["arn:*:scheduler:*:*:schedule/*/*"])
-    yield allow(["states:DescribeStateMachine"], ["arn:*:states:*:*:stateMachine:*"])
+    yield allow("events:ListEventBuses ListRules scheduler:ListSchedules", ["*"], "ListsTakeNoResource")
+    yield allow("events:ListTargetsByRule", ["arn:*:events:*:*:rule/*"])
+    yield allow("scheduler:GetSchedule", ["arn:*:scheduler:*:*:schedule/*/*"])
+    yield allow("states:DescribeStateMachine", ["arn:*:states:*:*:stateMachine:*"])
     origins = sorted({rule_of(job.imported_from) for job in jobs.jobs.values() if job.imported_from})
     rules = [arn for origin in origins if (arn := _arn_of(origin, "rule"))]
     schedules = [arn for origin in origins if (arn := _arn_of(origin, "schedule"))]
     if rules:
-        actions = ["events:DescribeRule", "events:ListTagsForResource", "events:EnableRule", "events:DisableRule"]
-        yield allow(actions, rules)
+        yield allow("events:DescribeRule ListTagsForResource EnableRule DisableRule", rules)
     if schedules:
-        yield allow(["scheduler:UpdateSchedule"], schedules)
+        yield allow("scheduler:UpdateSchedule", schedules)
         groups = sorted({path_of(origin)[1] for origin in origins if origin.startswith("schedule/")})
         on = [f"arn:*:scheduler:*:*:schedule-group/{group}" for group in groups]
-        yield allow(["scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"], on)
+        yield allow("scheduler:GetScheduleGroup ListTagsForResource", on)
         # UpdateSchedule hands the schedule its role again, whatever that is.
         to = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
-        yield {**allow(["iam:PassRole"], ["arn:*:iam::*:role/*"]), "Condition": to}
+        yield {**allow("iam:PassRole", ["arn:*:iam::*:role/*"]), "Condition": to}
     if origins:
-        yield allow(["cloudformation:DescribeStackResources"], ["arn:*:cloudformation:*:*:stack/*"])
+        yield allow("cloudformation:DescribeStackResources", ["arn:*:cloudformation:*:*:stack/*"])
 
 
 def _arn_of(origin: str, wanted: str) -> str | None:
@@ -270,7 +201,11 @@ def _stacks(stage: str) -> list[str]:
     return [f"arn:*:cloudformation:*:*:stack/{name}/*" for name in names]
 
 
-def allow(actions: list[str], on: list[Any], sid: str | None = None) -> Json:
-    """A statement."""
-    named = {} if sid is None else {"Sid": sid}
-    return {**named, "Effect": "Allow", "Action": actions, "Resource": on}
+def allow(actions: str, on: list[Any], sid: str | None = None) -> Json:
+    """A statement; the actions as ``states:StartExecution StopExecution``: a service stands before its first one."""
+    named: list[str] = []
+    service = ""
+    for word in actions.split():
+        service = word.partition(":")[0] if ":" in word else service
+        named.append(f"{service}:{word.rpartition(':')[2]}")
+    return {**({"Sid": sid} if sid else {}), "Effect": "Allow", "Action": named, "Resource": on}

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.decide.facts import Execution
-from chalicelib.names import MOST_SLOTS, batch_machine, parse_guard_name, pause_number, run_number, waiting_machine
+from chalicelib.names import MOST_SLOTS, batch_machine, parse_guard_name, pause_number, run_number
 from chalicelib.read.aws import NotDeployed
-from chalicelib.read.executions import StepFunctions, all_running
+from chalicelib.read.executions import StepFunctions
+from guardctl import closing
 from guardctl.stage import Stage
 
 _ROW = re.compile(r"'([a-z0-9-]+)': \{'pool': '([a-z0-9-]+)', 'slots': ([1-9])\}")
@@ -54,9 +54,9 @@ def changes(stage: Stage) -> list[Change]:
 def in_the_way(stage: Stage, change: Change) -> list[str]:
     """Why the change is not safe now, each with the command that helps; nothing if it is."""
     steps = StepFunctions(stage.stepfunctions)
-    guards, waiting = _open(steps, stage.guard), _open(steps, stage.arn_of(waiting_machine(stage.name)))
+    guards, waiting = closing.running(stage, stage.guard), closing.running(stage, stage.waiting)
     machines = [stage.arn_of(batch_machine(stage.name, change.pool, slot)) for slot in range(1, change.slots + 1)]
-    runs = [execution for machine in machines for execution in _open(steps, machine)]
+    runs = [execution for machine in machines for execution in closing.running(stage, machine)]
     found = []
     for job in change.jobs:
         mine = [(e, named) for e in (*guards, *waiting) if (named := parse_guard_name(e.name)) and named.job == job]
@@ -104,10 +104,3 @@ def _exists(stage: Stage, pool: str) -> bool:
     except NotDeployed:
         return False
     return True
-
-
-def _open(steps: StepFunctions, machine: str) -> tuple[Execution, ...]:
-    try:
-        return all_running(steps, machine)
-    except NotDeployed:
-        return ()

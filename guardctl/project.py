@@ -67,13 +67,11 @@ def write(stage: Stage, roles: Mapping[Function, str] | None = None) -> list[str
 
 
 def policies(stage: Stage) -> dict[str, dict[str, Any]]:
-    """File name in ``.chalice`` → policy."""
     found = template.function_policies(stage.file)
     return {blocks.policy_file(stage.name, function): found[function] for function in FUNCTIONS}
 
 
 def bucket(stage: Stage) -> str | None:
-    """The bucket that the stage's block remembers."""
     found = config()["stages"].get(stage.name, {}).get(BUCKET)
     return found if isinstance(found, str) else None
 

@@ -9,6 +9,7 @@ its input says whose it is.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,6 @@ from chalicelib.decide.facts import CantTell, Execution, Refused
 from chalicelib.decide.words import same
 from chalicelib.names import (
     LAST_REPETITION,
-    parse_guard_name,
     repetition_name,
     run_number,
     schedule_parameter,
@@ -32,7 +32,8 @@ from chalicelib.read.executions import StepFunctions, execution_of
 from guardctl.chart import HandTask, Row
 from guardctl.clusters import Clusters
 from guardctl.days_off import with_verdict
-from guardctl.ledger import Entry, Facts, Record, asked_by, ledger, of_run
+from guardctl.ledger import Entry, Facts, Record, asked_by, asked_by_hand, ledger, of_run
+from guardctl.listed import plain
 from guardctl.stage import Stage
 
 Progress = Callable[[str], None]
@@ -56,11 +57,12 @@ class Reader:
     progress: Progress = lambda _line: None
     _deployed: dict[str, Deployed] = field(default_factory=dict, init=False)
     _records: dict[str, str] = field(default_factory=dict, init=False)
+    _asked: set[str] = field(default_factory=set, init=False)
+    """The jobs whose records were asked for, be there one or not."""
     _closed: dict[str, Record] = field(default_factory=dict, init=False)
     """By ARN, executions that have ended: the jobs of a pool see the same runs."""
 
     def guard(self, name: str) -> Record | None:
-        """The guard execution `name`; None if Step Functions does not show it."""
         return self.execution(self.stage.guard_execution(name))
 
     def newest_runs(self, job: Job, now: datetime, pages: Iterable[Iterable[Execution]]) -> list[Record]:
@@ -131,7 +133,6 @@ class Reader:
         return Row(job=job.name, pool=self._pool(job), entries=tuple(entries), tasks=by_hand, left_out=left_out)
 
     def tasks_by_hand(self, job: Job, clusters: Clusters) -> tuple[HandTask, ...]:
-        """The tasks by hand of the job that ECS still shows."""
         self.progress(f"{job.name}: tasks")
         evidence = tasks.evidence(clusters.view, [job])
         command = evidence.commands.get(job.name)
@@ -145,18 +146,15 @@ class Reader:
     def _pool(self, job: Job) -> str | None:
         return job.pool if self.stage.shared(job.name) else None
 
-    def deployed(self, job: Job) -> tuple[Job, datetime]:
+    def deployed(self, job: Job) -> Deployed:
         """The job with the schedule that is deployed, and since when it has had it (UTC).
 
         A job without a schedule has no record of one: it counts from when its machine was made.
         """
-        if job.name in self._deployed:
-            return self._deployed[job.name]
-        try:
-            found = record.read(self.stage.ssm, schedule_parameter(self.stage.name, job.name))
-        except NotDeployed:
-            return self._without_record(job)
-        self._deployed[job.name] = self._recorded(job, found)
+        self._read_records([job])
+        if job.name not in self._deployed:
+            made = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
+            self._deployed[job.name] = replace(job, schedules=()), made
         return self._deployed[job.name]
 
     def recorded(self, job: Job) -> str | None:
@@ -165,32 +163,25 @@ class Reader:
 
     def all_deployed(self, jobs: Sequence[Job]) -> dict[str, Deployed | None]:
         """`deployed` of many jobs, ten records for a call; None for a job that is not deployed."""
-        names = {schedule_parameter(self.stage.name, job.name): job for job in jobs if job.name not in self._deployed}
-        found: dict[str, record.Record] = {}
-        for some in _tens(list(names)):
+        self._read_records(jobs)
+        found: dict[str, Deployed | None] = {}
+        for job in jobs:
+            found[job.name] = None
+            with suppress(NotDeployed):
+                found[job.name] = self.deployed(job)
+        return found
+
+    def _read_records(self, jobs: Sequence[Job]) -> None:
+        """Those that have not been asked for. GetParameters takes ten names (AWS, GetParameters)."""
+        names = {schedule_parameter(self.stage.name, job.name): job for job in jobs if job.name not in self._asked}
+        for first in range(0, len(names), 10):
+            some = [*names][first : first + 10]
             with reading("ssm:GetParameters", ", ".join(some)):
                 for parameter in self.stage.ssm.get_parameters(Names=some)["Parameters"]:
-                    found[parameter["Name"]] = record.of(parameter)
-        self._deployed |= {names[name].name: self._recorded(names[name], said) for name, said in found.items()}
-        return {job.name: self._deployed.get(job.name) or self._unrecorded(job) for job in jobs}
-
-    def _unrecorded(self, job: Job) -> Deployed | None:
-        try:
-            return self._without_record(job)
-        except NotDeployed:
-            return None
-
-    def _without_record(self, job: Job) -> Deployed:
-        machine = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
-        self._deployed[job.name] = replace(job, schedules=()), machine
-        return self._deployed[job.name]
-
-    def _recorded(self, job: Job, found: record.Record) -> Deployed:
-        self._records[job.name] = found.schedule
-        try:
-            return record.with_schedules_of(job, found.schedule), found.since
-        except (ValueError, KeyError, TypeError) as error:
-            raise CantTell(f"the recorded schedule of {job.name} can't be read by this checkout: {error!r}") from error
+                    job, found = names[parameter["Name"]], record.of(parameter)
+                    self._records[job.name] = found.schedule
+                    self._deployed[job.name] = _as_recorded(job, found)
+        self._asked |= {job.name for job in names.values()}
 
     def _facts(
         self, job: Job, since: datetime, now: datetime, guards: dict[str, Record], listed: list[Execution]
@@ -198,7 +189,7 @@ class Reader:
         """`guards`, and what they lead to; `listed` are the runs that the list shows."""
         guards = self.with_waiters(guards, job.name)
         runs = tuple(self._runs(job, guards, listed))
-        hands = [name for run in runs if (name := run.guard_execution) and name not in guards and _by_hand(name)]
+        hands = [name for run in runs if (name := run.guard_execution) and name not in guards and asked_by_hand(name)]
         guards |= self._guards(hands, f"{job.name}: by whom")
         kept = timedelta(days=self.stage.file.history_days)
         return Facts(now=now, since=since, guards=guards, runs=runs, kept=kept)
@@ -212,11 +203,11 @@ class Reader:
         by_arn = {execution.arn: execution for execution in listed}
         started = {guard.started_run for guard in guards.values() if guard.started_run}
         # The list tells all there is to know of a run that succeeded and whose guard execution is known.
-        plain = {arn: _plain(e) for arn, e in by_arn.items() if e.status == "SUCCEEDED" and arn in started}
-        told = self.all(sorted((started | by_arn.keys()) - plain.keys()), f"{job.name}: runs")
+        known = {arn: plain(e) for arn, e in by_arn.items() if e.status == "SUCCEEDED" and arn in started}
+        told = self.all(sorted((started | by_arn.keys()) - known.keys()), f"{job.name}: runs")
         shared = self.stage.shared(job.name)
         own = [run for run in told if run and (not shared or run.arn in started or run.input.get("job") == job.name)]
-        return [*plain.values(), *own]
+        return [*known.values(), *own]
 
     def _guards(self, names: Iterable[str], what: str) -> dict[str, Record]:
         arns = [self.stage.guard_execution(name) for name in names]
@@ -283,20 +274,8 @@ def described(answer: Mapping[str, Any]) -> Record:
     )
 
 
-def _plain(execution: Execution) -> Record:
-    return Record(
-        arn=execution.arn,
-        status=execution.status,
-        started_at=execution.started_at,
-        stopped_at=execution.stopped_at,
-    )
-
-
-def _tens(names: Sequence[str]) -> Iterator[list[str]]:
-    """GetParameters takes ten names (AWS, GetParameters)."""
-    return ([*names[first : first + 10]] for first in range(0, len(names), 10))
-
-
-def _by_hand(guard_execution: str) -> bool:
-    said = parse_guard_name(guard_execution)
-    return said is not None and said.kind in {"by hand", "repetition"}
+def _as_recorded(job: Job, found: record.Record) -> Deployed:
+    try:
+        return record.with_schedules_of(job, found.schedule), found.since
+    except (ValueError, KeyError, TypeError) as error:
+        raise CantTell(f"the recorded schedule of {job.name} can't be read by this checkout: {error!r}") from error

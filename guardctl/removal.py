@@ -3,6 +3,8 @@
 from contextlib import suppress
 
 from chalicelib.names import FUNCTIONS, function_name, log_group, package_stack, run_number, stack_name
+from chalicelib.read.aws import NotDeployed
+from chalicelib.read.executions import StepFunctions
 from guardctl import closing, deploy, pool_changes, stacks, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Say
@@ -10,7 +12,6 @@ from guardctl.stage import PROJECT, Stage
 
 
 def functions(stage: Stage) -> list[str]:
-    """The names of the stage's functions that exist."""
     client = stage.client("lambda")
     found = []
     for name in (function_name(stage.name, function) for function in FUNCTIONS):
@@ -42,9 +43,9 @@ def last_runs(stage: Stage, found: list[str]) -> dict[str, int]:
     numbers: dict[str, int] = {}
     rows = pool_changes.deployed(stage)
     for machine in found:
-        with suppress(stage.stepfunctions.exceptions.StateMachineDoesNotExist):
-            page = stage.stepfunctions.list_executions(stateMachineArn=machine, maxResults=100)["executions"]
-            last = max((run_number(execution["name"]) or 0 for execution in page), default=0)
+        with suppress(NotDeployed):
+            page = StepFunctions(stage.stepfunctions).page(machine).executions
+            last = max((run_number(execution.name) or 0 for execution in page), default=0)
             if last:
                 job = pool_changes.jobs_of(stage, machine, rows)[0]
                 numbers[job] = max(last, numbers.get(job, 0))
@@ -52,7 +53,6 @@ def last_runs(stage: Stage, found: list[str]) -> dict[str, int]:
 
 
 def look(stage: Stage) -> list[closing.Open]:
-    """Everything that is open in the stage."""
     return closing.look(stage, machines(stage))
 
 
@@ -99,5 +99,5 @@ def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
     closing.close(stage, look(stage), lambda: look(stage), cause, say, progress)
     for name in stacks_of(stage):
         progress(f"removing the stack {name}…")
-        stacks.delete(stage, name)
+        stacks.delete(stage.cloudformation, name)
         say(f"removed the stack {name}")

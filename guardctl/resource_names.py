@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from chalicelib.config.jobs import JobsFile
 from guardctl import template
+from guardctl.wording import listed
 
 _OF_THE_STAGE: Mapping[str, str] = {
     "GuardMachine": "the guard machine",
@@ -36,8 +37,6 @@ _OF_A_JOB: Mapping[str, str] = {
 }
 """What follows a job's name, or a pool's, in a logical ID (`cloudformation.logical_id`); a slot's number may follow."""
 
-_NAMED = 3
-
 
 class Names:
     """The resources of a stage as its jobs file has them."""
@@ -56,7 +55,7 @@ class Names:
         if known := _OF_THE_STAGE.get(logical_id):
             return known
         if names := self._of_role.get(logical_id):
-            return f"{_some(dict.fromkeys(names))}: the role of {'its' if len({*names}) == 1 else 'their'} runs"
+            return f"{listed(dict.fromkeys(names))}: the role of {'its' if len({*names}) == 1 else 'their'} runs"
         if logical_id.startswith("BatchRole"):
             return "a role of runs that no job here has"
         match = re.fullmatch(r"([a-z][a-z0-9]*(?:X[a-z0-9]+)*)([A-Z][A-Za-z]*)([2-9]?)", logical_id)
@@ -67,11 +66,5 @@ class Names:
 
     def _whose(self, name: str, what: str) -> str:
         if what in {"Batch", "Failed"} and self._jobs.shared(name):
-            return f"pool {name} ({_some(dict.fromkeys(self._members[name]))})"
+            return f"pool {name} ({listed(dict.fromkeys(self._members[name]))})"
         return name
-
-
-def _some(names: Mapping[str, object]) -> str:
-    first = [*names][:_NAMED]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(first)}{more}"

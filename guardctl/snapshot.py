@@ -19,13 +19,10 @@ class Snapshot:
         self._created_at = cache(steps.created_at)
 
     def page(self, machine: str, token: str | None = None, *, only_running: bool = False) -> Page:
-        """The page as it was first read."""
         return self._page(machine, token, only_running=only_running)
 
     def details(self, arn: str) -> Details | None:
-        """The execution as it was first described."""
         return self._details(arn)
 
     def created_at(self, machine: str) -> datetime:
-        """When the state machine was made (UTC)."""
         return self._created_at(machine)

@@ -51,7 +51,6 @@ class Plan:
 
 
 def status(stage: Stage, name: str) -> str | None:
-    """The status of a stack; None if there is none."""
     try:
         found: str = stage.cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
     except ClientError as error:
@@ -62,7 +61,6 @@ def status(stage: Stage, name: str) -> str | None:
 
 
 def exists(stage: Stage, name: str) -> bool:
-    """Whether the stack is there, with something in it."""
     return status(stage, name) not in ABSENT
 
 
@@ -144,33 +142,27 @@ def carry_out(stage: Stage, found: Plan, say: Say) -> None:
     say(f"  {now}: stack {found.stack}, {len(found.changes)} changes")
 
 
-def delete(stage: Stage, name: str) -> None:
+def delete(cloudformation: Any, name: str) -> None:
     """Delete a stack and wait until it is gone. Raises `Stop` if it stays."""
-    stage.cloudformation.delete_stack(StackName=name)
+    cloudformation.delete_stack(StackName=name)
     try:
-        waiter = stage.cloudformation.get_waiter("stack_delete_complete")
+        waiter = cloudformation.get_waiter("stack_delete_complete")
         waiter.wait(StackName=name, WaiterConfig={"Delay": 2, "MaxAttempts": 300})
     except WaiterError as error:
-        raise Stop(f"the stack {name} could not be removed: {error}", AWS) from error
+        raise Stop(f"the stack {name} could not be removed, its events say why: {error}", AWS) from error
 
 
 def _changes(client: Any, name: str, change_set: str) -> Iterator[Change]:
-    token: Mapping[str, str] = {}
-    while True:
-        page = client.describe_change_set(ChangeSetName=change_set, StackName=name, **token)
-        for item in page.get("Changes", []):
-            change = item["ResourceChange"]
-            yield Change(
-                change["Action"],
-                change["LogicalResourceId"],
-                change["ResourceType"],
-                change.get("PhysicalResourceId"),
-                # "Conditional" replaces if some value, known only then, has changed.
-                change.get("Replacement") in ("True", "Conditional"),
-            )
-        if not page.get("NextToken"):
-            return
-        token = {"NextToken": page["NextToken"]}
+    pages = client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set, StackName=name)
+    for change in (item["ResourceChange"] for page in pages for item in page.get("Changes", [])):
+        yield Change(
+            change["Action"],
+            change["LogicalResourceId"],
+            change["ResourceType"],
+            change.get("PhysicalResourceId"),
+            # "Conditional" replaces if some value, known only then, has changed.
+            change.get("Replacement") in ("True", "Conditional"),
+        )
 
 
 def _events(client: Any, name: str) -> list[dict[str, Any]]:

@@ -73,7 +73,6 @@ class Stage:
 
     @property
     def text(self) -> str:
-        """The text of the jobs file, which `file` has read."""
         return ((self.jobs_directory or DIRECTORY) / f"{self.name}.toml").read_text(encoding="utf-8-sig")
 
     @property
@@ -122,25 +121,18 @@ class Stage:
 
     @cached_property
     def _throttle(self) -> Throttle:
-        return Throttle(people(self.session.region_name or "", self._own_quotas))
-
-    @property
-    def _own_quotas(self) -> Mapping[Call, Bucket]:
-        """Of a jobs file that can be read; commands of a stage that has none have the Region's."""
-        try:
-            return load(self.name, self.jobs_directory).quotas
-        except JobsFileInvalid:
-            return {}
+        own: Mapping[Call, Bucket] = {}
+        with suppress(Stop):  # commands of a stage that has no jobs file have the Region's
+            own = self.file.quotas
+        return Throttle(people(self.session.region_name or "", own))
 
     @cached_property
     def stepfunctions(self) -> "SFNClient":
-        """Step Functions."""
         client: SFNClient = self.client("stepfunctions")
         return client
 
     @cached_property
     def ecs(self) -> "ECSClient":
-        """ECS."""
         client: ECSClient = self.client("ecs")
         return client
 
@@ -151,24 +143,20 @@ class Stage:
 
     @cached_property
     def ssm(self) -> "SSMClient":
-        """Systems Manager, which keeps the record of each job's schedule."""
         client: SSMClient = self.client("ssm")
         return client
 
     @cached_property
     def logs(self) -> "CloudWatchLogsClient":
-        """CloudWatch Logs."""
         client: CloudWatchLogsClient = self.client("logs")
         return client
 
     @cached_property
     def cloudformation(self) -> Any:
-        """CloudFormation, whose answers are read as they come."""
         return self.client("cloudformation")
 
     @cached_property
     def s3(self) -> Any:
-        """S3, for templates that are too large to be sent inline."""
         return self.client("s3")
 
     @cached_property
@@ -178,7 +166,6 @@ class Stage:
 
     @property
     def caller(self) -> str:
-        """The ARN of whoever runs the command."""
         return str(self._identity["Arn"])
 
     @property
@@ -202,12 +189,10 @@ class Stage:
 
     @property
     def account(self) -> str:
-        """The account's number."""
         return self._place[2]
 
     @property
     def partition(self) -> str:
-        """The partition: ``aws``, ``aws-cn``, ``aws-us-gov``."""
         return self._place[0]
 
     def arn(self, service: str) -> str:
@@ -224,7 +209,6 @@ class Stage:
         return f"guardctl {' '.join(words)} --stage {self.name}"
 
     def function(self, name: Function) -> str:
-        """The ARN of a function of the stage, ``check`` or ``trigger``."""
         return f"{self.arn('lambda')}:function:{function_name(self.name, name)}"
 
     @property
@@ -237,21 +221,17 @@ class Stage:
 
     @property
     def guard(self) -> str:
-        """The guard machine's ARN."""
         return self._states + guard_machine(self.name)
 
     @property
     def waiting(self) -> str:
-        """The ARN of the machine of those who wait for a shared pool, or pause a job of one."""
         return self._states + waiting_machine(self.name)
 
     @property
     def telling(self) -> str:
-        """The ARN of the machine that tells people."""
         return self._states + telling_machine(self.name)
 
     def arn_of(self, machine: str) -> str:
-        """The ARN of a state machine of this name."""
         return self._states + machine
 
     def pool(self, job: str) -> str:
@@ -264,7 +244,6 @@ class Stage:
         return self.file.shared(self.pool(job))
 
     def machine(self, job: str, slot: int = 1) -> str:
-        """The ARN of a batch machine of the job's pool."""
         return self._states + batch_machine(self.name, self.pool(job), slot)
 
     def machines(self, job: str) -> tuple[str, ...]:
@@ -272,7 +251,6 @@ class Stage:
         return tuple(self.machine(job, slot) for slot in range(1, self.file.slots_of(self.pool(job)) + 1))
 
     def guard_execution(self, name: str) -> str:
-        """The ARN of a guard execution."""
         return execution_arn(self.guard, name)
 
     @property

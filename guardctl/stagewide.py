@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from chalicelib.config.jobs import JobsFile
 from chalicelib.names import FUNCTIONS, Function, function_name, function_role, log_group, machines_log_group
-from guardctl.cloudformation import Json, allow, arn, policy
+from guardctl import cloudformation
+from guardctl.cloudformation import Json, allow, arn
 
 MACHINE_LOGS = "MachineLogs"
 """Logical ID of the machines' log group."""
@@ -19,22 +20,12 @@ Policies = Mapping[Function, Json]
 
 
 def tag_list(jobs: JobsFile) -> list[Json]:
-    """The stage's tags, as CloudFormation takes them."""
     return [{"Key": key, "Value": value} for key, value in jobs.tags.items()]
 
 
 def role(jobs: JobsFile, statements: Iterable[Json], service: str, **trusts: Json) -> Json:
-    """A role of the stage for an AWS service."""
-    trust = allow(["sts:AssumeRole"], None, Principal={"Service": service}, **trusts)
     bounded = {"PermissionsBoundary": jobs.permissions_boundary} if jobs.permissions_boundary else {}
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {
-            "AssumeRolePolicyDocument": policy(trust),
-            "Policies": [{"PolicyName": "batch-guard", "PolicyDocument": policy(*statements)}],
-            **bounded,
-        },
-    }
+    return cloudformation.role(service, statements, trusts, **bounded)
 
 
 def function_roles(jobs: JobsFile, policies: Policies) -> Json:

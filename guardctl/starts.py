@@ -3,11 +3,11 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chalicelib.decide.facts import stamp
 from chalicelib.names import (
@@ -21,6 +21,8 @@ from chalicelib.names import (
 )
 from chalicelib.parsing import parse_object
 from guardctl.errors import AWS, Stop
+from guardctl.ledger import Record
+from guardctl.records import described
 from guardctl.stage import Stage
 
 if TYPE_CHECKING:
@@ -36,9 +38,8 @@ _LOOKS = 5
 class Verdict:
     """What became of a guard execution: the run it started, or why it did not."""
 
-    started: bool
     run: str | None
-    """The run's ARN."""
+    """The ARN of the run that it started."""
     reason: str
     waiter: str | None = None
     """The ARN of the guard execution that waits in the queue for it."""
@@ -61,25 +62,19 @@ def start(
 
     Its input says who asked for it, and why if they said so.
     """
-    event: dict[str, Any] = {"job": job, "by": stage.who}
-    if reason:
-        event["reason"] = reason
-    if commands:
-        event["commands"] = commands
-    if scheduled_at:
-        event["scheduled_at"] = stamp(scheduled_at)
-    if first:
-        event["first"] = True
-    if after:
-        event["first_after"] = after
-    if anyway:
-        event["anyway"] = True
+    said = {
+        "reason": reason,
+        "commands": commands,
+        "scheduled_at": scheduled_at and stamp(scheduled_at),
+        "first": first,
+        "first_after": after,
+        "anyway": anyway,
+    }
+    event = json.dumps({"job": job, "by": stage.who} | {key: value for key, value in said.items() if value})
     errors = stage.stepfunctions.exceptions
     for name in _names(job, scheduled_at):
         try:
-            answer = stage.stepfunctions.start_execution(
-                stateMachineArn=stage.guard, name=name, input=json.dumps(event)
-            )
+            answer = stage.stepfunctions.start_execution(stateMachineArn=stage.guard, name=name, input=event)
             return answer["executionArn"]
         except errors.ExecutionAlreadyExists:
             continue
@@ -103,35 +98,26 @@ def _names(job: str, scheduled_at: datetime | None) -> Iterator[str]:
 
 def verdict(stage: Stage, guard_execution: str, sleep: Callable[[float], None] = time.sleep) -> Verdict:
     """Wait for the guard execution to end (seconds, or the job's grace) and say what it decided."""
-    return _verdict(stage, _ended(stage, guard_execution, sleep))
+    return _verdict(_ended(stage, guard_execution, sleep))
 
 
-def _verdict(stage: Stage, ended: Mapping[str, Any]) -> Verdict:
-    if ended["status"] == "SUCCEEDED":
-        output = json.loads(ended["output"])
-        if output.get("outcome") == "started":
-            run = execution_arn(output["state_machine_arn"], output["run"])
-            return Verdict(True, run, f"started {output['run']}")
-        if output.get("outcome") == "queued":
-            reason = f"waits in the queue as {output['waiter']}: {output['reason']}"
-            machine = output.get("state_machine_arn", stage.guard)  # an older release did not say
-            return Verdict(False, None, reason, execution_arn(machine, output["waiter"]))
-        return Verdict(False, None, output.get("reason", ended["output"]), error=output.get("error"))
-    reason = f"{ended.get('error') or ended['status']}: {ended.get('cause') or 'no cause given'}"
-    return Verdict(False, None, reason, error=ended.get("error"))
+def _verdict(ended: Record) -> Verdict:
+    if ended.status != "SUCCEEDED":
+        return Verdict(None, f"{ended.error or ended.status}: {ended.cause or 'no cause given'}", error=ended.error)
+    if run := ended.started_run:
+        return Verdict(run, f"started {execution_name(run)}")
+    if waiter := ended.waiter:
+        return Verdict(None, f"waits in the queue as {execution_name(waiter)}: {ended.output['reason']}", waiter)
+    return Verdict(None, ended.output.get("reason", json.dumps(ended.output)), error=ended.output.get("error"))
 
 
 def outcome(stage: Stage, run: str, sleep: Callable[[float], None] = time.sleep) -> tuple[bool, str]:
     """Wait for a run to end: whether it succeeded, and a sentence."""
     ended = _ended(stage, run, sleep)
-    name = execution_name(run)
-    seconds = round((ended["stopDate"] - ended["startDate"]).total_seconds())
-    if ended["status"] == "SUCCEEDED":
-        return True, f"{name} succeeded after {seconds} s"
-    return (
-        False,
-        f"{name} {ended['status']} after {seconds} s: {ended.get('error') or ''} {ended.get('cause') or ''}",
-    )
+    seconds = round(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
+    if ended.status == "SUCCEEDED":
+        return True, f"{ended.name} succeeded after {seconds} s"
+    return False, f"{ended.name} {ended.status} after {seconds} s: {ended.error or ''} {ended.cause or ''}"
 
 
 def abandon(stage: Stage, guard_execution: str, sleep: Callable[[float], None] = time.sleep) -> Verdict:
@@ -142,19 +128,19 @@ def abandon(stage: Stage, guard_execution: str, sleep: Callable[[float], None] =
     with suppress(stage.stepfunctions.exceptions.ValidationException):  # it ended on its own meanwhile
         stage.stepfunctions.stop_execution(executionArn=guard_execution, cause=f"interrupted by {stage.who}")
     ended = _ended(stage, guard_execution, sleep)
-    if ended["status"] != "ABORTED":
-        return _verdict(stage, ended)
+    if ended.status != "ABORTED":
+        return _verdict(ended)
     unseen = ""
     for arn in asked_for(stage.stepfunctions, guard_execution):
         found = _shown(stage, arn, sleep)
         name = execution_name(arn)
         if found is None:
             unseen = f", but it had asked for {name}, which Step Functions does not show (yet)"
-        elif parse_object(found.get("input")).get("guard_execution") == guard_execution:
+        elif found.input.get("guard_execution") == guard_execution:
             if run_number(name):
-                return Verdict(True, arn, f"started {name}")
-            return Verdict(False, None, f"waits in the queue as {name}", arn)
-    return Verdict(False, None, f"the start was stopped{unseen or ' before it started anything'}")
+                return Verdict(arn, f"started {name}")
+            return Verdict(None, f"waits in the queue as {name}", arn)
+    return Verdict(None, f"the start was stopped{unseen or ' before it started anything'}")
 
 
 def left(stage: Stage, job: str, found: Verdict) -> str:
@@ -174,7 +160,7 @@ def left(stage: Stage, job: str, found: Verdict) -> str:
 def now(stage: Stage, waiter: Verdict) -> Verdict:
     """What has become of a start that waits in the queue by now; the same verdict while it waits."""
     answer = stage.stepfunctions.describe_execution(executionArn=waiter.waiter or "")
-    return waiter if answer["status"] == "RUNNING" else _verdict(stage, answer)
+    return waiter if answer["status"] == "RUNNING" else _verdict(described(answer))
 
 
 def asked_for(client: "SFNClient", guard_execution: str) -> list[str]:
@@ -193,27 +179,27 @@ def asked_for(client: "SFNClient", guard_execution: str) -> list[str]:
     return asked
 
 
-def _shown(stage: Stage, arn: str, sleep: Callable[[float], None]) -> Any:
+def _shown(stage: Stage, arn: str, sleep: Callable[[float], None]) -> Record | None:
     """The description of an execution that may be new; None if it does not appear (DescribeExecution may lag)."""
     for look in range(_LOOKS):
         if look:
             sleep(_POLL_SECONDS)
         with suppress(stage.stepfunctions.exceptions.ExecutionDoesNotExist):
-            return stage.stepfunctions.describe_execution(executionArn=arn)
+            return described(stage.stepfunctions.describe_execution(executionArn=arn))
     return None
 
 
-def _ended(stage: Stage, arn: str, sleep: Callable[[float], None] = time.sleep) -> Any:
+def _ended(stage: Stage, arn: str, sleep: Callable[[float], None] = time.sleep) -> Record:
     unseen = 0
     missing = stage.stepfunctions.exceptions.ExecutionDoesNotExist
     while True:
         try:
-            answer = stage.stepfunctions.describe_execution(executionArn=arn)
+            found = described(stage.stepfunctions.describe_execution(executionArn=arn))
         except missing:  # it has been started; DescribeExecution is eventually consistent
             unseen += 1
             if unseen * _POLL_SECONDS > _SHOWN_SECONDS:
                 raise
         else:
-            if answer["status"] != "RUNNING":
-                return answer
+            if found.status != "RUNNING":
+                return found
         sleep(_POLL_SECONDS)

@@ -22,7 +22,7 @@ from guardctl import listed
 from guardctl.chart import Row
 from guardctl.clusters import Clusters
 from guardctl.days_off import with_verdict
-from guardctl.ledger import Entry, Facts, Record, ledger
+from guardctl.ledger import Entry, Facts, Record, asked_by_hand, ledger
 from guardctl.listed import Known
 from guardctl.records import Deployed, Reader
 
@@ -169,7 +169,10 @@ class Survey:
             plain = listed.started(execution, run) if run else listed.between(execution)
             told = known.get(execution.arn) or plain
             records[told.name] = told
-        records |= {r.name: r for r in known.values() if r and _job_of(r) == job.name and r.name not in records}
+        for said in known.values():
+            named = parse_guard_name(said.name) if said else None
+            if said and named and named.job == job.name:
+                records.setdefault(said.name, said)
         records = self.reader.with_waiters(records, job.name)
         started = {record.started_run for record in records.values()}
         by = {run: guard for guard, run in pool.paired.items()}
@@ -220,7 +223,7 @@ def _worst_first(rows: Sequence[Row]) -> list[Row]:
 def _rows(pool: _Pool) -> Iterator[list[listed.Row]]:
     """All that a description would tell more about: of each job, and of the runs, the newest first."""
     for its in pool.guards.values():
-        quiet = {e.arn for e in its if e.closed and e.status == "SUCCEEDED" and not _by_hand(e)}
+        quiet = {e.arn for e in its if e.closed and e.status == "SUCCEEDED" and not asked_by_hand(e.name)}
         yield [*listed.rows(its, pool.runs, 0, fine=quiet)][::-1]
         yield [*listed.rows(its, pool.runs, 2, fine=pool.paired.keys() | {e.arn for e in its} - quiet)][::-1]
     yield [listed.Row(1, arns) for arns in pool.absent][::-1]
@@ -230,17 +233,6 @@ def _rows(pool: _Pool) -> Iterator[list[listed.Row]]:
     yield [*listed.rows(pool.runs, (), 1, fine=begun | failed)][::-1]
 
 
-def _job_of(record: Record) -> str | None:
-    said = parse_guard_name(record.name)
-    return said.job if said else None
-
-
 def _scheduled(guard: Execution) -> datetime | None:
     said = parse_guard_name(guard.name)
     return said.scheduled_at if said and said.kind == "scheduled" else None
-
-
-def _by_hand(execution: Execution) -> bool:
-    """Who asked for it, and why, its description says."""
-    said = parse_guard_name(execution.name)
-    return said is not None and said.kind in {"by hand", "repetition"}

@@ -94,11 +94,6 @@ def nested(jobs: JobsFile) -> dict[str, Json]:
     return {part: document for part, document in stacks(jobs).items() if part != FUNCTIONS_PART}
 
 
-def file_name(part: str) -> str:
-    """What a package calls the template of a part; its parent names it so."""
-    return f"{part}.json"
-
-
 def sam_extension(jobs: JobsFile) -> Json:
     """What `chalice package --merge-template` adds to Chalice's own template: names, and the same stacks, nested.
 
@@ -113,7 +108,7 @@ def sam_extension(jobs: JobsFile) -> Json:
         found[logical] = {
             "Type": "AWS::CloudFormation::Stack",
             "DependsOn": before,
-            "Properties": {"TemplateURL": file_name(part), **tagged},
+            "Properties": {"TemplateURL": f"{part}.json", **tagged},
         }
         before = ["Machines"]
     return {"Resources": found}
@@ -278,7 +273,6 @@ def trigger_policy(jobs: JobsFile) -> Json:
 
 
 def function_policies(jobs: JobsFile) -> dict[Function, Json]:
-    """Function → the policy of its role."""
     return {"check": check_policy(jobs), "trigger": trigger_policy(jobs)}
 
 

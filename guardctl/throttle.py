@@ -29,7 +29,6 @@ def people(region: str, own: Mapping[Call, Bucket]) -> dict[str, Bucket]:
         "GetExecutionHistory": Bucket(500, 20) if region in _LARGE else Bucket(400, 20),
         "DescribeStateMachine": Bucket(200, 20),
         "DescribeTasks": Bucket(100, 20),
-        "GetParameter": Bucket(40, 40),
         "GetParameters": Bucket(40, 40),
     }
     return {name: Bucket(max(1.0, each.burst * SHARE), each.refill * SHARE) for name, each in whole.items()}

@@ -30,7 +30,6 @@ def statements(jobs: JobsFile) -> list[Json]:
 
 
 def substitutions(jobs: JobsFile) -> Json:
-    """What is put into its definition."""
     alerts = jobs.alerts
     return {"TopicArn": alerts.topic, "Format": alerts.format, "Stage": jobs.stage} if alerts else {}
 

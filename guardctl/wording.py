@@ -1,5 +1,6 @@
 """The ledger in sentences and as JSON, and times as a person says them."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from textwrap import wrap
 from typing import Any
@@ -9,7 +10,7 @@ from chalicelib.decide.facts import span, stamp
 from chalicelib.decide.local_time import clock, local, localised
 from guardctl.ledger import Entry, Outcome
 
-__all__ = ["clock", "entry_json", "folded", "local", "localised", "sentence", "started", "until"]
+__all__ = ["SHOWN", "clock", "entry_json", "folded", "listed", "local", "localised", "sentence", "started", "until"]
 
 
 def folded(text: str, width: int | None, indent: str = "    ") -> list[str]:
@@ -19,6 +20,12 @@ def folded(text: str, width: int | None, indent: str = "    ") -> list[str]:
     return wrap(
         text, width, initial_indent=indent, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """Names of a sentence: ``a, b, c and 4 more``."""
+    every = [*names]
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def until(start: datetime, end: datetime, zone: ZoneInfo) -> str:
@@ -37,37 +44,38 @@ def started(entry: Entry, zone: ZoneInfo) -> str:
     return f"{date}{began:%H:%M:%S}{f' ({span(entry.late)} late)' if entry.late else ''}"
 
 
-_PHRASES: dict[Outcome, str] = {
-    "ran": "ran{hand} as {run} and succeeded{took}{late}",
-    "running": "is running{hand} as {run}{late}",
-    "failed": "ran{hand} as {run} and failed{took}{late}",
-    "timed out": "ran{hand} as {run} and timed out{took}{late}",
-    "replaced": "ran{hand} as {run} and was replaced{took}{late}",
-    "stopped": "ran{hand} as {run} and was stopped{took}{late}",
-    "skipped": "was skipped{hand}",
-    "paused": "did not run{hand}, because the job was paused",
-    "holiday": "did not run, because its calendar says so",
-    "gave up": "did not run{hand}, because it waited too long",
-    "waiting": "waits for its turn{hand}",
-    "deciding": "is being decided{hand}",
-    "not started": "was not started{hand}",
-    "due": "is due",
-    "missed": "was missed",
-    "disabled": "was not started, because the job is disabled",
-    "no schedule": "was not started, because the job did not have this schedule then",
-    "forgotten": "is forgotten",
-    "not looked up": "was not looked up",
-    "would have started": "would have started",
-    "would have waited": "would have waited for its turn",
-    "would have replaced": "would have stopped what is in the way, and then started",
-    "would have stepped back": "would have stepped back",
-    "would have been refused": "would have been refused",
+SHOWN: Mapping[Outcome, tuple[str, str, str]] = {
+    "ran": ("█", "green", "ran{hand} as {run} and succeeded{took}{late}"),
+    "would have started": ("□", "cyan", "would have started"),
+    "would have waited": ("w", "cyan", "would have waited for its turn"),
+    "would have replaced": ("r", "cyan", "would have stopped what is in the way, and then started"),
+    "running": ("▶", "cyan", "is running{hand} as {run}{late}"),
+    "due": ("…", "", "is due"),
+    "deciding": ("…", "", "is being decided{hand}"),
+    "waiting": ("…", "", "waits for its turn{hand}"),
+    "forgotten": ("-", "", "is forgotten"),
+    "no schedule": ("-", "", "was not started, because the job did not have this schedule then"),
+    "disabled": ("-", "", "was not started, because the job is disabled"),
+    "would have stepped back": ("o", "yellow", "would have stepped back"),
+    "would have been refused": ("x", "yellow", "would have been refused"),
+    "paused": ("P", "magenta", "did not run{hand}, because the job was paused"),
+    "holiday": ("h", "", "did not run, because its calendar says so"),
+    "not looked up": ("░", "", "was not looked up"),
+    "replaced": ("R", "yellow", "ran{hand} as {run} and was replaced{took}{late}"),
+    "skipped": ("○", "yellow", "was skipped{hand}"),
+    "stopped": ("S", "yellow", "ran{hand} as {run} and was stopped{took}{late}"),
+    "gave up": ("W", "yellow", "did not run{hand}, because it waited too long"),
+    "not started": ("?", "bold red", "was not started{hand}"),
+    "missed": ("!", "bold red", "was missed"),
+    "timed out": ("T", "bold red", "ran{hand} as {run} and timed out{took}{late}"),
+    "failed": ("✗", "bold red", "ran{hand} as {run} and failed{took}{late}"),
 }
+"""Outcome → its mark in a picture, the mark's style, and what a sentence says of it; from the best to the worst."""
 
 
 def sentence(entry: Entry, zone: ZoneInfo, *, named: bool = False) -> str:
     """What became of a scheduled time, in one sentence. The zone's name is in it unless it is `named` already."""
-    phrase = _PHRASES[entry.outcome].format(
+    phrase = SHOWN[entry.outcome][2].format(
         run=entry.run_told,
         hand=f" by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else "",
         took=f" after {span(entry.duration)}" if entry.duration is not None else "",
@@ -78,7 +86,6 @@ def sentence(entry: Entry, zone: ZoneInfo, *, named: bool = False) -> str:
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:
-    """An entry of the ledger for scripts."""
     return {
         "job": entry.job,
         "scheduled_at": stamp(entry.scheduled),

@@ -110,9 +110,6 @@ class Aws(Ticking):
         found = [{"Name": n, "Value": recorded_as(j), **about} for n, j in jobs.items() if j.schedules]
         return {"Parameters": found}
 
-    def get_parameter(self, Name: str) -> Any:  # noqa: N803 (boto3's name)
-        return {"Parameter": self.get_parameters([Name])["Parameters"][0]}
-
     def list_tasks(self, **asked: Any) -> Any:
         self.calls["ListTasks"] += 1
         shown = self.tasks.get(asked["desiredStatus"], [])

@@ -54,19 +54,8 @@ def take(
         copy = removals.enter_context(project.copied(names.stage, jobs(names, subnet, made["ExecutionRole"]), tags))
         say(f"deploying the stage {names.stage}, from a copy of the project")
         project.deploy(copy, names.stage)
-        trial = Trial(
-            names,
-            arns,
-            client("stepfunctions"),
-            client("ecs"),
-            client("cloudwatch"),
-            client("sqs"),
-            subnet,
-            made["Role"],
-            made["Queue"],
-            patience,
-            tags,
-        )
+        steps, ecs, alarms, queue = map(client, ("stepfunctions", "ecs", "cloudwatch", "sqs"))
+        trial = Trial(names, arns, steps, ecs, alarms, queue, subnet, made["Role"], made["Queue"], patience, tags)
         say("trying")
         runner.tried(trial, FIRST, PROBES, found)
 

@@ -1,55 +1,51 @@
 """Probes of a state machine that is removed, and made again under its name."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
 from guardctl.acceptance.definitions import waiting
-from guardctl.acceptance.findings import Assumption, Finding, Probe, Untried, differs, judged
+from guardctl.acceptance.findings import Assumption, Finding, Untried, differs, judged, probe
 from guardctl.acceptance.trial import Trial, code, refused
 
 WATCHED = 20.0
 """Seconds for which a machine is watched that should stay in DELETING."""
 
 
-@dataclass(frozen=True)
-class MadeAgain:
-    """How long it took until the name of a removed machine was free, and what starting an old name said then."""
-
-    seconds: float | None
-    old_name: str | None
-    still_described: bool
-
-
-@dataclass(frozen=True)
-class Deleting:
-    """A machine that was deleted while its execution waited."""
-
-    status: str | None
-    """Its status while the execution waited; None if it was gone."""
-    watched: float
-    again: str | None
-    """What making it again said meanwhile; None if that was done."""
-    after: float | None
-    """Seconds from the execution's end until it could be made again."""
-
-
-def made_again(trial: Trial) -> MadeAgain:
+@probe(
+    "a machine removed and made again, and an old execution name started",
+    Assumption(
+        "old-names",
+        "A machine that is removed and made again finds the names of its old executions taken.",
+        "not documented",
+    ),
+)
+def made_again(trial: Trial) -> Iterator[Finding]:
     """One execution, closed; the machine removed and made again; the same start once more."""
-    definition = waiting(1)
-    machine = trial.make("again", definition)
+    machine = trial.make("again", waiting(1))
     execution = trial.start(machine, {}, "old-name")
     trial.ended(execution)
     trial.stepfunctions.delete_state_machine(stateMachineArn=machine)
-    seconds = trial.timed(lambda: _made(trial, "again"), "the machine's name is free", within=trial.patience, every=2)
+    seconds = _free_again(trial, "again")
     if seconds is None:
         raise Untried(f"the machine was still being deleted after {trial.patience:.0f} s")
-    described = refused(lambda: trial.stepfunctions.describe_execution(executionArn=execution)) is None
-    return MadeAgain(seconds, refused(lambda: trial.start(machine, {}, "old-name")), described)
+    gone = refused(lambda: trial.stepfunctions.describe_execution(executionArn=execution))
+    told = f"made again after {seconds:.0f} s; the old execution is {'no longer' if gone else 'still'} described"
+    refusal = refused(lambda: trial.start(machine, {}, "old-name"))
+    yield judged(
+        refusal == "ExecutionAlreadyExists", f"the old name{f': {refusal}' if refusal else ' was free'}; {told}"
+    )
 
 
-def deleting(trial: Trial) -> Deleting:
-    """Removed while its execution waits for an hour."""
+@probe(
+    "a machine removed while its execution waits",
+    Assumption(
+        "deleting",
+        "A machine that is removed while an execution waits stays in DELETING, and can't be made again.",
+        "reported",
+    ),
+)
+def deleting(trial: Trial) -> Iterator[Finding]:
     machine = trial.make("deleting", waiting(3600))
     execution = trial.start(machine, {})
     trial.stepfunctions.delete_state_machine(stateMachineArn=machine)
@@ -58,21 +54,29 @@ def deleting(trial: Trial) -> Deleting:
     status = _status(trial, machine)
     # Another definition: the same one would be answered with the machine that is there (AWS, CreateStateMachine).
     again = refused(lambda: trial.make("deleting", waiting(3601)))
-    if status is None or again is None:
-        return Deleting(status, watched, again, None)
-    trial.stepfunctions.stop_execution(executionArn=execution)
-    after = trial.timed(lambda: _made(trial, "deleting"), "the machine's name is free", within=trial.patience, every=2)
-    return Deleting(status, watched, again, after)
+    if status is None:
+        yield differs("the machine was gone although its execution waited")
+    elif again is None:
+        yield differs(f"{status}, and yet it could be made again")
+    else:
+        trial.stepfunctions.stop_execution(executionArn=execution)
+        seconds = _free_again(trial, "deleting")
+        after = "not in time" if seconds is None else f"{seconds:.0f} s after the execution was stopped"
+        told = f"{status} for {watched:.0f} s, made again meanwhile: {again}; it could be made again {after}"
+        yield judged(status == "DELETING" and again == "StateMachineDeleting", told)
 
 
-def _made(trial: Trial, name: str) -> bool:
-    try:
-        trial.make(name, waiting(1))
-    except ClientError as error:
-        if code(error) in ("StateMachineDeleting", "StateMachineAlreadyExists"):
-            return False
-        raise
-    return True
+PROBES = (made_again, deleting)
+
+
+def _free_again(trial: Trial, name: str) -> float | None:
+    """Seconds until a machine of that name could be made; None if it could not in time."""
+
+    def made() -> bool:
+        refusal = refused(lambda: trial.make(name, waiting(1)), "StateMachineDeleting", "StateMachineAlreadyExists")
+        return refusal is None
+
+    return trial.timed(made, "the machine's name is free", within=trial.patience, every=2)
 
 
 def _status(trial: Trial, machine: str) -> str | None:
@@ -82,51 +86,3 @@ def _status(trial: Trial, machine: str) -> str | None:
         if code(error) == "StateMachineDoesNotExist":
             return None
         raise
-
-
-def _judge_old_name(seen: MadeAgain) -> Finding:
-    described = "is still described" if seen.still_described else "is no longer described"
-    told = f"made again after {seen.seconds:.0f} s; the old execution {described}"
-    if seen.old_name is None:
-        return differs(f"the old name was free; {told}")
-    return judged(seen.old_name == "ExecutionAlreadyExists", f"the old name: {seen.old_name}; {told}")
-
-
-def _judge_deleting(seen: Deleting) -> Finding:
-    if seen.status is None:
-        return differs("the machine was gone although its execution waited")
-    if seen.again is None:
-        return differs(f"{seen.status}, and yet it could be made again")
-    after = "not in time" if seen.after is None else f"{seen.after:.0f} s after the execution was stopped"
-    told = f"{seen.status} for {seen.watched:.0f} s, made again meanwhile: {seen.again}; it could be made again {after}"
-    return judged(seen.status == "DELETING" and seen.again == "StateMachineDeleting", told)
-
-
-PROBES = (
-    Probe(
-        "made-again",
-        "a machine removed and made again, and an old execution name started",
-        made_again,
-        (
-            Assumption(
-                "old-names",
-                "A machine that is removed and made again finds the names of its old executions taken.",
-                "not documented",
-                _judge_old_name,
-            ),
-        ),
-    ),
-    Probe(
-        "deleting",
-        "a machine removed while its execution waits",
-        deleting,
-        (
-            Assumption(
-                "deleting",
-                "A machine that is removed while an execution waits stays in DELETING, and can't be made again.",
-                "reported",
-                _judge_deleting,
-            ),
-        ),
-    ),
-)

@@ -1,18 +1,16 @@
-"""What is assumed of AWS, how it is tried, and what came of it. A judge is pure: what was seen → a finding."""
+"""What is assumed of AWS, how it is tried, and what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Literal
 
 from guardctl.acceptance.trial import Trial
 
-Verdict = Literal["holds", "differs", "could not be tried"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "differs", "could not be tried")
+Verdict = Literal["differs", "holds", "could not be tried"]
+"""In the order of the report."""
 
 Basis = Literal["documented", "reported", "not documented", "our promise"]
 """Where an assumption comes from: AWS's documentation, what people saw, nowhere, or this project itself."""
-
-Seen = TypeVar("Seen")
 
 
 class Untried(Exception):
@@ -28,17 +26,14 @@ class Finding:
 
 
 def holds(seen: str) -> Finding:
-    """It is as assumed."""
     return Finding("holds", seen)
 
 
 def differs(seen: str) -> Finding:
-    """AWS does something else."""
     return Finding("differs", seen)
 
 
 def untried(why: str) -> Finding:
-    """Nobody knows."""
     return Finding("could not be tried", why)
 
 
@@ -47,38 +42,41 @@ def judged(right: bool, seen: str) -> Finding:
     return holds(seen) if right else differs(seen)
 
 
+def not_seen(told: str, waited: float, limit: float) -> Finding:
+    """It did not happen: `differs` if it was waited for until the limit (seconds), else nobody knows."""
+    return differs(told) if waited >= limit else untried(f"{told}; nobody waited longer")
+
+
 @dataclass(frozen=True)
-class Assumption(Generic[Seen]):
+class Assumption:
     """One line of the report."""
 
     name: str
     says: str
     basis: Basis
-    judge: Callable[[Seen], Finding]
 
 
 @dataclass(frozen=True)
-class Probe(Generic[Seen]):
+class Probe:
     """One try, which may settle several assumptions.
 
-    `look` raises `Untried`, `NotInTime`, or what botocore raises: then none of them could be tried.
+    `look` gives a finding for each, in their order. It may raise `Untried`, `NotInTime`, or what botocore raises: then
+    those that it has not come to could not be tried.
     """
 
-    name: str
     tried: str
-    look: Callable[[Trial], Seen]
-    assumptions: tuple[Assumption[Seen], ...]
+    look: Callable[[Trial], Iterable[Finding]]
+    assumptions: tuple[Assumption, ...]
 
 
-AnyProbe = Probe[Any]
+def probe(tried: str, *assumptions: Assumption) -> Callable[[Callable[[Trial], Iterable[Finding]]], Probe]:
+    """Make a function the `look` of a probe."""
+    return lambda look: Probe(tried, look, assumptions)
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(Assumption):
     """An assumption with its finding; `tried` says how."""
 
-    name: str
-    says: str
-    basis: Basis
     tried: str
     finding: Finding

@@ -22,58 +22,33 @@ def policy(stage: str) -> Json:
 
 def _trial(names: str) -> Iterator[Json]:
     """What a trial does beside deploying, looking and starting."""
-    yield allow(["cloudformation:CreateStack"], [f"arn:*:cloudformation:*:*:stack/{names}/*"])
-    yield allow(["states:RedriveExecution"], [f"arn:*:states:*:*:execution:{names}:*"])
+    yield allow("cloudformation:CreateStack", [f"arn:*:cloudformation:*:*:stack/{names}/*"])
+    yield allow("states:RedriveExecution", [f"arn:*:states:*:*:execution:{names}:*"])
     yield allow(
-        ["ecs:CreateCluster", "ecs:DeleteCluster", "ecs:DescribeClusters", "ecs:TagResource"],
+        "ecs:CreateCluster DeleteCluster DescribeClusters TagResource",
         [f"arn:*:ecs:*:*:cluster/{names}"],
     )
-    yield allow(
-        ["ecs:RunTask", "ecs:DeleteTaskDefinitions", "ecs:TagResource"], [f"arn:*:ecs:*:*:task-definition/{names}"]
-    )
+    yield allow("ecs:RunTask DeleteTaskDefinitions TagResource", [f"arn:*:ecs:*:*:task-definition/{names}"])
     groups = [f"arn:*:logs:*:*:log-group:{group}{names}" for group in ("/", "/aws/lambda/")]
     yield allow(
-        ["logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:TagResource"],
+        "logs:CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource",
         [*groups, *(f"{group}:*" for group in groups)],
     )
     yield allow(
-        [
-            "sns:CreateTopic",
-            "sns:DeleteTopic",
-            "sns:GetTopicAttributes",
-            "sns:ListSubscriptionsByTopic",
-            "sns:ListTagsForResource",
-            "sns:Subscribe",
-            "sns:TagResource",
-            "sns:Unsubscribe",
-        ],
+        "sns:CreateTopic DeleteTopic GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource "
+        "Subscribe TagResource Unsubscribe",
         [f"arn:*:sns:*:*:{names}"],
     )
     yield allow(
-        [
-            "sqs:CreateQueue",
-            "sqs:DeleteMessage",
-            "sqs:DeleteQueue",
-            "sqs:GetQueueAttributes",
-            "sqs:ListQueueTags",
-            "sqs:ReceiveMessage",
-            "sqs:SetQueueAttributes",
-            "sqs:TagQueue",
-        ],
+        "sqs:CreateQueue DeleteMessage DeleteQueue GetQueueAttributes ListQueueTags ReceiveMessage "
+        "SetQueueAttributes TagQueue",
         [f"arn:*:sqs:*:*:{names}"],
     )
-    yield allow(["cloudwatch:SetAlarmState", "cloudwatch:TagResource"], [f"arn:*:cloudwatch:*:*:alarm:{names}"])
-    yield allow(["events:ListTargetsByRule"], [f"arn:*:events:*:*:rule/{names}"])
+    yield allow("cloudwatch:SetAlarmState TagResource", [f"arn:*:cloudwatch:*:*:alarm:{names}"])
+    yield allow("events:ListTargetsByRule", [f"arn:*:events:*:*:rule/{names}"])
     yield allow(
-        [
-            "cloudformation:DescribeStacks",
-            "ec2:DescribeSubnets",
-            "ecs:DeregisterTaskDefinition",
-            "ecs:ListTaskDefinitions",
-            "ecs:RegisterTaskDefinition",
-            "events:ListRules",
-            "logs:DescribeLogGroups",
-        ],
+        "cloudformation:DescribeStacks ec2:DescribeSubnets ecs:DeregisterTaskDefinition ListTaskDefinitions "
+        "RegisterTaskDefinition events:ListRules logs:DescribeLogGroups",
         ["*"],
         "TheseTakeNoNameOrLookForIt",
     )

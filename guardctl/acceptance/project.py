@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from chalicelib.config import blocks
 from guardctl.errors import AWS, Stop
 from guardctl.stage import PROJECT
 
@@ -36,7 +37,7 @@ def copied(stage: str, jobs: str, tags: Mapping[str, str]) -> Iterator[Path]:
         (files / f"{stage}.toml").write_text(jobs, encoding="utf-8")
         config = directory / ".chalice" / "config.json"
         settings = json.loads(config.read_text(encoding="utf-8"))
-        config.write_text(json.dumps(settings | {"tags": dict(tags), "stages": {stage: _block(stage)}}), "utf-8")
+        config.write_text(json.dumps(settings | {"tags": dict(tags), "stages": {stage: blocks.block(stage)}}), "utf-8")
         yield directory
 
 
@@ -73,13 +74,3 @@ def _end(process: "subprocess.Popen[str]") -> None:
         process.wait(_STOPS_WITHIN)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _block(stage: str) -> dict[str, object]:
-    return {
-        "environment_variables": {"BATCH_GUARD_STAGE": stage},
-        "lambda_functions": {
-            "check": {"iam_policy_file": f"policy-{stage}-check.json"},
-            "trigger": {"iam_policy_file": f"policy-{stage}-trigger.json", "lambda_timeout": 120},
-        },
-    }

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
 from chalicelib.names import FUNCTIONS, function_name, guard_machine
+from guardctl import stacks
 from guardctl.acceptance.trial import TAG, Names, code
 from guardctl.errors import AWS, Stop
 
@@ -27,7 +29,6 @@ _GONE = (
     "StateMachineDoesNotExist",
 )
 _STOPS = {"Delay": 3, "MaxAttempts": 60}
-_DELETES = {"Delay": 3, "MaxAttempts": 200}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def leftovers(client: Client, of: str) -> list[Leftover]:
     """The stages that carry the tag of ``--stage`` `of`, found by their probes' stacks."""
     return [
         Leftover(Names(stack["StackName"].removeprefix("batch-guard-").removesuffix("-acceptance")), made, status)
-        for stack in _stacks(client)
+        for stack in _stacks(client("cloudformation"))
         if {"Key": TAG, "Value": of} in stack.get("Tags", [])
         for made, status in [(stack["CreationTime"], stack["StackStatus"])]
     ]
@@ -56,101 +57,70 @@ def remove(client: Client, names: Names, say: Say) -> None:
     so that ``--clean`` finds the stage.
     """
     say(f"removing {names.prefix}*")
-    faults: list[str] = []
-    for step in (
-        _chalice,
-        _executions,
-        _tasks,
-        _other_stacks,
+    ecs = client("ecs")
+    chalice, tasks = partial(_chalice, client, names), partial(_stop_tasks, ecs, names.cluster)
+    faults = _faults(
+        chalice,
+        partial(_executions, client("stepfunctions"), names),
+        tasks,
+        partial(_other_stacks, client("cloudformation"), names),
         # What came late: of a deployment that outlived its trial's kill, or of a step that was about to start a task.
-        _chalice,
-        _tasks,
-        _probes_machines,
-        _other_cluster,
-    ):
-        try:
-            step(client, names)
-        except (ClientError, WaiterError, Stop) as error:
-            if str(error) not in faults:
-                faults.append(str(error))
-    if faults:
-        raise Stop(
-            f"not all of {names.prefix}* could be removed; mend it, then: guardctl acceptance --clean\n"
-            + "\n".join(faults),
-            AWS,
-        )
-    _delete_stack(client, names.stack)
-    _definitions(client("ecs"), names)
+        chalice,
+        tasks,
+        partial(_probes_machines, client("stepfunctions"), names),
+        partial(_other_cluster, ecs, names),
+    )
+    own = partial(stacks.delete, client("cloudformation"), names.stack)
+    if faults := faults or _faults(own, partial(_definitions, ecs, names)):
+        again = f"not all of {names.prefix}* could be removed; mend it, then: guardctl acceptance --clean"
+        raise Stop("\n".join([again, *faults]), AWS)
     say(f"removed {names.prefix}*")
+
+
+def _faults(*steps: Callable[[], None]) -> list[str]:
+    """Take the steps, and return what AWS refused of them, each once."""
+    found: dict[str, None] = {}
+    for step in steps:
+        try:
+            step()
+        except (ClientError, WaiterError, Stop) as error:
+            found[str(error)] = None
+    return [*found]
 
 
 def _chalice(client: Client, names: Names) -> None:
     """What Chalice has made. The log groups last: a function that runs makes its own again."""
-    _rules(client("events"), names)
-    _functions(client("lambda"), names)
-    _roles(client("iam"), names)
-    _log_groups(client("logs"), names)
-
-
-def _other_stacks(client: Client, names: Names) -> None:
-    for stack in _stacks(client):
-        if stack["StackName"].startswith(names.prefix) and stack["StackName"] != names.stack:
-            _delete_stack(client, stack["StackName"])
-
-
-def _probes_machines(client: Client, names: Names) -> None:
-    for machine in _machines(client("stepfunctions"), names):
-        client("stepfunctions").delete_state_machine(stateMachineArn=machine)
-
-
-def _stacks(client: Client) -> Iterator[Any]:
-    pages = client("cloudformation").get_paginator("describe_stacks").paginate()
-    return (stack for page in pages for stack in page["Stacks"])
-
-
-def _delete_stack(client: Client, name: str) -> None:
-    cloudformation = client("cloudformation")
-    cloudformation.delete_stack(StackName=name)
-    try:
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=_DELETES)
-    except WaiterError as error:
-        raise Stop(
-            f"the stack {name} could not be removed: its events say why. Then: guardctl acceptance --clean ({error})",
-            AWS,
-        ) from error
-
-
-def _rules(events: Any, names: Names) -> None:
-    """Chalice's rule, which starts the trigger every minute."""
-    for rule in events.list_rules(NamePrefix=names.prefix)["Rules"]:
+    events, functions, iam, logs = (client(each) for each in ("events", "lambda", "iam", "logs"))
+    for rule in events.list_rules(NamePrefix=names.prefix)["Rules"]:  # starts the trigger every minute
         targets = [target["Id"] for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]]
         if targets:
             events.remove_targets(Rule=rule["Name"], Ids=targets)
         events.delete_rule(Name=rule["Name"])
-
-
-def _functions(functions: Any, names: Names) -> None:
-    for function in FUNCTIONS:
+    for name in (function_name(names.stage, function) for function in FUNCTIONS):
         with _ignoring_what_is_gone():
-            functions.delete_function(FunctionName=function_name(names.stage, function))
-
-
-def _roles(iam: Any, names: Names) -> None:
-    """Chalice names a function's role like the function."""
-    for function in FUNCTIONS:
-        role = function_name(names.stage, function)
-        with _ignoring_what_is_gone():
-            for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-                iam.delete_role_policy(RoleName=role, PolicyName=policy)
-            iam.delete_role(RoleName=role)
-
-
-def _log_groups(logs: Any, names: Names) -> None:
-    """Those that Lambda made: the tasks' is in the stack."""
-    prefix = f"/aws/lambda/{names.prefix}"
-    for group in logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]:
+            functions.delete_function(FunctionName=name)
+        with _ignoring_what_is_gone():  # Chalice names a function's role like the function
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                iam.delete_role_policy(RoleName=name, PolicyName=policy)
+            iam.delete_role(RoleName=name)
+    for group in logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{names.prefix}")["logGroups"]:
         with _ignoring_what_is_gone():
             logs.delete_log_group(logGroupName=group["logGroupName"])
+
+
+def _other_stacks(cloudformation: Any, names: Names) -> None:
+    for stack in _stacks(cloudformation):
+        if stack["StackName"].startswith(names.prefix) and stack["StackName"] != names.stack:
+            stacks.delete(cloudformation, stack["StackName"])
+
+
+def _probes_machines(stepfunctions: Any, names: Names) -> None:
+    for machine in _machines(stepfunctions, names):
+        stepfunctions.delete_state_machine(stateMachineArn=machine)
+
+
+def _stacks(cloudformation: Any) -> Iterator[Any]:
+    return (stack for page in cloudformation.get_paginator("describe_stacks").paginate() for stack in page["Stacks"])
 
 
 def _machines(stepfunctions: Any, names: Names) -> list[str]:
@@ -163,9 +133,8 @@ def _machines(stepfunctions: Any, names: Names) -> list[str]:
     ]
 
 
-def _executions(client: Client, names: Names) -> None:
+def _executions(stepfunctions: Any, names: Names) -> None:
     """A machine can't go while its executions wait, and would start tasks until it does."""
-    stepfunctions = client("stepfunctions")
     for machine in _machines(stepfunctions, names):
         with _ignoring_what_is_gone():
             pages = stepfunctions.get_paginator("list_executions").paginate(
@@ -176,15 +145,11 @@ def _executions(client: Client, names: Names) -> None:
                     stepfunctions.stop_execution(executionArn=execution)
 
 
-def _tasks(client: Client, names: Names) -> None:
-    _stop_tasks(client("ecs"), names.cluster)
-
-
-def _other_cluster(client: Client, names: Names) -> None:
+def _other_cluster(ecs: Any, names: Names) -> None:
     """AWS makes none: the probe that names a cluster that does not exist is there to see that."""
-    _stop_tasks(client("ecs"), names.no_cluster)
+    _stop_tasks(ecs, names.no_cluster)
     with _ignoring_what_is_gone():
-        client("ecs").delete_cluster(cluster=names.no_cluster)
+        ecs.delete_cluster(cluster=names.no_cluster)
 
 
 def _stop_tasks(ecs: Any, cluster: str) -> None:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
-from guardctl.acceptance.findings import VERDICTS, Line
+from guardctl.acceptance.findings import Line, Verdict
 
 _PRIVATE = (
     (re.compile(r"arn:[\w-]+:(\w[\w-]*):[^\s\"'`,)\]}]*"), r"[ARN: \1]"),
@@ -31,7 +31,6 @@ class Report:
 
     @property
     def differs(self) -> bool:
-        """Whether AWS does something else than was assumed."""
         return any(line.finding.verdict == "differs" for line in self.lines)
 
     @property
@@ -53,7 +52,6 @@ def scrubbed(text: str) -> str:
 
 
 def as_json(report: Report) -> str:
-    """The report for programs."""
     document: dict[str, Any] = {
         "made_at": report.made_at.isoformat(timespec="seconds"),
         "region": report.region,
@@ -92,9 +90,7 @@ def as_markdown(report: Report) -> str:
 
 
 def _sorted(lines: Sequence[Line]) -> list[Line]:
-    order = {"differs": 0, "holds": 1, "could not be tried": 2}
-    assert set(order) == set(VERDICTS)
-    return sorted(lines, key=lambda line: (order[line.finding.verdict], line.name))
+    return sorted(lines, key=lambda line: (get_args(Verdict).index(line.finding.verdict), line.name))
 
 
 def _cell(text: str) -> str:

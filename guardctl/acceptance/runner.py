@@ -1,18 +1,19 @@
 """Trying the probes, side by side, and making a line of each assumption whatever happens."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import zip_longest
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from guardctl.acceptance.findings import AnyProbe, Finding, Line, Untried, untried
+from guardctl.acceptance.findings import Finding, Line, Probe, Untried, untried
 from guardctl.acceptance.trial import Cancelled, NotInTime, Trial, code, shortened
 
 AT_ONCE = 8
 """As many poll DescribeExecution once a second, which refills 10 a second in most Regions (AWS, quotas)."""
 
 
-def tried(trial: Trial, first: AnyProbe, probes: Sequence[AnyProbe], say: Callable[[Line], None]) -> None:
+def tried(trial: Trial, first: Probe, probes: Sequence[Probe], say: Callable[[Line], None]) -> None:
     """Try the first probe, then all others; `say` gets each line as soon as it is known, in this thread.
 
     On KeyboardInterrupt the others are ended at their next wait.
@@ -31,26 +32,25 @@ def tried(trial: Trial, first: AnyProbe, probes: Sequence[AnyProbe], say: Callab
             raise
 
 
-def lines(trial: Trial, probe: AnyProbe) -> tuple[Line, ...]:
+def lines(trial: Trial, probe: Probe) -> tuple[Line, ...]:
     """Try one probe: a line for each of its assumptions."""
+    findings: list[Finding] = []
     try:
-        seen = probe.look(trial)
-        findings = [assumption.judge(seen) for assumption in probe.assumptions]
+        for finding in probe.look(trial):
+            findings.append(finding)  # one by one: what was seen before an error is seen
     except (Untried, NotInTime, Cancelled, ClientError, BotoCoreError) as error:
-        return without(probe, _why(error))
+        return without(probe, _why(error), findings)
     except Exception as error:  # an answer of a form nobody thought of: it must not cost the other probes' findings
-        return without(probe, f"the probe itself failed: {error!r}")
-    return tuple(_of(probe, findings))
+        return without(probe, f"the probe itself failed: {error!r}", findings)
+    return without(probe, "the probe said nothing of it", findings)
 
 
-def without(probe: AnyProbe, why: str) -> tuple[Line, ...]:
-    """The lines of a probe that could not be tried."""
-    return tuple(_of(probe, [untried(why) for _ in probe.assumptions]))
-
-
-def _of(probe: AnyProbe, findings: Sequence[Finding]) -> Iterator[Line]:
-    for assumption, finding in zip(probe.assumptions, findings, strict=True):
-        yield Line(assumption.name, assumption.says, assumption.basis, probe.tried, finding)
+def without(probe: Probe, why: str, findings: Sequence[Finding] = ()) -> tuple[Line, ...]:
+    """The lines of a probe with these findings; what is missing could not be tried."""
+    return tuple(
+        Line(**vars(each), tried=probe.tried, finding=finding or untried(why))
+        for each, finding in zip_longest(probe.assumptions, findings)
+    )
 
 
 def _why(error: Exception) -> str:

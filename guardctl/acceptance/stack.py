@@ -2,7 +2,8 @@
 
 from guardctl.acceptance import definitions
 from guardctl.acceptance.trial import CONTAINER, Names
-from guardctl.cloudformation import Json, arn
+from guardctl.alarms import alarm
+from guardctl.cloudformation import Json, allow, arn, policy, role
 
 IMAGE = "public.ecr.aws/docker/library/busybox:stable"
 CPU, MEMORY = 256, 512
@@ -70,11 +71,10 @@ def _ecs(names: Names) -> Json:
     found: Json = {
         "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": names.cluster}},
         "Logs": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": 1}},
-        "ExecutionRole": _role(
-            names,
-            "execution",
+        "ExecutionRole": role(
             "ecs-tasks.amazonaws.com",
-            [_allow(["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": ["Logs", "Arn"]}])],
+            [allow(["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": ["Logs", "Arn"]}])],
+            RoleName=f"{names.prefix}execution",
         ),
     }
     for which in ("story", "probe"):
@@ -116,12 +116,20 @@ def _ringing(names: Names) -> Json:
         "Resource": {"Fn::GetAtt": ["Queue", "Arn"]},
         "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "Topic"}}},
     }
+    failed = alarm(
+        {"Ref": "Topic"},
+        names.alarm,
+        "A probe of guardctl acceptance: nothing is wrong.",
+        ("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn("states", f"stateMachine:{names.machine('fail')}")}),
+        at_least=1,
+        tell_ok=False,
+    )
     return {
         "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"{names.prefix}topic"}},
         "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{names.prefix}queue"}},
         "QueuePolicy": {
             "Type": "AWS::SQS::QueuePolicy",
-            "Properties": {"Queues": [{"Ref": "Queue"}], "PolicyDocument": _policy([delivered])},
+            "Properties": {"Queues": [{"Ref": "Queue"}], "PolicyDocument": policy(delivered)},
         },
         "Subscription": {
             "Type": "AWS::SNS::Subscription",
@@ -132,56 +140,24 @@ def _ringing(names: Names) -> Json:
                 "Endpoint": {"Fn::GetAtt": ["Queue", "Arn"]},
             },
         },
-        "Alarm": {
-            "Type": "AWS::CloudWatch::Alarm",
-            "DependsOn": "Subscription",
-            "Properties": {
-                "AlarmName": names.alarm,
-                "AlarmDescription": "A probe of guardctl acceptance: nothing is wrong.",
-                "Namespace": "AWS/States",
-                "MetricName": "ExecutionsFailed",
-                "Dimensions": [
-                    {"Name": "StateMachineArn", "Value": arn("states", f"stateMachine:{names.machine('fail')}")}
-                ],
-                "Statistic": "Sum",
-                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-                "Threshold": 1,
-                "Period": 60,
-                "EvaluationPeriods": 1,
-                "TreatMissingData": "notBreaching",
-                "AlarmActions": [{"Ref": "Topic"}],
-            },
-        },
+        "Alarm": {"DependsOn": "Subscription", **failed},
     }
 
 
 def _probe_role(names: Names) -> Json:
     rules = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
     passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-    return _role(
-        names,
-        "probe",
+    return role(
         "states.amazonaws.com",
         [
-            _allow(["states:StartExecution"], [arn("states", f"stateMachine:{names.machine('*')}")]),
-            _allow(["ecs:RunTask"], [arn("ecs", f"task-definition/{names.family('probe')}:*")]),
-            _allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{names.cluster}/*")]),
-            _allow(rules, [arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")]),
-            _allow(["iam:PassRole"], [{"Fn::GetAtt": ["ExecutionRole", "Arn"]}], Condition=passed),
+            allow(["states:StartExecution"], [arn("states", f"stateMachine:{names.machine('*')}")]),
+            allow(["ecs:RunTask"], [arn("ecs", f"task-definition/{names.family('probe')}:*")]),
+            allow(["ecs:StopTask", "ecs:DescribeTasks"], [arn("ecs", f"task/{names.cluster}/*")]),
+            allow(rules, [arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")]),
+            allow(["iam:PassRole"], [{"Fn::GetAtt": ["ExecutionRole", "Arn"]}], Condition=passed),
         ],
+        RoleName=f"{names.prefix}probe",
     )
-
-
-def _role(names: Names, which: str, service: str, statements: list[Json]) -> Json:
-    trust = _allow(["sts:AssumeRole"], None, Principal={"Service": service})
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {
-            "RoleName": f"{names.prefix}{which}",
-            "AssumeRolePolicyDocument": _policy([trust]),
-            "Policies": [{"PolicyName": "acceptance", "PolicyDocument": _policy(statements)}],
-        },
-    }
 
 
 def _machine(name: str, asl: Json) -> Json:
@@ -193,12 +169,3 @@ def _machine(name: str, asl: Json) -> Json:
             "Definition": asl,
         },
     }
-
-
-def _policy(statements: list[Json]) -> Json:
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _allow(actions: list[str], on: list[object] | None, **more: object) -> Json:
-    statement: Json = {"Effect": "Allow", "Action": actions, **more}
-    return statement if on is None else {**statement, "Resource": on}

@@ -47,7 +47,6 @@ class Clock:
         self._cancelled = threading.Event()
 
     def now(self) -> float:
-        """Seconds since some moment."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -56,7 +55,6 @@ class Clock:
             raise Cancelled
 
     def cancel(self) -> None:
-        """End everybody's sleep, for good."""
         self._cancelled.set()
 
 
@@ -78,17 +76,14 @@ class Names:
 
     @property
     def cluster(self) -> str:
-        """The cluster of the stage's job and of the probes."""
         return f"{self.prefix}cluster"
 
     @property
     def no_cluster(self) -> str:
-        """A cluster that does not exist."""
         return f"{self.prefix}missing"
 
     @property
     def alarm(self) -> str:
-        """The alarm on failed executions of the probe machine ``fail``."""
         return f"{self.prefix}probe-alarm"
 
     def family(self, which: str) -> str:
@@ -96,7 +91,6 @@ class Names:
         return f"{self.prefix}task-{which}"
 
     def machine(self, name: str) -> str:
-        """A probe's state machine."""
         return f"{self.prefix}probe-{name}"
 
 
@@ -108,6 +102,12 @@ class Ended:
     error: str | None
     cause: str | None
     output: Any
+
+    @property
+    def caught(self) -> tuple[str | None, str]:
+        """The error and the cause that a step's Catch has seen (`definitions.step`); (None, "") if there was none."""
+        output = self.output or {}
+        return output.get("error"), output.get("cause") or ""
 
     def told(self) -> str:
         """``FAILED with States.Timeout: …`` and the like."""
@@ -125,12 +125,10 @@ class Task:
     mark: str | None
     """The ARN of the execution that it was started by, a run's or a probe's, as its environment says."""
     started_by: str = ""
-    group: str = ""
     stopped_reason: str = ""
 
     @property
     def alive(self) -> bool:
-        """Whether it is not STOPPED."""
         return self.status != "STOPPED"
 
 
@@ -155,16 +153,17 @@ class Trial:
     clock: Clock = field(default_factory=Clock)
 
     @property
+    def partition(self) -> str:
+        return self.arns.split(":")[1]
+
+    @property
     def guard(self) -> str:
-        """The ARN of the stage's guard machine."""
         return self.arns + guard_machine(self.names.stage)
 
     def machine(self, name: str) -> str:
-        """The ARN of a probe's state machine."""
         return self.arns + self.names.machine(name)
 
     def run(self, name: str) -> str:
-        """The ARN of a run of the job."""
         return execution_arn(f"{self.arns}{self.names.prefix}{JOB}", name)
 
     def make(self, name: str, definition: Mapping[str, Any]) -> str:
@@ -175,6 +174,13 @@ class Trial:
             roleArn=self.role,
             tags=[{"key": key, "value": value} for key, value in self.tags.items()],
         )["stateMachineArn"]
+
+    def make_or_not(self, name: str, definition: Mapping[str, Any]) -> tuple[str, str | None]:
+        """As `make`, with the name of the error by which AWS refuses the definition; None if it takes it."""
+        try:
+            return self.make(name, definition), None
+        except ClientError as error:
+            return "", code(error)
 
     def start(self, machine: str, event: Mapping[str, Any], name: str | None = None) -> str:
         """Start an execution of the machine with this ARN, and return the execution's. Raises ClientError."""
@@ -200,6 +206,13 @@ class Trial:
 
         return self.until(look, f"the end of {execution}", within=within, every=1)
 
+    def ended_or_none(self, execution: str, *, within: float | None = None) -> Ended | None:
+        """As `ended`; None if it does not end in time."""
+        try:
+            return self.ended(execution, within=within)
+        except NotInTime:
+            return None
+
     def outcome(self, name: str, event: Mapping[str, Any]) -> Ended:
         """Start a probe's machine, and wait for the end. Raises `NotInTime` and ClientError."""
         return self.ended(self.start(self.machine(name), event))
@@ -223,6 +236,10 @@ class Trial:
         answer = self.ecs.describe_tasks(cluster=self.names.cluster, tasks=[*tasks])
         return [_task(task) for task in answer["tasks"]]
 
+    def now(self, task: Task) -> Task:
+        """The task as ECS shows it now; as it was, if ECS shows it no more."""
+        return next(iter(self.describe([task.arn])), task)
+
     def tasks_of(self, mark: str, family: str = "probe") -> list[Task]:
         """The tasks that an execution has started: `mark` is its ARN."""
         return [task for task in self.tasks(family) if task.mark == mark]
@@ -232,7 +249,6 @@ class Trial:
         return self.until(lambda: self.tasks_of(mark, family), f"a task of {mark}", every=1)[0]
 
     def stop_task(self, task: str) -> None:
-        """Ask ECS to stop a task. Raises ClientError."""
         self.ecs.stop_task(cluster=self.names.cluster, task=task, reason="batch-guard: acceptance")
 
     def until(
@@ -269,15 +285,16 @@ class Trial:
 
 
 def code(error: ClientError) -> str:
-    """The name of an error that AWS answered."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def refused(call: Callable[[], object]) -> str | None:
-    """The name of the error that AWS answers; None if it does not refuse."""
+def refused(call: Callable[[], object], *of: str) -> str | None:
+    """The name of the error that AWS answers, one `of` these if any are named; None if it does not refuse."""
     try:
         call()
     except ClientError as error:
+        if of and code(error) not in of:
+            raise
         return code(error)
     return None
 
@@ -296,6 +313,5 @@ def _task(task: Mapping[str, Any]) -> Task:
         task["lastStatus"],
         given.get("BATCH_EXECUTION", given.get(MARK)),
         task.get("startedBy", ""),
-        task.get("group", ""),
         task.get("stoppedReason", ""),
     )

@@ -7,22 +7,22 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import botocore
 import typer
 
 from chalicelib.config.tables import seconds_of
 from chalicelib.names import STAGE
+from guardctl.acceptance import course, probes, removal, runner
+from guardctl.acceptance import report as reports
+from guardctl.acceptance.findings import Line
+from guardctl.acceptance.removal import Client
+from guardctl.acceptance.trial import Names
 from guardctl.console import command, confirmed, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
-
-if TYPE_CHECKING:
-    from guardctl.acceptance.findings import Line
-    from guardctl.acceptance.removal import Client
-
-# The trial is imported where it is taken: no other command should wait for it.
 
 _LONGEST_STAGE = 16
 """Characters, so that with four of its own a role's name stays under IAM's 64."""
@@ -79,20 +79,18 @@ def acceptance(
         signal.signal(ending, signal.default_int_handler)
     client = cache(Stage(stage).client)  # made once: they are shared by threads
     again = f"guardctl acceptance --stage {stage} --clean"
-    with explained(), interruptible(lambda: _left(client, stage, again), look=again):
+
+    def left() -> str:
+        return f"something is left; remove it: {again}" if removal.leftovers(client, stage) else "nothing is left"
+
+    with explained(), interruptible(left, look=again):
         if clean:
             _clean(client, stage, yes)
         else:
             _try(client, stage, subnet, report, seconds, yes)
 
 
-def _try(client: "Client", of: str, subnet: str | None, path: Path, patience: float, yes: bool) -> None:
-    import botocore  # noqa: PLC0415
-
-    from guardctl.acceptance import course, probes, runner  # noqa: PLC0415
-    from guardctl.acceptance import report as reports  # noqa: PLC0415
-    from guardctl.acceptance.trial import Names  # noqa: PLC0415
-
+def _try(client: Client, of: str, subnet: str | None, path: Path, patience: float, yes: bool) -> None:
     names = Names(f"{of}{secrets.token_hex(2)}")
     arns, _, _ = Stage(names.stage).guard.rpartition(":")
     _, _, _, region, account, _ = arns.split(":")
@@ -106,7 +104,7 @@ def _try(client: "Client", of: str, subnet: str | None, path: Path, patience: fl
     began, made_at = time.monotonic(), datetime.now(UTC)
     lines: list[Line] = []
 
-    def found(line: "Line") -> None:
+    def found(line: Line) -> None:
         lines.append(line)
         _say(f"{line.finding.verdict:<18} {line.name}: {line.finding.seen}")
 
@@ -132,9 +130,7 @@ def _try(client: "Client", of: str, subnet: str | None, path: Path, patience: fl
         raise Stop("AWS does something else than batch-guard assumes: the report says what", NOT_RUN)
 
 
-def _clean(client: "Client", of: str, yes: bool) -> None:
-    from guardctl.acceptance import course, removal  # noqa: PLC0415
-
+def _clean(client: Client, of: str, yes: bool) -> None:
     found = removal.leftovers(client, of)
     if not found:
         out.print(f"no trial of {of} has left anything")
@@ -146,12 +142,6 @@ def _clean(client: "Client", of: str, yes: bool) -> None:
     with course.undisturbed(_say):
         for leftover in found:
             removal.remove(client, leftover.names, _say)
-
-
-def _left(client: "Client", of: str, again: str) -> str:
-    from guardctl.acceptance import removal  # noqa: PLC0415
-
-    return f"something is left; remove it: {again}" if removal.leftovers(client, of) else "nothing is left"
 
 
 def _say(line: str) -> None:

@@ -48,7 +48,6 @@ def check(
 
 
 def exit_code(answer: Mapping[str, Any]) -> int:
-    """What the command ends with after this answer of the checker."""
     if answer["outcome"] == "start":
         return OK
     return USAGE if answer.get("error") in _MISTAKES else NOT_RUN

@@ -1,6 +1,7 @@
 """``guardctl deploy``."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -88,7 +89,7 @@ def deploy(
             out.print(f"wrote the bucket {chosen} into .chalice/config.json: commit it")
         with out.status("deploying…") as status:
             if opened:
-                look = deployment.look_again(target, found)
+                look = partial(deployment.open_in_the_way, target, found)
                 closing.close(target, opened, look, f"its job is removed ({target.who})", out.print, status.update)
             deployment.carry_out(target, found, out.print)
     out.print(f"deployed stage {stage}; see it with: {target.command('status')}")

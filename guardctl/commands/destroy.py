@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from guardctl import removal
-from guardctl.console import StageOption, command, err, out, typed
+from guardctl.console import StageOption, command, confirmed, err, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import interruptible
 from guardctl.stage import Stage
@@ -46,7 +46,7 @@ def destroy(
             )
             for job, number in last.items():
                 out.print(f"  {target.command('run', job, '--first', '--after', str(number))}")
-        if not yes and not typed("This removes batch-guard's stage, with the history of all its runs.", stage):
+        if not yes and not confirmed("This removes batch-guard's stage, with the history of all its runs.", by=stage):
             raise Stop("nothing was removed", NOT_RUN)
         case = f"the stage may be removed in part, and AWS goes on with what it has begun; go on with: {again}"
         with out.status("removing…") as status:

@@ -1,5 +1,6 @@
 """``guardctl diff``."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -74,4 +75,4 @@ def _json(found: Diff) -> dict[str, Any]:
 
 
 def _settings(settings: tuple[Setting, ...]) -> list[dict[str, str | None]]:
-    return [{"key": each.key, "before": each.before, "after": each.after} for each in settings]
+    return [asdict(each) for each in settings]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -47,26 +47,21 @@ def export(
         raise Stop("not exported, since they can't be read:\n" + "\n".join(unread), AWS)
 
 
-def _write(path: Path, lines: Iterable[dict[str, Any]], *, as_csv: bool) -> None:
+def _write(path: Path, lines: list[dict[str, Any]], *, as_csv: bool) -> None:
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            if as_csv:
-                _csv(file, [*lines])
-            else:
+            if not as_csv:
                 file.writelines(_json_lines(lines))
+            elif lines:
+                table = csv.DictWriter(file, list(lines[0]))
+                table.writeheader()
+                table.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
     except OSError as error:
         raise Stop(f"{path} can't be written: {error.strerror}") from error
 
 
 def _json_lines(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
     return (json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-
-
-def _csv(file: TextIO, lines: list[dict[str, Any]]) -> None:
-    if lines:
-        table = csv.DictWriter(file, list(lines[0]))
-        table.writeheader()
-        table.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
 
 
 def _cell(value: Any) -> Any:

@@ -62,7 +62,7 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
     for entry in entries:
         hand = f" by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else ""
         took = span(entry.duration) if entry.duration is not None else ""
-        outcome = f"{_mark(entry)} {entry.outcome}{hand}"
+        outcome = f"{GLYPHS[entry.outcome]} {entry.outcome}{hand}"
         reason = localised(entry.reason, zone, named=True)
         rows.append((clock(entry.scheduled, zone), outcome, started(entry, zone), entry.run_told, took, reason))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
@@ -73,8 +73,3 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
         else:
             yield row.rstrip()
             yield from folded(reason, width)
-
-
-def _mark(entry: Entry) -> str:
-    """The timeline's own."""
-    return GLYPHS[entry.outcome]

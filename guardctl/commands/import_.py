@@ -12,8 +12,7 @@ from guardctl.console import JsonOption, StageOption, asking, command, err, out,
 from guardctl.errors import Stop
 from guardctl.importing import report
 from guardctl.importing.carry import carried
-from guardctl.importing.old import Account
-from guardctl.importing.read import Progress, Reader
+from guardctl.importing.read import Reader
 from guardctl.importing.settle import Existing, Settled, settled
 from guardctl.interrupts import interruptible
 from guardctl.stage import PROJECT, Stage
@@ -37,9 +36,13 @@ def import_(
     file = (target.jobs_directory or DIRECTORY) / f"{stage}.toml"
     existing = _existing(target, file)
     began = time.monotonic()
-    with asking("reading what starts ECS tasks today…") as progress, interruptible(_nothing, target.command("import")):
+    with (
+        asking("reading what starts ECS tasks today…") as progress,
+        interruptible(lambda: "nothing was written", target.command("import")),
+    ):
         source = f"account {target.account} in {target.region}"
-        account = read(target, progress)
+        clients = target.client("events"), target.client("scheduler"), target.ecs, target.stepfunctions
+        account = Reader(*clients, progress).account()
     now = datetime.now(UTC)
     found = settled([carried(old, account.definitions, now) for old in account.olds], existing, stage, source)
     took = time.monotonic() - began
@@ -62,12 +65,6 @@ def import_(
     for line in written(file, existing, found):
         err.print(line, markup=False)
     err.print(f"look at it, and then: {target.command('validate')}; {target.command('deploy')}", markup=False)
-
-
-def read(target: Stage, progress: Progress) -> Account:
-    """Everything that starts ECS tasks in the account and Region of the session. Raises what boto3 raises."""
-    reader = Reader(target.client("events"), target.client("scheduler"), target.ecs, target.stepfunctions, progress)
-    return reader.account()
 
 
 def written(file: Path, existing: Existing, found: Settled) -> list[str]:
@@ -105,7 +102,3 @@ def _require_name(target: Stage) -> None:
         wrong = [str(fault) for fault in error.faults if fault.place == "stage"]
         if wrong:
             raise Stop("\n".join(wrong)) from error
-
-
-def _nothing() -> str:
-    return "nothing was written"

@@ -25,13 +25,9 @@ def package(
     limits.require(target)
     deployment.write_project(target, out.print)
     with out.status("packaging…"):
-        written = deployment.package(target, directory, _quiet)
+        written = deployment.package(target, directory, lambda _line: None)
     out.print(f"wrote {', '.join(f'{directory}/{name}' for name in written)}")
     out.print(
         f"next: aws cloudformation package --template-file {directory}/sam.json --s3-bucket BUCKET "
         f"--use-json --output-template-file {directory}/packaged.json"
     )
-
-
-def _quiet(_line: str) -> None:
-    pass

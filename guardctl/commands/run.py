@@ -88,11 +88,11 @@ def run(
         result: dict[str, Any] = {
             "job": job,
             "guard_execution": arn,
-            "started": verdict.started,
+            "started": verdict.run is not None,
             "run": verdict.run,
             "queued": verdict.waiter,
         }
-        ok, sentence = verdict.started or verdict.waiter is not None, verdict.reason
+        ok, sentence = bool(verdict.run or verdict.waiter), verdict.reason
         if verdict.run and wait:
             if not as_json:
                 out.print(localised(f"{job}: {sentence}", zone), markup=False)

@@ -1,6 +1,6 @@
 """A target as RunTask's arguments, under RunTask's own names, whichever service calls RunTask today. Pure.
 
-A state machine that does nothing but run a task is read as its one step (`machine`). The other three ways name the same
+A state machine that does nothing but run a task is read as its one step. The other three ways name the same
 things differently: a rule and a schedule have `EcsParameters` in PascalCase and the overrides as JSON in `Input`; a
 schedule that calls RunTask itself has everything in `Input`.
 """
@@ -10,27 +10,31 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from guardctl.importing import machine, transform
-from guardctl.importing.old import Old
-from guardctl.importing.said import Note, Reason
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
+from botocore.validate import ParamValidator
+
+from guardctl.importing import transform
+from guardctl.importing.old import Note, Old, Reason
 from guardctl.importing.transform import TIME
 
-if TYPE_CHECKING:
-    from botocore.model import Shape
+Json = dict[str, Any]
 
 _RENAMED = {"TaskDefinitionArn": "taskDefinition", "TaskCount": "count", "EnableECSManagedTags": "enableECSManagedTags"}
 
 
+_RUNS = re.compile(r"arn:aws[a-z-]*:states:::ecs:runTask(\.sync|\.waitForTaskToken)?")
+_INSTEAD = "keep it, or write the job by hand, from what that step runs"
+
+
 @dataclass
 class Arguments:
-    """RunTask's arguments, and why they may not be what the target means."""
-
-    run_task: dict[str, Any] = field(default_factory=dict)
+    run_task: Json = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    limits: dict[str, Any] = field(default_factory=dict)
+    limits: Json = field(default_factory=dict)
     """What else of a job a state machine says: its timeout and its retries."""
 
 
@@ -46,8 +50,6 @@ def of(old: Old) -> Arguments:
     found = _given(old)
     found.run_task = _without_null(found.run_task)
     if not found.reasons:
-        from botocore.validate import ParamValidator  # noqa: PLC0415 (only this command needs it: see _shape)
-
         report = ParamValidator().validate(found.run_task, _shape())
         found.reasons += [_refused(line) for line in report.generate_report().splitlines()]
     return found
@@ -56,9 +58,9 @@ def of(old: Old) -> Arguments:
 def _given(old: Old) -> Arguments:
     found = Arguments()
     if old.machine:
-        step = machine.step_of(old.machine, found.reasons)
-        found.limits = machine.limits(step)
-        found.run_task = members(machine.run_task(step, found.reasons, found.notes))
+        step = step_of(old.machine, found.reasons)
+        found.limits = limits_of(step)
+        found.run_task = members(step_arguments(step, found.reasons, found.notes))
         return found
     given = _input(old, found)
     if old.universal:
@@ -74,37 +76,29 @@ def _given(old: Old) -> Arguments:
 def members(value: Any) -> Any:
     """With the names of its members as RunTask has them: `AwsvpcConfiguration` is `awsvpcConfiguration`."""
     if isinstance(value, Mapping):
-        return {_RENAMED.get(key, _lower(key)): _member(key, inner) for key, inner in value.items()}
+        return {
+            _RENAMED.get(key, f"{key[:1].lower()}{key[1:]}"): (_tags if key in {"Tags", "tags"} else members)(inner)
+            for key, inner in value.items()
+        }
     return [members(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _member(key: str, value: Any) -> Any:
-    return _tags(value) if key in {"Tags", "tags"} and isinstance(value, list) else members(value)
-
-
-def _tags(tags: list[Any]) -> list[Any]:
+def _tags(tags: Any) -> Any:
     """Scheduler's tags are maps (its API reference): of one key and its value, or of "Key" and "Value"."""
     found: list[Any] = []
-    for tag in tags:
+    for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, Mapping) and {key.lower() for key in tag} != {"key", "value"}:
             found += [{"key": key, "value": value} for key, value in tag.items()]
         else:
             found.append(members(tag))
-    return found
-
-
-def _lower(key: str) -> str:
-    return f"{key[:1].lower()}{key[1:]}"
+    return found if isinstance(tags, list) else members(tags)
 
 
 @cache
-def _shape() -> "Shape":
+def _shape() -> Shape:
     """What RunTask takes, by botocore's model."""
-    from botocore.loaders import Loader  # noqa: PLC0415 (a tenth of a second, which every command would wait for)
-    from botocore.model import ServiceModel  # noqa: PLC0415
-
     model = ServiceModel(Loader().load_service_model("ecs", "service-2"))
-    return cast("Shape", model.operation_model("RunTask").input_shape)
+    return cast(Shape, model.operation_model("RunTask").input_shape)
 
 
 def _without_null(value: Any) -> Any:
@@ -121,7 +115,7 @@ def _refused(line: str) -> Reason:
     return Reason(f"RunTask would refuse it: {said}", "mend the target, and import again")
 
 
-def _input(old: Old, found: Arguments) -> dict[str, Any]:
+def _input(old: Old, found: Arguments) -> Json:
     """The target's input, with what EventBridge would have put into it."""
     transformer, text = old.target.get("InputTransformer"), old.target.get("Input")
     if transformer:
@@ -139,3 +133,49 @@ def _input(old: Old, found: Arguments) -> dict[str, Any]:
         found.reasons.append(Reason("its input is no JSON object", "mend the target's input"))
         return {}
     return given
+
+
+# --- a state machine that does nothing but run a task, as Copilot makes one for each of its jobs -------------
+
+
+def runs_tasks(definition: str) -> bool:
+    """Whether a definition has a step that runs an ECS task."""
+    return _RUNS.search(definition) is not None
+
+
+def step_of(definition: str, reasons: list[Reason]) -> Json:
+    """The machine's one step, with the shorter of both timeouts.
+
+    An empty one, with the reason why, for a machine that does anything else.
+    """
+    machine = json.loads(definition)
+    states = machine.get("States", {})
+    steps = [state for state in states.values() if state.get("Type") not in {"Succeed", "Fail"}]
+    if len(steps) != 1 or steps[0].get("Type") != "Task" or steps[0]["Resource"].endswith("Token"):
+        reasons.append(Reason("its state machine does more than run one ECS task", _INSTEAD))
+        return {}
+    limits = [each for each in (steps[0].get("TimeoutSeconds"), machine.get("TimeoutSeconds")) if isinstance(each, int)]
+    return dict(steps[0]) | {"TimeoutSeconds": min(limits, default=None)}
+
+
+def step_arguments(step: Mapping[str, Any], reasons: list[Reason], notes: list[Note]) -> Json:
+    """The arguments of RunTask, in PascalCase; what is worked out at each start is a reason, but for the group."""
+    given: Json = dict(step.get("Parameters") or step.get("Arguments") or {})
+    if given.pop("Group.$", None) is not None:
+        notes.append(
+            Note("group of tasks", "its tasks had the name of their execution as group; BATCH_EXECUTION has it")
+        )
+    dynamic = re.findall(r'"([A-Za-z]+\.\$)":|("\{%)', json.dumps(given))
+    if dynamic:
+        named = ", ".join(sorted({key or "JSONata" for key, _ in dynamic}))
+        reasons.append(Reason(f"its state machine works its arguments out at each start ({named})", _INSTEAD))
+    return given
+
+
+def limits_of(step: Mapping[str, Any]) -> Json:
+    """Its timeout and its retries, as a job has them."""
+    retries = sum(int(retry.get("MaxAttempts", 3)) for retry in step.get("Retry", ()))  # 3 by Step Functions' default
+    return {
+        **({"timeout": f"{seconds}s"} if (seconds := step.get("TimeoutSeconds")) else {}),
+        **({"retries": min(retries, 10)} if retries else {}),
+    }

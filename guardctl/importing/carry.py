@@ -3,7 +3,7 @@
 Whether the jobs file takes what is written here is asked of its own reader, in `settle`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import stamp
 from guardctl.importing import arguments, task
-from guardctl.importing.old import Definition, Old, path_of
-from guardctl.importing.said import Note, Reason
+from guardctl.importing.old import Definition, Note, Old, Reason, path_of
 
 Json = dict[str, Any]
 
@@ -22,14 +21,12 @@ RESTS = "shadow"
 _MINUTE = timedelta(minutes=1)
 _INSTANT = timedelta(microseconds=1)
 _AGE = 86_400
-_ATTEMPTS = {"rule": 185, "schedule": 185}
+_ATTEMPTS = 185
 """EventBridge's and Scheduler's own retry policy (API reference, RetryPolicy): Scheduler always tells one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """A job to write."""
-
     old: Old
     table: Mapping[str, Any]
     """Of the jobs file, `ecs` in it; without a pool."""
@@ -37,11 +34,13 @@ class Carried:
     program: tuple[str, ...]
     """The container and the effective command."""
 
+    @property
+    def origin(self) -> str:
+        return self.old.origin
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What stays where it is."""
-
     origin: str
     reasons: tuple[Reason, ...]
 
@@ -58,7 +57,7 @@ def carried(old: Old, definitions: Mapping[str, Definition | None], now: datetim
         reasons.append(Reason(wrong, "delete it, or name one that exists, and import again"))
     if definition is None:
         return Left(origin=old.origin, reasons=tuple(reasons))
-    found = task.carried(given.run_task, definition, _place(old))
+    found = task.carried(given.run_task, definition, old.place)
     reasons += found.reasons
     if reasons:
         return Left(origin=old.origin, reasons=tuple(reasons))
@@ -66,11 +65,12 @@ def carried(old: Old, definitions: Mapping[str, Definition | None], now: datetim
     if old.kind == "schedule" and old.timezone != "UTC" and not old.expression.startswith("rate("):
         table["timezone"] = old.timezone
     rate = old.expression.startswith("rate(")
-    if old.start and (rate or old.start > now):  # a cron has no use for a start in the past
-        table["start"] = stamp(_minute(old.start + _MINUTE - _INSTANT))
-    if old.end:
-        table["end"] = stamp(_minute(old.end))
-    table["enabled"] = RESTS if old.enabled else False
+    start, end = old.told.get("StartDate"), old.told.get("EndDate")
+    if start and (rate or start > now):  # a cron has no use for a start in the past
+        table["start"] = stamp(_minute(start + _MINUTE - _INSTANT))
+    if end:
+        table["end"] = stamp(_minute(end))
+    table["enabled"] = RESTS if old.on else False
     notes = [*_schedule_notes(old), *given.notes, *found.notes]
     deadline = _deadline(old, notes)
     if deadline:
@@ -84,22 +84,17 @@ def _minute(time: datetime) -> datetime:
     return time.astimezone(UTC).replace(second=0, microsecond=0)
 
 
-def _place(old: Old) -> tuple[str, str]:
-    parts = old.arn.split(":")
-    return (parts[3], parts[4]) if len(parts) > 4 else ("", "")
-
-
 def _schedule_reasons(old: Old, now: datetime) -> list[Reason]:
     if not old.expression:
         wrong = "it is started by events, not by the time"
         what = 'keep it, and give the rule the guard machine as its target, with the input {"job": "NAME"}'
         return [Reason(wrong, f"{what}, once the task is a job without a schedule")]
-    if old.end and old.end <= now:
-        return [Reason(f"it ended at {stamp(old.end)}", "delete it")]
+    if (end := old.told.get("EndDate")) and end <= now:
+        return [Reason(f"it ended at {stamp(end)}", "delete it")]
     if (once := _once(old)) and once <= now:
         return [Reason(f"its one time was {stamp(once)}", "delete it")]
-    if old.managed_by:
-        return [Reason(f"it is {old.managed_by}'s own rule", "keep it: nobody else may change it")]
+    if managed := old.told.get("ManagedBy"):
+        return [Reason(f"it is {managed}'s own rule", "keep it: nobody else may change it")]
     return []
 
 
@@ -113,57 +108,53 @@ def _once(old: Old) -> datetime | None:
         return None
 
 
-def _schedule_notes(old: Old) -> list[Note]:
-    notes = []
-    expression, kind = old.expression, old.kind
+def _schedule_notes(old: Old) -> Iterator[Note]:
+    expression, kind, group = old.expression, old.kind, path_of(old.origin)[1]
     if expression.startswith("rate("):
-        notes.append(Note("rate", _rate(old)))
+        yield Note("rate", _rate(old))
     elif kind == "rule" and not expression.startswith("at("):
-        notes.append(Note("rule in UTC", "a rule's times are in UTC, and so are the job's"))
+        yield Note("rule in UTC", "a rule's times are in UTC, and so are the job's")
     elif old.timezone != "UTC":
-        notes.append(Note("time zone", f"its times are on the clock of {old.timezone}, as before"))
-    if old.events:
-        notes.append(
-            Note("events", "events start it, too, and end with the rule's handover: a job has the times alone")
-        )
-    if old.window:
-        text = f"it may start up to {old.window} min late there, and starts at its minute here"
-        notes.append(Note("flexible window", text))
-    if not old.enabled:
-        notes.append(Note("disabled", "it is switched off there, and so is the job: enabled = false"))
+        yield Note("time zone", f"its times are on the clock of {old.timezone}, as before")
+    if old.told.get("EventPattern"):
+        yield Note("events", "events start it, too, and end with the rule's handover: a job has the times alone")
+    window = old.told.get("FlexibleTimeWindow", {})
+    if window.get("Mode") == "FLEXIBLE" and (minutes := window.get("MaximumWindowInMinutes")):
+        text = f"it may start up to {minutes} min late there, and starts at its minute here"
+        yield Note("flexible window", text)
+    if not old.on:
+        yield Note("disabled", "it is switched off there, and so is the job: enabled = false")
     if queue := (old.target.get("DeadLetterConfig") or {}).get("Arn"):
         name = str(queue).rpartition(":")[2]
         text = f"what could not be started went to the queue {name}; here its guard execution fails, and [alerts] tells"
-        notes.append(Note("dead-letter queue", text))
+        yield Note("dead-letter queue", text)
     if old.target.get("InputTransformer"):
-        text = "its input transformer is written out; a time in its command is {scheduled_at}"
-        notes.append(Note("input transformer", text))
+        yield Note("input transformer", "its input transformer is written out; a time in its command is {scheduled_at}")
     if old.machine:
         text = "its state machine ran the task and nothing else; in shadow, its task counts as somebody else's"
-        notes.append(Note("state machine", text))
+        yield Note("state machine", text)
     if old.target.get("InputPath"):
-        notes.append(Note("input path", "its input was a part of the event, in which no override of a task can be"))
-    if old.removes_itself:
-        notes.append(Note("removes itself", "it is deleted there after its last time; the job stays in the file"))
-    if path_of(old.origin)[1] != "default" and kind == "schedule":
-        notes.append(Note("group", f"it is in the schedule group {path_of(old.origin)[1]}; jobs have no groups"))
-    return notes
+        yield Note("input path", "its input was a part of the event, in which no override of a task can be")
+    if old.told.get("ActionAfterCompletion") == "DELETE":
+        yield Note("removes itself", "it is deleted there after its last time; the job stays in the file")
+    if group != "default" and kind == "schedule":
+        yield Note("group", f"it is in the schedule group {group}; jobs have no groups")
 
 
 def _rate(old: Old) -> str:
-    if old.start:
+    if old.told.get("StartDate"):
         return f"{old.expression} counts from its start date, as before"
     since = "the rule's creation" if old.kind == "rule" else "its creation"
     text = f"{old.expression} counts from 1970-01-01T00:00Z here, and from {since} there: it comes at other minutes"
-    write = f'; to count from there: start = "{stamp(_minute(old.created))}"' if old.created else ""
-    return text + write
+    created = old.told.get("CreationDate")  # Scheduler says so, EventBridge does not
+    return text + (f'; to count from there: start = "{stamp(_minute(created))}"' if created else "")
 
 
 def _deadline(old: Old, notes: list[Note]) -> str | None:
     """The retry policy, where somebody has chosen one: for how long a start that did not happen is made up for."""
     policy = old.target.get("RetryPolicy") or {}
     age, attempts = policy.get("MaximumEventAgeInSeconds", _AGE), policy.get("MaximumRetryAttempts")
-    if age == _AGE and attempts in (None, _ATTEMPTS[old.kind]):
+    if age == _AGE and attempts in (None, _ATTEMPTS):
         return None
     tries = f"{attempts} times, " if attempts is not None else ""
     if age == _AGE:

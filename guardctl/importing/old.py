@@ -1,4 +1,4 @@
-"""What starts an ECS task on a schedule today, as frozen values. Pure.
+"""What starts an ECS task on a schedule today, as frozen values, and what is said of it. Pure.
 
 An origin is how a jobs file names one: `rule/<bus>/<rule>`, with `#<target id>` if the rule has several targets, or
 `schedule/<group>/<schedule>`.
@@ -6,43 +6,64 @@ An origin is how a jobs file names one: `rule/<bus>/<rule>`, with `#<target id>`
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 UNIVERSAL = ":scheduler:::aws-sdk:ecs:runTask"
 """How the ARN of a schedule's target ends when Scheduler calls RunTask itself (its guide, "Universal targets")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Old:
-    """One target of an EventBridge rule, or one schedule of EventBridge Scheduler."""
+class Told:
+    """A rule or a schedule as AWS tells it."""
 
     origin: str
-    arn: str
-    """The rule's or the schedule's."""
-    kind: Literal["rule", "schedule"]
-    name: str
-    """The rule's or the schedule's, with the target's ID if the rule has several targets."""
-    expression: str = ""
-    """As AWS has it; empty for a rule that is started by events."""
-    events: bool = False
-    """Of a rule: events start it, too, or alone."""
-    timezone: str = "UTC"
-    enabled: bool = True
-    description: str = ""
-    start: datetime | None = None
-    end: datetime | None = None
-    created: datetime | None = None
-    """Scheduler says so, EventBridge does not."""
-    window: int | None = None
-    """The minutes within which Scheduler may start it, of a flexible time window."""
-    removes_itself: bool = False
-    managed_by: str = ""
-    target: Mapping[str, Any] = field(default_factory=dict)
-    """As AWS tells it."""
+    told: Mapping[str, Any]
 
-    machine: str = ""
+    @property
+    def on(self) -> bool:
+        """Whether it starts what it starts; a rule has a second state in which it does."""
+        return bool(self.told.get("State") != "DISABLED")
+
+    @property
+    def expression(self) -> str:
+        """Empty for a rule that is started by events."""
+        return str(self.told.get("ScheduleExpression", ""))
+
+    @property
+    def timezone(self) -> str:
+        """Of the expression; rules are in UTC."""
+        return str(self.told.get("ScheduleExpressionTimezone") or "UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Old(Told):
+    """One target of an EventBridge rule, or one schedule of EventBridge Scheduler."""
+
+    target: Mapping[str, Any]
+    """As AWS tells it."""
+    machine: str
     """The definition of the state machine that the target is, if it runs ECS tasks."""
+
+    @property
+    def kind(self) -> str:
+        """``rule`` or ``schedule``."""
+        return path_of(self.origin)[0]
+
+    @property
+    def name(self) -> str:
+        """The rule's or the schedule's, with the target's ID if the rule has several targets."""
+        return "-".join(filter(None, (path_of(self.origin)[2], self.origin.partition("#")[2])))
+
+    @property
+    def arn(self) -> str:
+        """The rule's or the schedule's."""
+        return str(self.told.get("Arn", ""))
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its Region and account; empty where its ARN does not say."""
+        parts = [*self.arn.split(":"), *[""] * 5]
+        return parts[3], parts[4]
 
     @property
     def universal(self) -> bool:
@@ -50,23 +71,8 @@ class Old:
         return str(self.target.get("Arn", "")).endswith(UNIVERSAL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
-    """One of a task definition."""
-
-    name: str
-    essential: bool = True
-    command: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """What of a task definition a job needs."""
-
-    containers: tuple[Container, ...]
-    task_role: str | None = None
-    execution_role: str | None = None
-    active: bool = True
+Definition = Mapping[str, Any]
+"""A task definition as ECS describes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +87,24 @@ class Account:
     calls: int = 0
 
 
-def rule_origin(bus: str, rule: str, target: str | None = None) -> str:
-    """``rule/default/nightly``, and of a rule with several targets ``rule/default/nightly#first``."""
-    return f"rule/{bus}/{rule}" + (f"#{target}" if target else "")
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that is not as it was, or that a person should know."""
+
+    kind: str
+    """A word or two, the same for all of a kind: "rate"."""
+    text: str
 
 
-def schedule_origin(group: str, name: str) -> str:
-    """``schedule/default/nightly``."""
-    return f"schedule/{group}/{name}"
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a schedule can't be carried, and what to write instead, or to do."""
+
+    wrong: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.wrong}; {self.instead}"
 
 
 def rule_of(origin: str) -> str:

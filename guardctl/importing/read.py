@@ -11,16 +11,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardctl.importing.arguments import task_definition_of
-from guardctl.importing.machine import runs_tasks
+from guardctl.importing.arguments import runs_tasks, task_definition_of
 from guardctl.importing.old import (
     UNIVERSAL,
     Account,
-    Container,
     Definition,
     Old,
-    rule_origin,
-    schedule_origin,
 )
 
 Progress = Callable[[str], None]
@@ -67,7 +63,8 @@ class Reader:
             if machine or _is_cluster(arn) or arn.endswith(UNIVERSAL):
                 self.calls += 1
                 told = self.scheduler.get_schedule(Name=item["Name"], GroupName=item["GroupName"])
-                yield _schedule(told, machine)
+                origin = f"schedule/{told['GroupName']}/{told['Name']}"
+                yield Old(origin=origin, told=told, target=told["Target"], machine=machine)
             else:
                 self.others[_service(arn)] += 1
 
@@ -75,22 +72,13 @@ class Reader:
         """A task definition; None for one that ECS does not have."""
         self.calls += 1
         try:
-            told = self.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
+            found: Definition = self.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
         except ClientError as error:
             # ECS has no error of its own for it: ClientException, "Unable to describe task definition."
             if error.response.get("Error", {}).get("Code") == "ClientException":
                 return None
             raise
-        containers = [
-            Container(name=each["name"], essential=each.get("essential", True), command=tuple(each.get("command", ())))
-            for each in told.get("containerDefinitions", ())
-        ]
-        return Definition(
-            containers=tuple(containers),
-            task_role=told.get("taskRoleArn"),
-            execution_role=told.get("executionRoleArn"),
-            active=told.get("status") != "INACTIVE",
-        )
+        return found
 
     def _targets(self, bus: str, rule: Mapping[str, Any]) -> Iterator[Old]:
         targets = [*self._pages(self.events.list_targets_by_rule, "Targets", Rule=rule["Name"], EventBusName=bus)]
@@ -100,19 +88,8 @@ class Reader:
                 self.others[_service(target.get("Arn", ""))] += 1
                 continue
             several = target["Id"] if len(targets) > 1 else None
-            yield Old(
-                origin=rule_origin(bus, rule["Name"], several),
-                arn=rule.get("Arn", ""),
-                kind="rule",
-                name=f"{rule['Name']}-{several}" if several else rule["Name"],
-                expression=rule.get("ScheduleExpression", ""),
-                events=bool(rule.get("EventPattern")),
-                enabled=rule.get("State") != "DISABLED",
-                description=rule.get("Description", ""),
-                managed_by=rule.get("ManagedBy", ""),
-                target=target,
-                machine=machine,
-            )
+            origin = f"rule/{bus}/{rule['Name']}" + (f"#{several}" if several else "")
+            yield Old(origin=origin, told=rule, target=target, machine=machine)
 
     def _machine(self, arn: str) -> str:
         """The definition of a state machine that runs ECS tasks; empty for every other target, and for our own."""
@@ -137,27 +114,6 @@ class Reader:
             token = page.get("NextToken")
             if not token:
                 return
-
-
-def _schedule(told: Mapping[str, Any], machine: str) -> Old:
-    window = told.get("FlexibleTimeWindow", {})
-    return Old(
-        origin=schedule_origin(told["GroupName"], told["Name"]),
-        arn=told["Arn"],
-        kind="schedule",
-        name=told["Name"],
-        expression=told["ScheduleExpression"],
-        timezone=told.get("ScheduleExpressionTimezone") or "UTC",
-        enabled=told.get("State") != "DISABLED",
-        description=told.get("Description", ""),
-        start=told.get("StartDate"),
-        end=told.get("EndDate"),
-        created=told.get("CreationDate"),
-        window=window.get("MaximumWindowInMinutes") if window.get("Mode") == "FLEXIBLE" else None,
-        removes_itself=told.get("ActionAfterCompletion") == "DELETE",
-        target=told["Target"],
-        machine=machine,
-    )
 
 
 def _service(arn: str) -> str:

@@ -1,10 +1,12 @@
 """What an import says of itself: what was taken, what changes for it, and what was left. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from guardctl.importing.old import Account
 from guardctl.importing.settle import Settled
+from guardctl.wording import listed
 
 _NAMES = 6
 """Jobs that a line names; the file has each note beside its job."""
@@ -15,7 +17,7 @@ def lines(found: Settled, account: Account) -> Iterator[str]:
     if found.new:
         width = max(len(job.name) for job in found.new)
         yield "jobs, and what they come from:"
-        yield from (f"  {job.name:<{width}}  {job.carried.old.origin}{_pool(job.pool)}" for job in found.new)
+        yield from (f"  {job.name:<{width}}  {job.carried.origin}{_pool(job.pool)}" for job in found.new)
         yield from _notes(found)
     if found.left:
         yield "left where they are:"
@@ -39,21 +41,19 @@ def summary(found: Settled, account: Account, seconds: float) -> str:
 
 
 def as_json(found: Settled, account: Account) -> dict[str, Any]:
-    """The same for scripts."""
     return {
         "imported": [
             {
                 "job": job.name,
-                "imported_from": job.carried.old.origin,
+                "imported_from": job.carried.origin,
                 "pool": job.pool,
-                "notes": [{"kind": note.kind, "text": note.text} for note in job.carried.notes],
+                "notes": [asdict(note) for note in job.carried.notes],
             }
             for job in found.new
         ],
         "kept": [*found.kept],
         "left": [
-            {"origin": left.origin, "reasons": [{"wrong": r.wrong, "instead": r.instead} for r in left.reasons]}
-            for left in found.left
+            {"origin": left.origin, "reasons": [asdict(reason) for reason in left.reasons]} for left in found.left
         ],
         "others": dict(account.others),
         "calls": account.calls,
@@ -74,5 +74,4 @@ def _notes(found: Settled) -> Iterator[str]:
         yield "what is not as it was, or good to know:"
     for kind, texts in sorted(kinds.items()):
         for text, names in texts.items():
-            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-            yield f"  {kind}: {text} ({', '.join(names[:_NAMES])}{more})"
+            yield f"  {kind}: {text} ({listed(names, _NAMES)})"

@@ -4,24 +4,27 @@ First each job by itself, then all of them together: a fault of the file is a re
 what a job means in the whole file has to be what it means by itself, whatever the defaults say.
 """
 
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from chalicelib.config.jobs import Fault, Job, JobsFile, JobsFileInvalid, parse
+from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
 from guardctl.importing import write
 from guardctl.importing.carry import Carried, Left
-from guardctl.importing.fit import fitted
-from guardctl.importing.said import Reason
+from guardctl.importing.old import Reason
 from guardctl.importing.write import Named
+
+_LONGEST = LONGEST_NAME - len("-20261123T1800Z-by-hand-99")
+"""Of a job's name: a start by hand for a given time has the longest name of the guard's executions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The jobs file as it should be."""
-
     text: str
     new: tuple[Named, ...]
     kept: tuple[str, ...]
@@ -34,49 +37,48 @@ class Existing:
     """The jobs file that is there; all empty if there is none."""
 
     text: str = ""
-    jobs: Mapping[str, Job] | None = None
+    jobs: Mapping[str, Job] = field(default_factory=dict)
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The document, unread."""
         return tomllib.loads(self.text)
 
     @property
     def origins(self) -> frozenset[str]:
-        """Where its jobs came from."""
-        return frozenset(job.imported_from for job in (self.jobs or {}).values() if job.imported_from)
+        return frozenset(job.imported_from for job in self.jobs.values() if job.imported_from)
 
 
 def settled(found: Sequence[Carried | Left], existing: Existing, stage: str, source: str) -> Settled:
     """The file, with everything that can be in it."""
-    left = [each for each in found if isinstance(each, Left) and each.origin not in existing.origins]
-    origins = [each.origin if isinstance(each, Left) else each.old.origin for each in found]
-    kept = sorted(origin for origin in origins if origin in existing.origins)
-    carried = [each for each in found if isinstance(each, Carried) and each.old.origin not in existing.origins]
+    kept = sorted(each.origin for each in found if each.origin in existing.origins)
+    fresh = [each for each in found if each.origin not in existing.origins]
+    left = [each for each in fresh if isinstance(each, Left)]
     jobs, alone = [], {}
-    for job in _named(carried, existing, stage):
+    for job in _named([each for each in fresh if isinstance(each, Carried)], existing, stage):
         try:
             alone[job.name] = _parsed(write.alone(job), stage).jobs[job.name]
             jobs.append(job)
         except JobsFileInvalid as error:
-            left.append(_refused(job, error.faults))
+            left.append(Left(origin=job.carried.origin, reasons=tuple(_reason(f, job.name) for f in error.faults)))
     while True:
         jobs = _pooled(jobs, alone, existing, stage)
         text = _text(jobs, existing, source)
+        reasons: dict[str, tuple[Reason, ...]] = {}
         try:
-            whole = _parsed(text, stage) if jobs else None
-            wrong = {
-                job.name: [_DEFAULTS] for job in jobs if whole and not _same(whole.jobs[job.name], alone[job.name])
+            whole = _parsed(text, stage).jobs if jobs else {}
+            reasons = {
+                name: (_DEFAULTS,) for name in alone.keys() & whole.keys() if not _same(whole[name], alone[name])
             }
-            reasons = {name: [*found] for name, found in wrong.items()}
         except JobsFileInvalid as error:
-            of_job = {job.name: [f for f in error.faults if _concerns(f, job.name)] for job in jobs}
-            reasons = {name: [_reason(f, name) for f in faults] for name, faults in of_job.items() if faults}
+            for job in jobs:
+                its = [fault for fault in error.faults if f"{fault.place}.".startswith(f"jobs.{job.name}.")]
+                if its:
+                    reasons[job.name] = tuple(_reason(fault, job.name) for fault in its)
             if not reasons:
                 raise
         if not reasons:
             break
-        left += [Left(origin=j.carried.old.origin, reasons=tuple(reasons[j.name])) for j in jobs if j.name in reasons]
+        left += [Left(origin=job.carried.origin, reasons=reasons[job.name]) for job in jobs if job.name in reasons]
         jobs = [job for job in jobs if job.name not in reasons]
     left.sort(key=lambda each: each.origin)
     return Settled(text=text, new=tuple(jobs), kept=tuple(kept), left=tuple(left))
@@ -103,8 +105,7 @@ def _parsed(text: str, stage: str) -> JobsFile:
 
 
 def _named(carried: Iterable[Carried], existing: Existing, stage: str) -> list[Named]:
-    jobs = existing.jobs or {}
-    taken = {*jobs, *(job.pool for job in jobs.values())}
+    taken = {*existing.jobs, *(job.pool for job in existing.jobs.values())}
     named = []
     for each in carried:
         name = fitted(each.old.name, stage, taken)
@@ -115,7 +116,7 @@ def _named(carried: Iterable[Carried], existing: Existing, stage: str) -> list[N
 
 def _pooled(jobs: Sequence[Named], alone: Mapping[str, Job], existing: Existing, stage: str) -> list[Named]:
     """What is the same batch shares a pool: by its command as it is written, and by the one that it has in effect."""
-    there = existing.jobs or {}
+    there = existing.jobs
     taken = {*there, *(job.pool for job in there.values()), *(job.name for job in jobs)}
     keys = {job.name: _keys(alone[job.name], job.carried.program) for job in jobs}
     group_of = _united(keys)
@@ -152,14 +153,6 @@ def _united(keys: Mapping[str, Sequence[object]]) -> dict[str, str]:
     return {name: root(name) for name in keys}
 
 
-def _concerns(fault: Fault, job: str) -> bool:
-    return fault.place == f"jobs.{job}" or fault.place.startswith(f"jobs.{job}.")
-
-
-def _refused(job: Named, faults: Iterable[Fault]) -> Left:
-    return Left(origin=job.carried.old.origin, reasons=tuple(_reason(fault, job.name) for fault in faults))
-
-
 def _reason(fault: Fault, job: str) -> Reason:
     """A fault of the jobs file, said of the schedule that would have brought it in."""
     key = fault.place.removeprefix(f"jobs.{job}").lstrip(".")
@@ -169,3 +162,18 @@ def _reason(fault: Fault, job: str) -> Reason:
 def _same(one: Job, other: Job) -> bool:
     """Whether they mean the same but for the pool, which is the file's."""
     return replace(one, pool="") == replace(other, pool="")
+
+
+def fitted(name: str, stage: str, taken: Collection[str]) -> str:
+    """The nearest valid name that nobody has: ``NightlyReport_v2`` is ``nightly-report-v2``; the second one ``…-2``."""
+    spaced = re.sub("([a-z0-9])([A-Z][a-z])", r"\1-\2", name)
+    words = re.findall("[a-z0-9]+", spaced.lower()) or ["job"]
+    whole = "-".join(words)
+    whole = whole if whole[0].isalpha() else f"job-{whole}"
+    room = min(_LONGEST, LONGEST_NAME - len(batch_machine(stage, "", MOST_SLOTS)))
+    for number in count(1):
+        ending = "" if number == 1 else f"-{number}"
+        candidate = whole[: room - len(ending)].rstrip("-") + ending
+        if candidate not in taken:
+            return candidate
+    raise AssertionError  # count never ends

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardctl.importing.old import path_of, rule_of
+from guardctl.importing.old import Told, path_of, rule_of
 
 _NOT_ITS_OWN = frozenset({"State", "LastModificationDate", "ResponseMetadata"})
 """What may differ after its state was changed."""
@@ -23,29 +23,11 @@ class NotThere(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """All that AWS tells of it."""
+class Snapshot(Told):
+    """All that AWS tells of it: of a rule as a whole, whatever the target."""
 
-    origin: str
-    """Of the whole rule, without a target."""
-    told: Mapping[str, Any]
     targets: tuple[Mapping[str, Any], ...] = ()
     """Of a rule."""
-
-    @property
-    def on(self) -> bool:
-        """Whether it starts what it starts; a rule has a second state in which it does."""
-        return bool(self.told.get("State") != "DISABLED")
-
-    @property
-    def expression(self) -> str:
-        """When it does."""
-        return str(self.told.get("ScheduleExpression", ""))
-
-    @property
-    def timezone(self) -> str:
-        """Of the expression; rules are in UTC."""
-        return str(self.told.get("ScheduleExpressionTimezone") or "UTC")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from guardctl.importing.old import Container, Definition
-from guardctl.importing.said import Note, Reason
+from guardctl.importing.old import Definition, Note, Reason
 from guardctl.importing.transform import TIME
 
 Json = dict[str, Any]
@@ -57,8 +56,8 @@ def carried(run_task: Mapping[str, Any], definition: Definition, place: tuple[st
     for member, key in _OF_THE_TASK.items():
         if value := overrides.pop(member, None):
             task.table[key] = str(value) if key in {"cpu", "memory"} else value
-    own = {"task_role": definition.task_role, "execution_role": definition.execution_role}
-    roles = {role for key, role in own.items() if role and key not in task.table}
+    named = {"task_role": "taskRoleArn", "execution_role": "executionRoleArn"}
+    roles = {definition.get(member) for key, member in named.items() if key not in task.table} - {None}
     if roles:
         task.table["pass_roles"] = sorted(roles)
     if overrides:
@@ -66,7 +65,7 @@ def carried(run_task: Mapping[str, Any], definition: Definition, place: tuple[st
     if rest := {member: value for member, value in rest.items() if value not in (None, [], {}, "")}:
         task.table["run_task"] = rest
     _check_time(rest, "its target's", task.reasons)
-    if not definition.active:
+    if definition.get("status") == "INACTIVE":
         task.notes.append(Note("inactive", "its task definition is INACTIVE: ECS starts no new task from it"))
     return task
 
@@ -122,34 +121,36 @@ def _tags(rest: Json, table: Json) -> None:
 def _containers(overrides: Json, definition: Definition, task: Task) -> None:
     """The container whose exit code counts, its command and its environment; the rest of the overrides stays."""
     given = [dict(each) for each in overrides.pop("containerOverrides", None) or ()]
-    known = [container.name for container in definition.containers]
+    containers = definition.get("containerDefinitions", ())
+    known = [container["name"] for container in containers]
     if unknown := sorted({str(each.get("name")) for each in given} - set(known)):
         wrong = f"it overrides {', '.join(unknown)}, and its task definition has {', '.join(known)}: RunTask refuses it"
         task.reasons.append(Reason(wrong, "mend the container's name in the target's input"))
         return
-    main = _main(given, definition.containers, task.notes)
-    override: Json = next((each for each in given if each["name"] == main.name), {"name": main.name})
-    task.table["container"] = main.name
+    main = _main(given, containers, task.notes)
+    name = main["name"]
+    override: Json = next((each for each in given if each["name"] == name), {"name": name})
+    task.table["container"] = name
     if command := override.pop("command", None):
         task.table["command"] = [_word(word, task.reasons) for word in command]
     if environment := override.pop("environment", None):
         task.table["environment"] = {each["name"]: each.get("value", "") for each in environment}
         _check_time(task.table["environment"], "a variable of its", task.reasons)
-    task.program = (main.name, *(command or main.command))
+    task.program = (name, *(command or main.get("command", ())))
     others = [each for each in given if len(each) > 1]
     if others:
         overrides["containerOverrides"] = others
 
 
-def _main(given: list[Json], containers: Iterable[Container], notes: list[Note]) -> Container:
+def _main(given: list[Json], containers: Iterable[Json], notes: list[Note]) -> Json:
     """The one that is handed a command, else the first essential one."""
-    essential = [each for each in containers if each.essential] or [*containers]
+    essential = [each for each in containers if each.get("essential", True)] or [*containers]
     commanded = [each["name"] for each in given if each.get("command")]
     if len(commanded) == 1:
-        return next(each for each in containers if each.name == commanded[0])
+        return next(each for each in containers if each["name"] == commanded[0])
     if len(essential) > 1:
-        names = ", ".join(each.name for each in essential)
-        text = f"of its essential containers ({names}), {essential[0].name} is taken for the one whose exit code counts"
+        first, *_ = names = [each["name"] for each in essential]
+        text = f"of its essential containers ({', '.join(names)}), {first} is taken for the one whose exit code counts"
         notes.append(Note("container", text))
     return essential[0]
 

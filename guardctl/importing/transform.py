@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from guardctl.importing.old import Old, path_of
-from guardctl.importing.said import Reason
+from guardctl.importing.old import Old, Reason, path_of
 
 TIME = "\ue000"
 """Stands for the scheduled time, in UTC: a character of Unicode's private use, which no AWS input has."""
@@ -66,14 +65,14 @@ def scheduled(text: str, old: Old, reasons: list[Reason]) -> str:
 
 def _of_the_event(path: str, old: Old) -> str | None:
     """A field of a scheduled event that is known beforehand; None for every other."""
-    arn = old.arn.split(":")
+    region, account = old.place
     return {
         "$.time": TIME,
         "$.source": "aws.events",
         "$.detail-type": "Scheduled Event",
         "$.resources[0]": old.arn,
-        "$.region": arn[3] if len(arn) > 4 else None,
-        "$.account": arn[4] if len(arn) > 4 else None,
+        "$.region": region or None,
+        "$.account": account or None,
     }.get(path)
 
 

@@ -129,7 +129,7 @@ def _common(rows: Sequence[Json], keys: Sequence[str], neutral: Mapping[str, Any
 
 def _job(job: Named, table: Mapping[str, Any], ecs: Mapping[str, Any]) -> list[str]:
     old = job.carried.old
-    said = [old.description] if old.description else []
+    said = [old.told["Description"]] if old.told.get("Description") else []
     said += [note.text for note in job.carried.notes if note.kind not in _QUIET]
     lines = [f"# {_one_line(text)}" for text in said]
     first = {"pool": job.pool} if job.pool else {}

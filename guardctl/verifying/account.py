@@ -3,17 +3,20 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardctl.stage import Stage
 from guardctl.verifying.findings import Unread
 
-T = TypeVar("T")
-
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized")
 """How the codes begin by which a service says that the caller may not: AccessDeniedException, AuthorizationError …"""
+
+_PREFIX = {"stepfunctions": "states", "service-quotas": "servicequotas"}
+"""Service → how IAM's actions begin, where that is not its name."""
+
+Missing = Collection[str]
 
 
 @dataclass
@@ -37,8 +40,29 @@ class Account:
                 self._clients[service, region] = made
             return self._clients[service, region]
 
-    def read(self, action: str, ask: Callable[[], T], missing: Collection[str] = ()) -> "T | Unread | None":
-        """What `ask` answers; None for an error with one of the codes `missing`, which means that it is not there."""
+    def call(
+        self, service: str, operation: str, key: str, *, region: str | None = None, missing: Missing = (), **asked: Any
+    ) -> Any | Unread | None:
+        """What AWS answers under `key`; None for an error with one of the codes `missing`: it is not there."""
+        client = self.client(service, region)
+        return self._read(client, operation, lambda: getattr(client, operation)(**asked)[key], missing)
+
+    def pages(
+        self, service: str, operation: str, key: str, *, region: str | None = None, **asked: Any
+    ) -> list[Any] | Unread:
+        """Everything that the pages of an answer have under `key`."""
+        client = self.client(service, region)
+        pages = client.get_paginator(operation)
+        found: list[Any] | Unread | None = self._read(
+            client, operation, lambda: [each for page in pages.paginate(**asked) for each in page[key]]
+        )
+        return found or []
+
+    def _read(self, client: Any, operation: str, ask: Callable[[], Any], missing: Missing = ()) -> Any | Unread | None:
+        """What `ask` answers, which calls this operation; `missing` as of `call`."""
+        model = client.meta.service_model
+        prefix = _PREFIX.get(model.service_name, model.service_name)
+        action = f"{prefix}:{client.meta.method_to_api_mapping[operation]}"
         try:
             answer = ask()
         except ClientError as error:

@@ -15,19 +15,13 @@ _A_CALL = 100
 
 
 def read(account: Account, tasks: Iterable[Task]) -> Clusters:
-    """The clusters of these tasks."""
     names = sorted({task.cluster for task in tasks})
     found: dict[str, Mapping[str, Any]] = {}
-    client = account.client("ecs")
     for first in range(0, len(names), _A_CALL):
-
-        def ask(some: Any = names[first : first + _A_CALL]) -> dict[str, Any]:
-            return {cluster["clusterName"]: cluster for cluster in client.describe_clusters(clusters=some)["clusters"]}
-
-        answer = account.read("ecs:DescribeClusters", ask)
+        answer = account.call("ecs", "describe_clusters", "clusters", clusters=names[first : first + _A_CALL])
         if isinstance(answer, Unread):
             return answer
-        found.update(answer or {})
+        found |= {cluster["clusterName"]: cluster for cluster in answer or ()}
     return found
 
 

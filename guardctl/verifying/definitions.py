@@ -18,15 +18,12 @@ _SIDE_BY_SIDE = 8
 
 
 def read(account: Account, tasks: Iterable[Task]) -> Definitions:
-    """The task definitions of these tasks."""
-    client = account.client("ecs")
 
     def one(name: str) -> Definition | Unread | None:
-        def ask() -> Definition:
-            found: Definition = client.describe_task_definition(taskDefinition=name)["taskDefinition"]
-            return found
-
-        return account.read("ecs:DescribeTaskDefinition", ask, missing=("ClientException",))
+        found: Definition | Unread | None = account.call(
+            "ecs", "describe_task_definition", "taskDefinition", missing=("ClientException",), taskDefinition=name
+        )
+        return found
 
     names = sorted({task.definition for task in tasks})
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:

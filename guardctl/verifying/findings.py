@@ -1,6 +1,5 @@
 """What was found: OK, NG or SKIP, each with its reason; and what could not be read."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,10 +44,3 @@ def ng(what: str, reason: str) -> Finding:
 def skip(what: str, reason: str) -> Finding:
     """Nobody looked at it, or what was read does not tell."""
     return Finding("SKIP", what, reason)
-
-
-def listed(names: Iterable[str], most: int = 3) -> str:
-    """Names of a sentence: ``a, b, c and 4 more``."""
-    all_of_them = list(names)
-    more = len(all_of_them) - most
-    return ", ".join(all_of_them[:most]) + (f" and {more} more" if more > 0 else "")

@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from botocore.exceptions import ClientError
+from typing import NamedTuple
 
 from guardctl.verifying.account import Account
 from guardctl.verifying.definitions import Definition
@@ -23,8 +21,6 @@ _SIDE_BY_SIDE = 8
 
 
 class Repository(NamedTuple):
-    """A repository of ECR."""
-
     registry: str
     region: str
     name: str
@@ -40,7 +36,6 @@ class Image:
 
     @property
     def identity(self) -> dict[str, str]:
-        """ECR's own form."""
         return {"imageDigest": self.digest} if self.digest else {"imageTag": self.tag or "latest"}
 
     @property
@@ -62,7 +57,6 @@ def image_of(written: str) -> Image | None:
 
 
 def read(account: Account, definitions: Iterable[Definition]) -> Images:
-    """The images in ECR of these task definitions' containers."""
     by_repository: dict[Repository, set[Image]] = {}
     for definition in definitions:
         for container in definition.get("containerDefinitions", ()):
@@ -77,40 +71,33 @@ def read(account: Account, definitions: Iterable[Definition]) -> Images:
 
 def _of_repository(account: Account, repository: Repository, images: set[Image]) -> dict[Image, bool | Unread]:
     """ECR refuses the whole call for one image that is missing, and names it: so the others are asked for again."""
-    client = account.client("ecr", repository.region)
     found: dict[Image, bool | Unread] = {}
     left = sorted(images, key=lambda image: image.reference)
     while left:
         asked = left[:_A_CALL]
-
-        def ask(asked: list[Image] = asked) -> Any:
-            try:
-                return client.describe_images(
-                    registryId=repository.registry,
-                    repositoryName=repository.name,
-                    imageIds=[image.identity for image in asked],
-                )["imageDetails"]
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "ImageNotFoundException":
-                    return str(error)
-                raise
-
-        answer = account.read("ecr:DescribeImages", ask, missing=("RepositoryNotFoundException",))
-        if isinstance(answer, Unread):
-            return {**found, **dict.fromkeys(left, answer)}
+        answer = account.call(
+            "ecr",
+            "describe_images",
+            "imageDetails",
+            region=repository.region,
+            missing=("RepositoryNotFoundException",),
+            registryId=repository.registry,
+            repositoryName=repository.name,
+            imageIds=[image.identity for image in asked],
+        )
         if answer is None:
             return dict.fromkeys(images, False)
-        if isinstance(answer, str):
-            named = [image for image in asked if f"'{image.reference}'" in answer]
-            missing = named or (asked if len(asked) == 1 else [])
+        if isinstance(answer, Unread):
+            refused = asked if "ImageNotFoundException" in answer.reason else []
+            missing = [image for image in refused if f"'{image.reference}'" in answer.reason or len(asked) == 1]
             if not missing:
-                return {**found, **dict.fromkeys(left, Unread(f"ecr:DescribeImages does not say which: {answer}"))}
-            found.update(dict.fromkeys(missing, False))
+                return found | dict.fromkeys(left, answer)
+            found |= dict.fromkeys(missing, False)
             left = [image for image in left if image not in missing]
-            continue
-        there = {name for detail in answer for name in (detail.get("imageDigest"), *detail.get("imageTags", ()))}
-        found.update({image: image.reference in there for image in asked})
-        left = left[_A_CALL:]
+        else:
+            there = {name for detail in answer for name in (detail.get("imageDigest"), *detail.get("imageTags", ()))}
+            found |= {image: image.reference in there for image in asked}
+            left = left[_A_CALL:]
     return found
 
 

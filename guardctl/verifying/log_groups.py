@@ -1,7 +1,6 @@
 """The log groups of the `awslogs` driver: DescribeLogGroups, fifty a call."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from guardctl.verifying.account import Account
 from guardctl.verifying.definitions import Definition
@@ -41,17 +40,14 @@ def read(account: Account, definitions: Iterable[Definition]) -> LogGroups:
 
 
 def _of_region(account: Account, region: str | None, names: list[str]) -> dict[str, bool | Unread]:
-    client = account.client("logs", region)
     found: dict[str, bool | Unread] = {}
     for first in range(0, len(names), _A_CALL):
         some = names[first : first + _A_CALL]
-
-        def ask(some: Any = some) -> set[str]:
-            pages = client.get_paginator("describe_log_groups").paginate(logGroupIdentifiers=some)
-            return {group["logGroupName"] for page in pages for group in page["logGroups"]}
-
-        there = account.read("logs:DescribeLogGroups", ask)
-        found.update({name: there if isinstance(there, Unread) else name in (there or ()) for name in some})
+        answer = account.pages("logs", "describe_log_groups", "logGroups", region=region, logGroupIdentifiers=some)
+        if isinstance(answer, Unread):
+            found |= dict.fromkeys(some, answer)
+        else:
+            found |= {name: any(name == group["logGroupName"] for group in answer) for name in some}
     return found
 
 

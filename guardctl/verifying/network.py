@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from guardctl.verifying.account import Account
 from guardctl.verifying.findings import Finding, Unread, ng, ok, skip
@@ -17,8 +16,6 @@ _A_FILTER = 200
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What EC2 has."""
-
     subnets: Found
     groups: Found
 
@@ -26,31 +23,24 @@ class Network:
 def read(account: Account, tasks: Iterable[Task]) -> Network:
     """The subnets and groups of these tasks. By a filter: asked by ID, EC2 refuses them all for one that is missing."""
     some = list(tasks)
-    client = account.client("ec2")
+    subnets = {each for task in some for each in task.subnets}
+    groups = {each for task in some for each in task.security_groups}
     return Network(
-        _read(account, client, "subnets", {each for task in some for each in task.subnets}),
-        _read(account, client, "groups", {each for task in some for each in task.security_groups}),
+        _read(account, "describe_subnets", "Subnets", "SubnetId", subnets),
+        _read(account, "describe_security_groups", "SecurityGroups", "GroupId", groups),
     )
 
 
-def _read(account: Account, client: Any, kind: str, ids: set[str]) -> Found:
-    operation, name, key, identity = {
-        "subnets": ("describe_subnets", "subnet-id", "Subnets", "SubnetId"),
-        "groups": ("describe_security_groups", "group-id", "SecurityGroups", "GroupId"),
-    }[kind]
-    action = "ec2:" + operation.title().replace("_", "")
+def _read(account: Account, operation: str, key: str, identity: str, ids: set[str]) -> Found:
     found: dict[str, str] = {}
     wanted = sorted(ids)
+    by = "subnet-id" if identity == "SubnetId" else "group-id"
     for first in range(0, len(wanted), _A_FILTER):
-        filters = [{"Name": name, "Values": wanted[first : first + _A_FILTER]}]
-
-        def ask(filters: Any = filters) -> list[Any]:
-            return [each for page in client.get_paginator(operation).paginate(Filters=filters) for each in page[key]]
-
-        answer = account.read(action, ask)
+        filters = [{"Name": by, "Values": wanted[first : first + _A_FILTER]}]
+        answer = account.pages("ec2", operation, key, Filters=filters)
         if isinstance(answer, Unread):
             return answer
-        found.update({each[identity]: each.get("VpcId", "") for each in answer or () if each[identity] in ids})
+        found |= {each[identity]: each.get("VpcId", "") for each in answer if each[identity] in ids}
     return found
 
 

@@ -16,8 +16,9 @@ from guardctl import template
 from guardctl.cloudformation import Json, resolved
 from guardctl.verifying.account import Account
 from guardctl.verifying.definitions import Definitions
-from guardctl.verifying.findings import Finding, Unread, listed, ng, ok, skip
+from guardctl.verifying.findings import Finding, Unread, ng, ok, skip
 from guardctl.verifying.task import Task
+from guardctl.wording import listed
 
 Needed = tuple[str, str]
 """An action and the ARN that it is wanted for."""
@@ -35,7 +36,6 @@ _DENIALS = {"explicitDeny": "is denied by a policy", "implicitDeny": "is not all
 class Role:
     """A role of the template: a machine that has it, and what its policy will be."""
 
-    logical_id: str
     machine: str
     policy: Json
 
@@ -58,7 +58,7 @@ def roles(file: JobsFile) -> dict[str, Role]:
             logical = resource["Properties"]["RoleArn"]["Fn::GetAtt"][0]
             name = resource["Properties"]["StateMachineName"]
             policy = resources[logical]["Properties"]["Policies"][0]["PolicyDocument"]
-            found[name] = first.setdefault(logical, Role(logical, name, policy))
+            found[name] = first.setdefault(logical, Role(name, policy))
     return found
 
 
@@ -114,13 +114,14 @@ def _of_guard(account: Account, file: JobsFile) -> list[Needed]:
 
 def role_arn(account: Account, machine: str) -> str | Unread | None:
     """The ARN of a machine's role as it is deployed; None if the machine is not."""
-    client = account.client("stepfunctions")
-    arn = account.stage.arn_of(machine)
-
-    def ask() -> str:
-        return str(client.describe_state_machine(stateMachineArn=arn)["roleArn"])
-
-    return account.read("states:DescribeStateMachine", ask, missing=("StateMachineDoesNotExist",))
+    arn: str | Unread | None = account.call(
+        "stepfunctions",
+        "describe_state_machine",
+        "roleArn",
+        missing=("StateMachineDoesNotExist",),
+        stateMachineArn=account.stage.arn_of(machine),
+    )
+    return arn
 
 
 def _simulated(
@@ -146,7 +147,6 @@ def _simulated(
 def _simulate(
     account: Account, role: str, wanted: list[Needed], context: Mapping[str, str], policy: str | None = None
 ) -> dict[Needed, str] | Unread:
-    client = account.client("iam")
     asked: dict[str, Any] = {
         "PolicySourceArn": role,
         "ActionNames": sorted({action for action, _ in wanted}),
@@ -158,13 +158,10 @@ def _simulate(
     }
     if policy is not None:
         asked["PolicyInputList"] = [policy]
-
-    def ask() -> dict[Needed, str]:
-        pages = client.get_paginator("simulate_principal_policy").paginate(**asked)
-        return dict(decision for page in pages for each in page["EvaluationResults"] for decision in _decisions(each))
-
-    answer = account.read("iam:SimulatePrincipalPolicy", ask)
-    return {} if answer is None else answer
+    results = account.pages("iam", "simulate_principal_policy", "EvaluationResults", **asked)
+    if isinstance(results, Unread):
+        return results
+    return dict(decision for each in results for decision in _decisions(each))
 
 
 def _decisions(result: Mapping[str, Any]) -> Iterator[tuple[Needed, str]]:

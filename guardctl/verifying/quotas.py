@@ -6,17 +6,19 @@ the number of state machines, roles, parameters and alarms is far below what any
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.decide import pace, schedule
 from guardctl.verifying.account import Account
 from guardctl.verifying.definitions import Definitions
-from guardctl.verifying.findings import Finding, Unread, listed, ng, ok, skip
+from guardctl.verifying.findings import Finding, Unread, ng, ok, skip
 from guardctl.verifying.task import Task
+from guardctl.wording import listed
 
 CONCURRENCY = 1_000
 """Lambda quotas: concurrent executions of an account; a new one may have 10 (Lambda guide, "Lambda quotas")."""
@@ -37,8 +39,6 @@ _TICKS = 2
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """What the account has."""
-
     unreserved: int | Unread
     """Concurrent executions that no function has reserved."""
     fargate: Mapping[str, float] | Unread
@@ -58,21 +58,15 @@ class Crowd:
 
 def read(account: Account, tasks: Iterable[Task]) -> Quotas:
     """Ask Lambda, and Service Quotas if a task runs on Fargate."""
-    functions, service_quotas = account.client("lambda"), account.client("service-quotas")
-
-    def unreserved() -> int:
-        return int(functions.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"])
 
     def listed(service: str) -> Mapping[str, float] | Unread:
-        def ask() -> dict[str, float]:
-            pages = service_quotas.get_paginator("list_service_quotas").paginate(ServiceCode=service)
-            return {quota["QuotaName"]: quota["Value"] for page in pages for quota in page["Quotas"]}
+        found = account.pages("service-quotas", "list_service_quotas", "Quotas", ServiceCode=service)
+        return found if isinstance(found, Unread) else {quota["QuotaName"]: quota["Value"] for quota in found}
 
-        return account.read("servicequotas:ListServiceQuotas", ask) or {}
-
-    left = account.read("lambda:GetAccountSettings", unreserved)
+    left: Any = account.call("lambda", "get_account_settings", "AccountLimit")
+    unreserved: int | Unread = left if isinstance(left, Unread) else left["UnreservedConcurrentExecutions"]
     fargate = listed("fargate") if any(task.fargate for task in tasks) else {}
-    return Quotas(Unread("nothing was answered") if left is None else left, fargate, listed("states"))
+    return Quotas(unreserved, fargate, listed("states"))
 
 
 def judge(
@@ -80,7 +74,7 @@ def judge(
 ) -> Iterator[Finding]:
     """Whether the account lets in what the stage will ask for at its fullest minute of the coming week."""
     times = coming(file.jobs.values(), now)
-    crowd = fullest(file.jobs.values(), times, lambda _: 1.0)
+    crowd = fullest(file, times, dict.fromkeys(file.jobs, 1.0))
     yield _functions(file, region, len(crowd.jobs), quotas.unreserved)
     yield _pace(pace.quotas(region, file.quotas)["ListExecutions"], quotas.states)
     for capacity, (name, default) in VCPU.items():
@@ -88,12 +82,8 @@ def judge(
         known = {job: vcpu(task, definitions) for job, task in on_it.items()}
         sizes = {job: size for job, size in known.items() if size}
         if sizes:
-            at_once = _crowd_of(file, sizes, times)
+            at_once = fullest(file, times, sizes)
             yield _vcpu(name, default, sizes, at_once, quotas.fargate, ZoneInfo(file.timezone))
-
-
-def _crowd_of(file: JobsFile, sizes: Mapping[str, float], times: Mapping[Calendar, frozenset[datetime]]) -> Crowd:
-    return fullest([file.jobs[job] for job in sizes], times, lambda job: sizes[job.name])
 
 
 def coming(jobs: Iterable[Job], now: datetime) -> dict[Calendar, frozenset[datetime]]:
@@ -102,14 +92,13 @@ def coming(jobs: Iterable[Job], now: datetime) -> dict[Calendar, frozenset[datet
     return {each: frozenset(schedule.between(*each, now, now + _WEEK)) for each in calendars}
 
 
-def fullest(
-    jobs: Iterable[Job], times: Mapping[Calendar, frozenset[datetime]], weight: Callable[[Job], float]
-) -> Crowd:
-    """The minute in which the jobs that are due weigh most, the first of several."""
-    scheduled = [job for job in jobs if job.enabled and (job.schedules, job.timezone) in times]
+def fullest(file: JobsFile, times: Mapping[Calendar, frozenset[datetime]], weight: Mapping[str, float]) -> Crowd:
+    """The minute in which the jobs that are due weigh most, the first of several; only those that have a weight."""
+    weighed = [file.jobs[name] for name in weight if file.jobs[name].enabled]
+    scheduled = [job for job in weighed if (job.schedules, job.timezone) in times]
     weights: dict[Calendar, float] = defaultdict(float)
     for job in scheduled:
-        weights[job.schedules, job.timezone] += weight(job)
+        weights[job.schedules, job.timezone] += weight[job.name]
     due: dict[datetime, float] = defaultdict(float)
     for calendar, together in weights.items():
         for time in times[calendar]:

@@ -48,7 +48,6 @@ class Task:
 
 
 def task_of(file: JobsFile, job: Job) -> Task:
-    """The task of a job."""
     asked: dict[str, Any] = run_task(job, number=1, scheduled_at=_SOME_TIME)
     overrides = asked.get("Overrides", {})
     network = asked.get("NetworkConfiguration", {}).get("AwsvpcConfiguration")

@@ -13,9 +13,10 @@ from chalicelib.config.jobs import JobsFile
 from chalicelib.names import region_of, telling_machine
 from guardctl import alarms
 from guardctl.verifying.account import Account
-from guardctl.verifying.findings import Finding, Unread, listed, ng, ok, skip
+from guardctl.verifying.findings import Finding, Unread, ng, ok, skip
 from guardctl.verifying.permissions import role_arn
 from guardctl.verifying.policies import Caller, allows
+from guardctl.wording import listed
 
 _OF_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
 _MANAGED = "alias/aws/sns"
@@ -32,33 +33,18 @@ class Topic:
 
 
 def read(account: Account, arn: str) -> Topic:
-    """The topic with this ARN."""
-    sns = account.client("sns", region_of(arn))
-
-    def topic() -> Mapping[str, str]:
-        found: Mapping[str, str] = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
-        return found
-
-    attributes = account.read("sns:GetTopicAttributes", topic, missing=("NotFound", "NotFoundException"))
+    region, gone = region_of(arn), ("NotFound", "NotFoundException")
+    attributes = account.call("sns", "get_topic_attributes", "Attributes", region=region, missing=gone, TopicArn=arn)
     if attributes is None or isinstance(attributes, Unread):
         return Topic(attributes)
     named = attributes.get("KmsMasterKeyId", "")
     if not named or named.endswith(_MANAGED):
         return Topic(attributes)
-    kms = account.client("kms", region_of(arn))
-
-    def key() -> Mapping[str, Any]:
-        found: Mapping[str, Any] = kms.describe_key(KeyId=named)["KeyMetadata"]
-        return found
-
-    described = account.read("kms:DescribeKey", key, missing=("NotFoundException",))
-    if described is None or isinstance(described, Unread):
-        return Topic(attributes, described)
-
-    def policy() -> str:
-        return str(kms.get_key_policy(KeyId=described["KeyId"], PolicyName="default")["Policy"])
-
-    return Topic(attributes, described, account.read("kms:GetKeyPolicy", policy))
+    key = account.call("kms", "describe_key", "KeyMetadata", region=region, missing=gone, KeyId=named)
+    if key is None or isinstance(key, Unread):
+        return Topic(attributes, key)
+    about = {"KeyId": key["KeyId"], "PolicyName": "default"}
+    return Topic(attributes, key, account.call("kms", "get_key_policy", "Policy", region=region, **about))
 
 
 def publishers(account: Account, file: JobsFile, topic: str) -> list[Caller]:
@@ -72,13 +58,12 @@ def publishers(account: Account, file: JobsFile, topic: str) -> list[Caller]:
         "kms:viaservice": (f"sns.{stage.region}.amazonaws.com",),
         "kms:encryptioncontext:aws:sns:topicarn": (topic,),
     }
-    context = {
-        **of_both,
+    of_service = {
         "aws:sourceaccount": (stage.account,),
         "aws:sourcearn": tuple(alarm + each["AlarmName"] for each in rings),
         "aws:principalisawsservice": ("true",),
     }
-    found = [Caller("CloudWatch's alarms", frozenset({("Service", "cloudwatch.amazonaws.com")}), context)]
+    found = [Caller("CloudWatch's alarms", frozenset({("Service", "cloudwatch.amazonaws.com")}), of_both | of_service)]
     if file.tells_something:
         root = f"arn:{stage.partition}:iam::{stage.account}:root"
         principals, of_role = {("AWS", root), ("AWS", stage.account)}, {**of_both}

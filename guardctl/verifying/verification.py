@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import get_args
 
-from chalicelib.config.jobs import Alerts, JobsFile
 from guardctl.stage import Stage
 from guardctl.verifying import (
     clusters,
@@ -20,8 +19,7 @@ from guardctl.verifying import (
     topics,
 )
 from guardctl.verifying.account import Account
-from guardctl.verifying.definitions import Definition, Definitions
-from guardctl.verifying.findings import Finding, Subject, Unread, Verdict
+from guardctl.verifying.findings import Finding, Subject, Verdict
 from guardctl.verifying.task import task_of
 
 
@@ -36,7 +34,6 @@ class Verification:
     """Whether AWS answered any of them."""
 
     def count(self, verdict: Verdict) -> int:
-        """How many findings there are of a verdict."""
         return sum(finding.verdict == verdict for subject in self.subjects for finding in subject.findings)
 
     @property
@@ -67,7 +64,7 @@ def verify(stage: Stage, now: datetime, job: str | None = None) -> Verification:
         of_network = pool.submit(network.read, account, tasks.values())
         of_topic = pool.submit(topics.read, account, alerts.topic) if alerts else None
         defined = of_definitions.result()
-        read = list(_read(defined))
+        read = [each for each in defined.values() if isinstance(each, Mapping)]
         of_images = pool.submit(images.read, account, read)
         of_groups = pool.submit(log_groups.read, account, read)
         of_permissions = pool.submit(permissions.read, account, file, tasks, defined, of_guard=job is None)
@@ -76,10 +73,10 @@ def verify(stage: Stage, now: datetime, job: str | None = None) -> Verification:
         for name, task in tasks.items():
             found = [clusters.judge(task, of_clusters.result()), *definitions.judge(task, defined)]
             definition = defined[task.definition]
-            if definition is not None and not isinstance(definition, Unread):
+            if isinstance(definition, Mapping):
                 found += placement.judge(task, definition, of_clusters.result())
             found += network.judge(task, of_network.result())
-            if definition is not None and not isinstance(definition, Unread):
+            if isinstance(definition, Mapping):
                 found += images.judge(definition, of_images.result())
                 found += log_groups.judge(definition, of_groups.result())
             found += permissions.judge_job(task, defined, of_permissions.result())
@@ -87,24 +84,14 @@ def verify(stage: Stage, now: datetime, job: str | None = None) -> Verification:
         if of_quotas:
             of_stage = [permissions.judge_guard(account, file, of_permissions.result())]
             if alerts and of_topic:
-                of_stage += _topic(account, file, alerts, of_topic.result())
+                callers = topics.publishers(account, file, alerts.topic)
+                of_stage += topics.judge(alerts.topic, of_topic.result(), callers)
             of_stage += quotas.judge(file, stage.region, tasks, defined, of_quotas.result(), now)
             subjects.append(Subject(None, tuple(of_stage)))
     return Verification(tuple(subjects), 1 + len(account.calls), account.answered)
 
 
-def _read(defined: Definitions) -> Iterator[Definition]:
-    for definition in defined.values():
-        if definition is not None and not isinstance(definition, Unread):
-            yield definition
-
-
-def _topic(account: Account, file: JobsFile, alerts: Alerts, topic: topics.Topic) -> Iterator[Finding]:
-    return topics.judge(alerts.topic, topic, topics.publishers(account, file, alerts.topic))
-
-
 def as_json(stage: Stage, found: Verification) -> Mapping[str, object]:
-    """What ``--json`` prints."""
     return {
         "account": stage.account,
         "region": stage.region,
@@ -114,9 +101,7 @@ def as_json(stage: Stage, found: Verification) -> Mapping[str, object]:
         "subjects": [
             {
                 "job": subject.job,
-                "findings": [
-                    {"verdict": each.verdict, "what": each.what, "reason": each.reason} for each in subject.findings
-                ],
+                "findings": [asdict(each) for each in subject.findings],
             }
             for subject in found.subjects
         ],

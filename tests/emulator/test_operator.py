@@ -171,8 +171,8 @@ def test_status_names_what_is_deployed_otherwise(stage: LocalStage) -> None:
     finally:
         jobs_file.write_text(deployed, encoding="utf-8")
     assert standing["changed"]["drift"] == [
+        "ecs.cpu is none, and here 256",
         "grace is 5, and here 60",
-        'ecs.cpu is null, and here "256"',
     ]
     assert standing["new"]["state"] == "not deployed"
     assert standing["asked"]["drift"] == []

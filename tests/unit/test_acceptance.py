@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from chalicelib.config.jobs import load
 from guardctl.acceptance import report, runner, stack
 from guardctl.acceptance.course import COST
-from guardctl.acceptance.findings import AnyProbe, Assumption, Finding, Line, Probe, Untried, Verdict, holds
+from guardctl.acceptance.findings import Assumption, Finding, Line, Probe, Untried, Verdict, holds
 from guardctl.acceptance.probes import BEYOND, FIRST, PROBES
 from guardctl.acceptance.project import copied
 from guardctl.acceptance.removal import leftovers, remove
@@ -467,7 +467,7 @@ TABLE: list[Row] = [
 ]  # fmt: skip
 
 
-def probe_of(assumption: str) -> AnyProbe:
+def probe_of(assumption: str) -> Probe:
     return next(p for p in (FIRST, *PROBES) if assumption in [a.name for a in p.assumptions])
 
 
@@ -506,8 +506,12 @@ def test_an_answer_nobody_thought_of_costs_no_other_finding() -> None:
 # The runner
 
 
-def a_probe(name: str, look: Callable[[Trial], Any]) -> AnyProbe:
-    return Probe(name, "tried", look, (Assumption(name, "It is so.", "reported", lambda _: holds("seen")),))
+def a_probe(name: str, look: Callable[[Trial], Any]) -> Probe:
+    def then_holds(at: Trial) -> Iterator[Finding]:
+        look(at)
+        yield holds("seen")
+
+    return Probe("tried", then_holds, (Assumption(name, "It is so.", "reported"),))
 
 
 def test_an_interruption_ends_the_other_probes_at_their_next_wait() -> None:

@@ -128,12 +128,12 @@ class Aws(Ticking):
         found = []
         for name in Names:
             with suppress(ClientError):
-                found.append({"Name": name, **self.get_parameter(name)["Parameter"]})
+                found.append({"Name": name, **self._parameter(name)["Parameter"]})
         self.calls["GetParameters"] += 1
         return {"Parameters": found}
 
-    def get_parameter(self, Name: str) -> Any:  # noqa: N803 (boto3's name)
-        job = self.play.jobs.jobs[Name.split("/")[3]]
+    def _parameter(self, name: str) -> Any:
+        job = self.play.jobs.jobs[name.split("/")[3]]
         if not job.schedules:
             raise ClientError({"Error": {"Code": "ParameterNotFound", "Message": ""}}, "GetParameter")
         return {"Parameter": {"Value": recorded_as(job), "LastModifiedDate": BEGIN - timedelta(days=1)}}
@@ -311,7 +311,8 @@ def test_why_follows_a_start_that_waited_for_its_neighbour() -> None:
     aws.calls.clear()
     (entry,) = Reader(stage).entry(stage.job("day-close"), BEGIN + timedelta(minutes=1), play.now)
     assert (entry.outcome, entry.run) == ("ran", "run-000002")
-    assert aws.calls == {"DescribeExecution": 4}, "the start, its waiter, the run, and one repetition that there is not"
+    of = "the start, its waiter, the run, and one repetition that there is not; and the record of its schedule"
+    assert aws.calls == {"DescribeExecution": 4, "GetParameters": 1}, of
 
 
 def test_status_says_who_holds_the_pool_and_who_waits() -> None:

@@ -17,9 +17,7 @@ from chalicelib.config.jobs import parse
 from chalicelib.decide.schedule import parse_schedule
 from guardctl import handover, people
 from guardctl.errors import Stop
-from guardctl.handover import Move
-from guardctl.importing import moment
-from guardctl.importing.enabling import enabled
+from guardctl.handover import Move, enabled
 from guardctl.importing.switch import NotThere, Snapshot, Switch, differences
 from tests import targets as aws
 
@@ -275,7 +273,7 @@ ecs = { task_definition = "b" }
 )
 def test_no_time_is_due_when_it_is_switched(expression: str, clock: str, near: str | None) -> None:
     now = datetime.fromisoformat(f"2026-11-23T{clock}Z")
-    found = moment.in_the_way([parse_schedule(expression)], "UTC", now)
+    found = handover.in_the_way([parse_schedule(expression)], "UTC", now)
     assert (f"{found:%H:%M}" if found else None) == near
 
 

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from chalicelib.config.jobs import parse
 from guardctl.importing import report
 from guardctl.importing.carry import Carried, Left, carried
-from guardctl.importing.fit import fitted
 from guardctl.importing.old import Account
 from guardctl.importing.read import Reader
-from guardctl.importing.settle import Existing, Settled, settled
+from guardctl.importing.settle import Existing, Settled, fitted, settled
 from guardctl.importing.write import toml
 from tests import targets as aws
 

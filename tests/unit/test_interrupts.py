@@ -132,8 +132,9 @@ class Steps:
         return {"stopDate": NOW}
 
     def describe_execution(self, executionArn: str) -> Any:  # noqa: N803 (boto3's name)
+        about: dict[str, Any] = {"executionArn": executionArn, "startDate": NOW}
         if executionArn == GUARD:
-            return self.ended
+            return {**about, **self.ended}
         if executionArn not in self.shown:
             raise Missing
         if self.hidden_looks:
@@ -142,7 +143,7 @@ class Steps:
         if self.stop_date:
             ran = {"executionArn": executionArn, "name": "run-000042", "startDate": self.stop_date}
             return {**ran, "status": "SUCCEEDED", "stopDate": self.stop_date}
-        return {"status": "RUNNING", "input": json.dumps({"guard_execution": self.shown[executionArn]})}
+        return {**about, "status": "RUNNING", "input": json.dumps({"guard_execution": self.shown[executionArn]})}
 
     def list_executions(self, **_: Any) -> Any:
         return {"executions": []}
@@ -175,17 +176,17 @@ STARTED = {
     "output": json.dumps({"outcome": "started", "run": "run-000042", "state_machine_arn": f"{MACHINE}-report"}),
 }
 STEPPED_BACK = {"status": "FAILED", "error": "BatchGuard.AlreadyRunning", "cause": "run-000041 has been running"}
-RUNS, WAITS = Verdict(True, RUN, "started run-000042"), WAITER
+RUNS, WAITS = Verdict(RUN, "started run-000042"), WAITER
 
 ABANDONED = [
-    pytest.param(Steps(ABORTED), Verdict(False, None, "the start was stopped before it started anything"), id="stopped before it asked for a run"),
+    pytest.param(Steps(ABORTED), Verdict(None, "the start was stopped before it started anything"), id="stopped before it asked for a run"),
     pytest.param(Steps(ABORTED, [START], {RUN: GUARD}), RUNS, id="stopped, and the run that it had asked for is there"),
     pytest.param(Steps(ABORTED, [START], {RUN: GUARD}, hidden_looks=2), RUNS, id="that run is shown late"),
-    pytest.param(Steps(ABORTED, [START], {RUN: OTHER}), Verdict(False, None, "the start was stopped before it started anything"), id="that run is somebody else's"),
-    pytest.param(Steps(ABORTED, [START]), Verdict(False, None, "the start was stopped, but it had asked for run-000042, which Step Functions does not show (yet)"), id="that run is not shown"),
-    pytest.param(Steps(ABORTED, [QUEUE], {WAITER: GUARD}), Verdict(False, None, "waits in the queue as report-after-run-000041-1", WAITER), id="stopped, and it has a place in the queue"),
+    pytest.param(Steps(ABORTED, [START], {RUN: OTHER}), Verdict(None, "the start was stopped before it started anything"), id="that run is somebody else's"),
+    pytest.param(Steps(ABORTED, [START]), Verdict(None, "the start was stopped, but it had asked for run-000042, which Step Functions does not show (yet)"), id="that run is not shown"),
+    pytest.param(Steps(ABORTED, [QUEUE], {WAITER: GUARD}), Verdict(None, "waits in the queue as report-after-run-000041-1", WAITER), id="stopped, and it has a place in the queue"),
     pytest.param(Steps(STARTED), RUNS, id="it had started a run by then"),
-    pytest.param(Steps(STEPPED_BACK), Verdict(False, None, "BatchGuard.AlreadyRunning: run-000041 has been running", error="BatchGuard.AlreadyRunning"), id="it had stepped back by then"),
+    pytest.param(Steps(STEPPED_BACK), Verdict(None, "BatchGuard.AlreadyRunning: run-000041 has been running", error="BatchGuard.AlreadyRunning"), id="it had stepped back by then"),
 ]  # fmt: skip
 
 
@@ -201,11 +202,11 @@ def test_what_goes_on_is_named_with_the_commands_that_show_and_end_it() -> None:
         "run-000042 was started and goes on: guardctl status report --stage dev; "
         "stop it with: guardctl stop report --stage dev"
     )
-    assert starts.left(here, "report", Verdict(False, None, "waits", WAITER)) == (
+    assert starts.left(here, "report", Verdict(None, "waits", WAITER)) == (
         "report-after-run-000041-1 waits in the queue and goes on: guardctl status report --stage dev; "
         f"end it with: aws stepfunctions stop-execution --execution-arn {WAITER}"
     )
-    assert starts.left(here, "report", Verdict(False, None, "the start was stopped")) == "the start was stopped"
+    assert starts.left(here, "report", Verdict(None, "the start was stopped")) == "the start was stopped"
 
 
 @dataclass

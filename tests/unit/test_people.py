@@ -63,7 +63,7 @@ OTHERS = [
     ("viewer", "lambda:GetFunction", f"{FUNCTION}batch-guard-dev-trigger"),
     ("viewer", "cloudformation:DescribeStacks", f"{STACK}batch-guard-dev/0a1b"),
     ("viewer", "cloudformation:DescribeStacks", f"{STACK}batch-guard-dev-machines/0a1b"),
-    ("viewer", "ssm:GetParameter", "arn:aws:ssm:us-east-1:123456789012:parameter/batch-guard/dev/close/schedule"),
+    ("viewer", "ssm:GetParameters", "arn:aws:ssm:us-east-1:123456789012:parameter/batch-guard/dev/close/schedule"),
     ("operator", "ecs:StopTask", f"{TASK}day/0a1b"),
     ("operator", "ecs:StopTask", f"{TASK}night/0a1b"),
     ("deployer", "cloudformation:ExecuteChangeSet", f"{STACK}batch-guard-dev-records/0a1b"),

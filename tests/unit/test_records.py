@@ -65,8 +65,9 @@ class World:
     def shared(self, _job: str) -> bool:
         return False
 
-    def get_parameter(self, Name: str) -> Any:  # noqa: N803 (as boto3 has it)
-        return {"Parameter": {"Value": self.recorded, "LastModifiedDate": self.since}}
+    def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803 (as boto3 has it)
+        about = {"Value": self.recorded, "LastModifiedDate": self.since}
+        return {"Parameters": [{"Name": name, **about} for name in Names]}
 
     def list_executions(self, **asked: Any) -> Any:
         """Newest first; run 1 was the oldest hour's."""
