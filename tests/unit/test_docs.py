@@ -14,6 +14,7 @@ import typer
 from chalicelib.config.jobs import JobsFileInvalid
 from chalicelib.decide.decisions import SkipError
 from chalicelib.decide.facts import Refused
+from chalicelib.names import parse_guard_name, parse_told_name
 from guardctl.__main__ import application
 from tests import documents
 from tests.documents import ROOT, Section
@@ -55,6 +56,21 @@ def test_every_guardctl_command_and_its_options_exist(path: str) -> None:
         assert name in GUARDCTL, name
         known = {option for parameter in GUARDCTL[name].params for option in parameter.opts}
         assert {word for word in rest if word.startswith("--")} <= known, name
+
+
+@of_each_page
+def test_every_file_of_the_project_exists(path: str) -> None:
+    rooms = "chalicelib|decide|config|read|guardctl|lab|tests|docs"
+    named = [span for section in read(path) for span in section.spans if re.fullmatch(rf"({rooms})/[\w./-]+", span)]
+    assert [name for name in named if not (ROOT / name).exists() and not name.endswith("/prod.toml")] == []
+
+
+@of_each_page
+def test_every_name_of_an_execution_is_one(path: str) -> None:
+    meant = re.compile(r"(<?job>?|nightly-report|told)-.*[0-9]{6}.*", re.IGNORECASE)
+    named = [span for section in read(path) for span in section.spans if meant.fullmatch(span)]
+    names = [re.sub("JOB|<job>", "job", name).replace("KIND", "failed") for name in named]
+    assert [name for name in names if not (parse_guard_name(name) or parse_told_name(name))] == []
 
 
 def all_kinds(of: type[Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""docs/operations.md names only commands, options, errors, keys and tests that exist."""
+"""docs/operations.md names only commands, options, errors and keys that exist."""
 
 from __future__ import annotations
 
@@ -35,9 +35,3 @@ def test_its_errors_and_the_keys_of_the_jobs_file_exist() -> None:
     keys = {match[1] for span in SPANS if (match := re.fullmatch(r"([a-z_]+) = .+", span))}
     assert keys == {"orphans", "outsiders", "overlap"}
     assert keys <= {field.name for field in dataclasses.fields(Job)}
-
-
-def test_the_tests_it_names_exist() -> None:
-    named = [span for span in SPANS if re.fullmatch(r"test_\w+\.py", span)]
-    assert len(named) >= 5
-    assert [name for name in named if not [*(ROOT / "tests").rglob(name)]] == []
