@@ -13,7 +13,7 @@ from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
 from guardctl import __version__
 from guardctl.console import err, out
-from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, Stop
+from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, USAGE, Stop
 from guardctl.stage import PROJECT
 
 COMMANDS = (
@@ -89,6 +89,9 @@ def main() -> None:
     except (CantTell, NotDeployed, PermissionDenied, Misconfigured) as error:
         err.print(str(error), markup=False)
         sys.exit(AWS)
+    except OSError as error:  # of a file or a pipe; what the network says is explained where it was asked
+        err.print(f"{error.filename or 'output'}: {error.strerror}", markup=False)
+        sys.exit(USAGE)
     except KeyboardInterrupt:  # while the command is loaded
         err.print("interrupted")
         sys.exit(INTERRUPTED)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,18 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every job of the stage."
 SinceOption = Annotated[str, typer.Option("--since", help='How far back: "90m", "24h", "7d", at most "90d".')]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look up so many scheduled times of a job at most.")]
 DescribeOption = Annotated[int, typer.Option("--limit", min=1, help="Describe so many executions at most.")]
+
+
+def FileOption(name: str, says: str) -> Any:  # noqa: N802 (an option, as those above)
+    """A file to write. That its folder is not there is said at once, and not after minutes of reading."""
+
+    def in_a_folder(path: Path | None) -> Path | None:
+        if path and not path.parent.is_dir():
+            raise Stop(f"{name} {path}: there is no folder {path.parent}")
+        return path
+
+    return typer.Option(name, dir_okay=False, callback=in_a_folder, help=says)
+
 
 LIMIT = 200
 """Scheduled times that history and timeline look up of each job; each is a call of its own."""

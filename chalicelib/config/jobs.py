@@ -182,6 +182,9 @@ def load(stage: str, directory: Path | None = None, *, by_model: bool = True) ->
         raise invalid(place, f'"{stage}" has no jobs file', right) from None
     except UnicodeDecodeError as error:
         raise invalid(place, f"byte {error.start} is not UTF-8", "save the file as UTF-8", "file") from None
+    except OSError as error:
+        wrong = f"can't be read: {error.strerror}"
+        raise invalid(place, wrong, "make it a file that you may read", "file") from None
     return parse(toml, stage=stage, place=place, by_model=by_model)
 
 
@@ -218,7 +221,10 @@ def parse(
         document = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         what, _, where = str(error).removesuffix(")").rpartition(" (at ")
-        said = f"is not TOML: {what or where}"
+        number = re.match("line ([0-9]+)", where)
+        lines = text.split("\n")
+        shown = f", in: {lines[int(number[1]) - 1].strip()[:80]}" if number else ""
+        said = f"is not TOML: {what or where}{shown}"
         raise invalid(place, said, "https://toml.io shows how", where if what else "file") from None
     faults: list[Fault] = []
     readers = READERS | {"run_task": members.reader(by_model=by_model)}

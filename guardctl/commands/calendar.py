@@ -77,11 +77,8 @@ def write(place: str, text: str, directory: Path = calendars.DIRECTORY) -> str:
     if after == before:
         return f"{told}, as before"
     file = directory / f"{place}.txt"
-    try:
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Stop(f"{file} could not be written: {error}", NOT_RUN) from error
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
     return "\n".join([f"{told}{f', before that to {before.last}' if before else ''}", *_changed(before, after)])
 
 

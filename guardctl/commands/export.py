@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from guardctl.console import SinceOption, StageOption, ago, asking, command, err
+from guardctl.console import FileOption, SinceOption, StageOption, ago, asking, command, err
 from guardctl.errors import AWS, Stop
 from guardctl.records import Reader
 from guardctl.stage import Stage
@@ -21,8 +19,8 @@ from guardctl.wording import entry_json
 @command(example="guardctl export --since 90d --csv ledger.csv")
 def export(
     since: SinceOption = "90d",
-    as_csv: Annotated[Path | None, typer.Option("--csv", help="Write CSV into this file.")] = None,
-    jsonl: Annotated[Path | None, typer.Option("--jsonl", help="Write JSON lines into this file.")] = None,
+    as_csv: Annotated[Path | None, FileOption("--csv", "Write CSV into this file.")] = None,
+    jsonl: Annotated[Path | None, FileOption("--jsonl", "Write JSON lines into this file.")] = None,
     stage: StageOption = "dev",
 ) -> None:
     """Write the ledger, before Step Functions forgets it.
@@ -48,16 +46,13 @@ def export(
 
 
 def _write(path: Path, lines: list[dict[str, Any]], *, as_csv: bool) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            if not as_csv:
-                file.writelines(_json_lines(lines))
-            elif lines:
-                table = csv.DictWriter(file, list(lines[0]))
-                table.writeheader()
-                table.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
-    except OSError as error:
-        raise Stop(f"{path} can't be written: {error.strerror}") from error
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if not as_csv:
+            file.writelines(_json_lines(lines))
+        elif lines:
+            table = csv.DictWriter(file, list(lines[0]))
+            table.writeheader()
+            table.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
 
 
 def _json_lines(lines: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from guardctl import trigger_health
 from guardctl.chart import Row, Timeline, drawn
 from guardctl.console import (
     DescribeOption,
+    FileOption,
     JsonOption,
     SinceOption,
     StageOption,
@@ -27,7 +28,6 @@ from guardctl.console import (
     out,
     print_json,
 )
-from guardctl.errors import Stop
 from guardctl.page import html
 from guardctl.records import Progress, Reader
 from guardctl.stage import Stage
@@ -40,7 +40,7 @@ def timeline(
     jobs: Annotated[list[str] | None, typer.Argument(help="The jobs to show; all of them when left out.")] = None,
     since: SinceOption = "24h",
     limit: DescribeOption = DESCRIPTIONS,
-    page: Annotated[Path | None, typer.Option("--html", help="Write one HTML page that needs nothing else.")] = None,
+    page: Annotated[Path | None, FileOption("--html", "Write one HTML page that needs nothing else.")] = None,
     stage: StageOption = "dev",
     tz: TzOption = None,
     as_json: JsonOption = False,
@@ -91,10 +91,7 @@ def _trigger(stage: Stage, now: datetime) -> tuple[str, str] | None:
 
 
 def _write(page: Path, text: str) -> None:
-    try:
-        page.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Stop(f"{page} can't be written: {error.strerror}") from error
+    page.write_text(text, encoding="utf-8")
     err.print(f"wrote {page}", markup=False)
 
 

@@ -1114,8 +1114,14 @@ def test_names_that_are_not_stage_names(stage: str, wrong: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("[jobs.a]\nx = = 1", "x.toml:line 2, column 5: is not TOML: Invalid value; ", id="a slip"),
-        pytest.param("[jobs.a]\n[jobs.a]", "x.toml:line 2, column 8: is not TOML: Cannot declare", id="a job twice"),
+        pytest.param(
+            "[jobs.a]\nx = = 1", "x.toml:line 2, column 5: is not TOML: Invalid value, in: x = = 1; ", id="a slip"
+        ),
+        pytest.param(
+            "[jobs.a]\n[jobs.a]",
+            "x.toml:line 2, column 8: is not TOML: Cannot declare ('jobs', 'a') twice, in: [jobs.a]; ",
+            id="a job twice",
+        ),
         pytest.param("x =", "x.toml:end of document: is not TOML: ", id="cut off"),
         pytest.param("x = " + "9" * 5000, "x.toml:file: is not TOML: ", id="a number too long for Python"),
         pytest.param("", "x.toml:jobs: has no job; write one, [jobs.nightly-report]", id="an empty file"),
@@ -1149,6 +1155,12 @@ def test_a_missing_file_names_the_stages_that_exist(tmp_path: Path) -> None:
         (tmp_path / f"{each}.toml").touch()
     with pytest.raises(JobsFileInvalid, match=r'"prod" has no jobs file; the stages that exist: dev, qa$'):
         load("prod", tmp_path)
+
+
+def test_a_file_that_can_not_be_read_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "dev.toml").mkdir()
+    with pytest.raises(JobsFileInvalid, match=r"dev.toml:file: can't be read: Is a directory; "):
+        load("dev", tmp_path)
 
 
 def test_the_faults_of_every_stage_are_told_at_once(tmp_path: Path) -> None:
