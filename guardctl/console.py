@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
+from chalicelib.config.jobs import DIRECTORY
 from chalicelib.config.tables import seconds_of
 from chalicelib.decide.facts import stamp
 from guardctl.errors import EXIT_CODES, Stop, explained
@@ -25,19 +26,42 @@ T = TypeVar("T")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+
+def _stages(incomplete: str) -> list[str]:
+    """What a shell completes a stage to."""
+    return sorted(file.stem for file in DIRECTORY.glob(f"{incomplete}*.toml"))
+
+
+def _jobs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What a shell completes a job to; nothing while the jobs file has a fault."""
+    with suppress(Stop):
+        return [job for job in Stage(ctx.params.get("stage") or "dev").file.jobs if job.startswith(incomplete)]
+    return []
+
+
+def NamedJob(says: str) -> Any:  # noqa: N802 (an argument, as those below)
+    """A job that a command is told, or several; the shell completes it."""
+    return typer.Argument(help=says, autocompletion=_jobs)
+
+
 StageOption = Annotated[
     str,
-    typer.Option("--stage", envvar="GUARD_STAGE", help="The stage: a jobs file chalicelib/jobs/<stage>.toml."),
+    typer.Option(
+        "--stage",
+        envvar="GUARD_STAGE",
+        help="The stage: a jobs file chalicelib/jobs/<stage>.toml.",
+        autocompletion=_stages,
+    ),
 ]
 TzOption = Annotated[
     str | None,
     typer.Option("--tz", help="The zone of all times, shown and given: Asia/Tokyo. Else timezone of [defaults]."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-JobArgument = Annotated[str, typer.Argument(help="The job's name in the jobs file.")]
+JobArgument = Annotated[str, NamedJob("The job's name in the jobs file.")]
 
 
-SomeJob = Annotated[str | None, typer.Argument(help="The job's name in the jobs file; or --pool, or --all.")]
+SomeJob = Annotated[str | None, NamedJob("The job's name in the jobs file; or --pool, or --all.")]
 PoolOption = Annotated[str | None, typer.Option("--pool", help="All jobs of this pool.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every job of the stage.")]
 

@@ -11,7 +11,7 @@ import typer
 from chalicelib.decide.facts import CantTell
 from chalicelib.names import function_name, log_group
 from guardctl import links
-from guardctl.console import JsonOption, StageOption, TzOption, asking, command, out
+from guardctl.console import JsonOption, NamedJob, StageOption, TzOption, asking, command, out
 from guardctl.errors import AWS, NOT_RUN, OK, USAGE, Stop
 from guardctl.job_status import WOULD
 from guardctl.stage import Stage
@@ -27,7 +27,7 @@ _MISTAKES = ("UnknownJob", "InvalidInput")
     " · 3 the checker can't tell, or could not be asked · 130 interrupted.",
 )
 def check(
-    job: Annotated[str, typer.Argument(help="The job's name, as the deployed stage knows it.")],
+    job: Annotated[str, NamedJob("The job's name, as the deployed stage knows it.")],
     stage: StageOption = "dev",
     tz: TzOption = None,
     as_json: JsonOption = False,

@@ -11,7 +11,7 @@ from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import span, stamp
 from chalicelib.decide.usual import ENOUGH
 from guardctl import crowds, durations
-from guardctl.console import JsonOption, StageOption, TzOption, command, err, out, print_json
+from guardctl.console import JsonOption, NamedJob, StageOption, TzOption, command, err, out, print_json
 from guardctl.durations import Durations
 from guardctl.meeting import known
 from guardctl.outlook import Coming, Outlook, outlook, reach, summary
@@ -26,7 +26,7 @@ _CROWDS = 10
 
 @command(example="guardctl next nightly-report --days 7")
 def next_(
-    job: Annotated[str | None, typer.Argument(help="One job; all of them when left out.")] = None,
+    job: Annotated[str | None, NamedJob("One job; all of them when left out.")] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=_LONGEST, help="So far ahead.")] = 7,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many times of a job at most.")] = _SHOWN,
     stage: StageOption = "dev",

@@ -14,6 +14,7 @@ from guardctl import job_status, links, triage, watching
 from guardctl.chart import GLYPHS, STYLES, shortened
 from guardctl.console import (
     JsonOption,
+    NamedJob,
     StageOption,
     TzOption,
     asking,
@@ -32,7 +33,7 @@ from guardctl.wording import entry_json, folded, localised, sentence
 
 @command(example="guardctl status --watch")
 def status(
-    job: Annotated[str | None, typer.Argument(help="One job, in detail; all of them when left out.")] = None,
+    job: Annotated[str | None, NamedJob("One job, in detail; all of them when left out.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every ten seconds, until Ctrl-C.")] = False,
     stage: StageOption = "dev",
     tz: TzOption = None,

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.text import Text
 
 from chalicelib.decide.facts import stamp
@@ -17,6 +16,7 @@ from guardctl.console import (
     DescribeOption,
     FileOption,
     JsonOption,
+    NamedJob,
     SinceOption,
     StageOption,
     TzOption,
@@ -37,7 +37,7 @@ from guardctl.wording import entry_json
 
 @command(example="guardctl timeline --since 24h --html timeline.html")
 def timeline(
-    jobs: Annotated[list[str] | None, typer.Argument(help="The jobs to show; all of them when left out.")] = None,
+    jobs: Annotated[list[str] | None, NamedJob("The jobs to show; all of them when left out.")] = None,
     since: SinceOption = "24h",
     limit: DescribeOption = DESCRIPTIONS,
     page: Annotated[Path | None, FileOption("--html", "Write one HTML page that needs nothing else.")] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from guardctl import limits
-from guardctl.console import JsonOption, StageOption, asking, command, out, print_json
+from guardctl.console import JsonOption, NamedJob, StageOption, asking, command, out, print_json
 from guardctl.errors import AWS, NOT_RUN, Stop
 from guardctl.stage import Stage
 from guardctl.verifying import verification
@@ -21,7 +21,7 @@ _COLOURS = {"OK": "green", "NG": "bold red", "SKIP": "yellow"}
     " · 3 AWS could not be asked at all.",
 )
 def verify(
-    job: Annotated[str | None, typer.Argument(help="One job alone; all of them and the stage when left out.")] = None,
+    job: Annotated[str | None, NamedJob("One job alone; all of them and the stage when left out.")] = None,
     stage: StageOption = "dev",
     as_json: JsonOption = False,
 ) -> None:

@@ -1,0 +1,53 @@
+"""What a person meets before anything is asked of AWS: a mistake is a sentence, and a shell completes names."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.documents import ROOT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["iam", "viewer"], "output: No space left on device", id="a disk that is full"),
+        pytest.param(
+            ["export", "--csv", "/nowhere/x.csv"], "--csv /nowhere/x.csv: there is no folder /nowhere", id="no folder"
+        ),
+    ],
+)
+def test_a_mistake_is_a_sentence(arguments: list[str], says: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "guardctl", *arguments],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.strip()) == (2, says)
+
+
+@pytest.mark.thorough  # loads every command
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        pytest.param("guardctl stop --stage local day", ["day-close"], id="a job of another stage"),
+        pytest.param("guardctl run nightly-report --stage loc", ["local"], id="a stage"),
+    ],
+)
+def test_a_shell_completes(typed: str, completed: list[str]) -> None:
+    asked = {"_GUARDCTL_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    environment = {name: value for name, value in os.environ.items() if name != "GUARD_STAGE"} | asked
+    done = subprocess.run(
+        [sys.executable, "-c", "from guardctl.__main__ import main; main()"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == completed
