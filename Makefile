@@ -40,7 +40,7 @@ test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end 
 	@test -x "$(CHROMIUM)" || { echo "make test needs Chromium: apt-get install chromium, or set CHROMIUM=/path/to/it" >&2; exit 1; }
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-unit: $(BIN)/.ready  ## run the unit tests alone: seconds, no emulator, without the thorough ones
+unit: $(BIN)/.ready  ## run the unit tests alone, without the emulator and the thorough ones
 	$(BIN)/python -m pytest tests/unit -n auto --dist worksteal -m "not thorough"
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
@@ -49,13 +49,13 @@ demo: $(BIN)/.ready  ## the real thing at work on this machine
 emulator: $(BIN)/.ready  ## AWS on this machine until Ctrl-C, to try guardctl without an account; SECONDS=60: how long a task runs
 	@$(BIN)/python -m lab.without_account $(if $(SECONDS),--seconds $(SECONDS))
 
-verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md (about a quarter of an hour of CPU time)
+verify: $(BIN)/.ready  ## every interleaving of a few starts, in a model; writes docs/proof.md
 	$(BIN)/python -m lab.verify
 
-stress: $(BIN)/.ready  ## the real thing under load on a bad day (about 5 minutes); SEED=7 repeats a load
+stress: $(BIN)/.ready  ## the real thing under load on a bad day; SEED=7 repeats a load
 	$(BIN)/python -m lab.stress $(if $(SEED),--seed $(SEED))
 
-bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md (about 3 minutes)
+bench: $(BIN)/.ready  ## beside the alternatives, as ratios; writes docs/benchmarks.md
 	$(BIN)/python -m lab.bench
 
 check: $(BIN)/.ready $(JUDGES)  ## ruff, ruff format, mypy --strict, and the judges from outside
