@@ -13,7 +13,7 @@ from chalicelib.decide.facts import CantTell
 from chalicelib.read.aws import Misconfigured, NotDeployed, PermissionDenied
 from guardctl import __version__
 from guardctl.console import err, out
-from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, USAGE, Stop
+from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, USAGE, Stop, advice
 from guardctl.stage import PROJECT
 
 COMMANDS = (
@@ -87,7 +87,7 @@ def main() -> None:
         err.print(str(stopped), markup=False)
         sys.exit(stopped.code)
     except (CantTell, NotDeployed, PermissionDenied, Misconfigured) as error:
-        err.print(str(error), markup=False)
+        err.print(f"{error}{advice(error.__cause__)}", markup=False)
         sys.exit(AWS)
     except OSError as error:  # of a file or a pipe; what the network says is explained where it was asked
         err.print(f"{error.filename or 'output'}: {error.strerror}", markup=False)

@@ -35,6 +35,23 @@ class Stop(Exception):
         self.code = code
 
 
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_UNKNOWN = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"})
+
+
+def advice(error: BaseException | None) -> str:
+    """What to do about AWS's answer, if it is about who asks; empty else. With what leads to it from a sentence."""
+    code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+    if code in _DENIED:
+        return "; what a person needs: guardctl iam viewer, operator or deployer"
+    if code in _EXPIRED:
+        return "; renew the credentials: `aws sso login`, or whatever gave them"
+    if code in _UNKNOWN:
+        return "; AWS does not know these credentials: look at AWS_PROFILE and `aws sts get-caller-identity`"
+    return ""
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what AWS and the network say into one readable line."""
@@ -50,6 +67,7 @@ def explained() -> Iterator[None]:
         raise Stop(f"{error} Is the network up, and the Region right?", AWS) from error
     except ClientError as error:
         answer = error.response.get("Error", {})
-        raise Stop(f"{error.operation_name} failed: {answer.get('Code')}: {answer.get('Message')}", AWS) from error
+        said = f"{error.operation_name} failed: {answer.get('Code')}: {answer.get('Message')}"
+        raise Stop(f"{said}{advice(error)}", AWS) from error
     except BotoCoreError as error:
         raise Stop(str(error), AWS) from error

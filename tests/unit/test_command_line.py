@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from botocore.exceptions import ClientError
 
+from guardctl.errors import AWS, Stop, explained
 from tests.documents import ROOT
 
 
@@ -51,3 +53,17 @@ def test_a_shell_completes(typed: str, completed: list[str]) -> None:
         check=False,
     )
     assert done.stdout.split() == completed
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        pytest.param("AccessDeniedException", "guardctl iam viewer", id="not allowed"),
+        pytest.param("ExpiredToken", "renew the credentials", id="credentials that have expired"),
+        pytest.param("InvalidClientTokenId", "aws sts get-caller-identity", id="credentials of nobody"),
+    ],
+)
+def test_what_aws_says_of_who_asks_comes_with_what_to_do(code: str, advice: str) -> None:
+    with pytest.raises(Stop, match=f"DescribeStacks failed: {code}: no; .*{advice}") as stopped, explained():
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
+    assert stopped.value.code == AWS
