@@ -60,16 +60,15 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
     """The table of `history`. A reason that does not fit into `width` has a line of its own; a pipe has room."""
     rows = [(f"scheduled {entries[0].scheduled.astimezone(zone):%Z}", "outcome", "started", "run", "took", "reason")]
     for entry in entries:
-        hand = f" by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else ""
+        hand = " by hand" if entry.by_hand else ""
         took = span(entry.duration) if entry.duration is not None else ""
         outcome = f"{GLYPHS[entry.outcome]} {entry.outcome}{hand}"
-        reason = localised(entry.reason, zone, named=True)
+        reason = "; ".join(filter(None, (entry.by, localised(entry.reason, zone, named=True))))
         rows.append((clock(entry.scheduled, zone), outcome, started(entry, zone), entry.run_told, took, reason))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for *cells, reason in rows:
+    for number, (*cells, reason) in enumerate(rows):
         row = "  ".join(f"{cell:<{size}}" for cell, size in zip(cells, widths, strict=True))
-        if width is None or len(row) + 2 + len(reason) <= width:
-            yield f"{row}  {reason}".rstrip()
-        else:
-            yield row.rstrip()
+        fits = width is None or len(row) + 2 + len(reason) <= width
+        yield (f"{row}  {reason}" if fits else row).rstrip()
+        if number and not fits and width is not None:
             yield from folded(reason, width)
