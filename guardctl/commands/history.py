@@ -63,7 +63,8 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
         hand = " by hand" if entry.by_hand else ""
         took = span(entry.duration) if entry.duration is not None else ""
         outcome = f"{GLYPHS[entry.outcome]} {entry.outcome}{hand}"
-        reason = "; ".join(filter(None, (entry.by, localised(entry.reason, zone, named=True))))
+        by = f"by {entry.by}" if entry.by else ""
+        reason = "; ".join(filter(None, (by, localised(entry.reason, zone, named=True))))
         rows.append((clock(entry.scheduled, zone), outcome, started(entry, zone), entry.run_told, took, reason))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for number, (*cells, reason) in enumerate(rows):
