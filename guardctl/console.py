@@ -153,11 +153,12 @@ def jobs_of(stage: Stage, job: str | None, pool: str | None, every: bool) -> tup
     return [each.name for each in stage.file.members(pool)], True
 
 
-def moment(text: str, zone: ZoneInfo, what: str, now: datetime | None = None) -> datetime:
+def moment(text: str, zone: ZoneInfo, what: str, now: datetime | None = None, also: str = "") -> datetime:
     """A time in UTC as a person writes it: in this zone unless it says another. Raises `Stop`.
 
-    With `now`, a time of day will do: the next one.
+    With `now`, a time of day will do: the next one. `also`: what else it may be, for who mistypes it.
     """
+    also = "18:00, " if now else also
     if now is not None and re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", text):
         there = now.astimezone(zone)
         at = there.replace(hour=int(text[:2]), minute=int(text[3:]), second=0, microsecond=0)
@@ -165,18 +166,18 @@ def moment(text: str, zone: ZoneInfo, what: str, now: datetime | None = None) ->
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Stop(f"{what} {text!r} is not a time; write 2026-11-23T18:00 or 2026-11-23T18:00Z") from error
+        raise Stop(f"{what} {text!r} is not a time; write {also}2026-11-23T18:00 or 2026-11-23T18:00Z") from error
     return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
 
 
 _DAY_AND_TIME = re.compile("(?:(today|yesterday) )?([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
-def past_moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+def past_moment(text: str, zone: ZoneInfo, now: datetime, what: str, also: str = "") -> datetime:
     """A time in UTC as a person says it of the past: 03:00 is the last one, also `yesterday 03:00`. Raises `Stop`."""
     match = _DAY_AND_TIME.fullmatch(text.strip().lower())
     if match is None:
-        return moment(text, zone, "TIME")
+        return moment(text, zone, what, also=f'{also}03:00, "yesterday 03:00", ')
     there = now.astimezone(zone)
     at = there.replace(hour=int(match[2]), minute=int(match[3]), second=0, microsecond=0)
     back = match[1] == "yesterday" or (match[1] is None and at > there)

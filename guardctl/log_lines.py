@@ -1,5 +1,6 @@
 """The log lines of a run's ECS task, and of the decision that started it. Nothing here writes."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +56,7 @@ class Stream:
 
 
 def find_run(reader: Reader, job: Job, asked: str | None, slot: int | None, now: datetime) -> Record:
-    """The job's run: ``run-000042`` for "42" or "run-000042", the newest one for None. Raises `Stop`.
+    """The job's run: ``run-000042`` for "42" or "run-42", the newest one for None. Raises `Stop`.
 
     Each slot of a pool counts its own runs: without a `slot` all of them are looked through.
     """
@@ -66,9 +67,10 @@ def find_run(reader: Reader, job: Job, asked: str | None, slot: int | None, now:
     machines = machines if slot is None else (machines[slot - 1],)
     if asked is None:
         return _newest(reader, job, machines, now)
-    name = run_name(int(asked)) if asked.isascii() and asked.isdigit() else asked
-    if run_number(name) is None:
-        raise Stop(f"{asked!r} is not a run; write run-000042, or 42")
+    number = re.fullmatch("(?:run-)?0*([1-9][0-9]*)", asked)
+    if number is None:
+        raise Stop(f"{asked!r} is not a run; write run-42, or 42")
+    name = run_name(int(number[1]))
     found = [run for machine in machines if (run := reader.execution(execution_arn(machine, name)))]
     own = [run for run in found if not stage.shared(job.name) or run.input.get("job") == job.name]
     if len(own) > 1:

@@ -87,10 +87,11 @@ class Reader:
     def entries(self, job: Job, start: datetime, end: datetime, *, limit: int) -> tuple[list[Entry], int]:
         """The ledger from `start` to `end` (UTC), of the newest `limit` scheduled times, and how many were left out.
 
-        The schedule is the deployed one. Raises what `chalicelib.read.aws.reading` raises.
+        The schedule is the deployed one, and no time before the job had it is asked for. Raises what
+        `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
-        asked_for = with_verdict(job.schedules, job.timezone, start, end)
+        asked_for = [at for at in with_verdict(job.schedules, job.timezone, start, end) if at >= since]
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
         since_then = times[0] if left_out else start

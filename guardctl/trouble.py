@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from chalicelib.names import parse_guard_name
 from guardctl.chart import Row
 from guardctl.ledger import NEEDS_A_PERSON, Entry
 
@@ -38,6 +39,9 @@ class Problem:
             return "logs", job, run, *(("--slot", str(self.entry.slot)) if self.entry.slot > 1 else ())
         if self.entry.outcome == "running":
             return "status", job
+        said = parse_guard_name(self.entry.guard_execution or "")
+        if said and said.kind == "by hand":  # no scheduled time leads to it
+            return ("why", job, run) if run else ("history", job)
         there = self.entry.scheduled.astimezone(zone)
         return "why", job, there.isoformat(timespec="minutes").replace("+00:00", "Z")
 

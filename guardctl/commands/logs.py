@@ -20,7 +20,7 @@ from guardctl.wording import sentence
 @command(example="guardctl logs nightly-report 42 --follow")
 def logs(
     job: JobArgument,
-    run: Annotated[str | None, typer.Argument(help="run-000042, or 42; the newest run when left out.")] = None,
+    run: Annotated[str | None, typer.Argument(help="run-42, or 42; the newest run when left out.")] = None,
     slot: Annotated[
         int | None, typer.Option("--slot", help="The slot of the run, in a pool of several; each counts its own runs.")
     ] = None,

@@ -21,6 +21,7 @@ from guardctl.console import (
     out,
     print_json,
 )
+from guardctl.errors import Stop
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
 from guardctl.wording import local, localised
@@ -44,6 +45,8 @@ def pause(
 
     With --pool all jobs of a pool, with --all every job of the stage; those that are paused already stay as they are.
     """
+    if not reason.strip():
+        raise Stop('--reason is empty, and every start that steps back says it; write --reason "the database moves"')
     target, now = Stage(stage, tz=tz), datetime.now(UTC)
     names, several = jobs_of(target, job, pool, every)
     until_of = {n: moment(until, target.zone, "--until", now) if until else None for n in names}

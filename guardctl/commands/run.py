@@ -1,13 +1,15 @@
 """``guardctl run``."""
 
 import shlex
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from chalicelib.decide.facts import stamp
 from chalicelib.names import execution_name
 from guardctl import starts
-from guardctl.console import JobArgument, JsonOption, StageOption, TzOption, command, err, moment, out, print_json
+from guardctl.console import JobArgument, JsonOption, StageOption, TzOption, command, err, out, past_moment, print_json
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage
@@ -24,7 +26,7 @@ def run(
     ] = None,
     scheduled_at: Annotated[
         str | None,
-        typer.Option("--scheduled-at", help="The time to run for: 2026-11-23T18:00, or …Z."),
+        typer.Option("--scheduled-at", help="The time to run for: 03:00, the last one; 2026-11-23T18:00, or …Z."),
     ] = None,
     first: Annotated[
         bool,
@@ -49,7 +51,7 @@ def run(
     target = Stage(stage, tz=tz)
     target.job(job)
     zone = target.zone
-    at = moment(scheduled_at, zone, "--scheduled-at") if scheduled_at else None
+    at = past_moment(scheduled_at, zone, datetime.now(UTC), "--scheduled-at") if scheduled_at else None
     try:
         commands = shlex.split(command) if command else None
     except ValueError as error:
@@ -101,8 +103,9 @@ def run(
     if as_json:
         print_json(target, **result, ok=ok, reason=sentence)
     else:
-        told = f"{job}: {sentence if ok or verdict.run else f'not started: {sentence}'}"
-        out.print(localised(told, zone), markup=False)
+        about = f"{job} for {stamp(at)}" if at else job
+        told = sentence if ok or verdict.run else f"not started: {sentence}"
+        out.print(localised(f"{about}: {told}", zone), markup=False)
         if not ok:
             err.print(f"how it stands: {target.command('status', job)}", markup=False)
     if not ok:

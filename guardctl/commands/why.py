@@ -90,9 +90,8 @@ def entries_of(reader: Reader, job: Job, text: str | None, now: datetime) -> lis
                 return bad[-1:]
         return []
     if _RUN.fullmatch(text):
-        number = text.removeprefix("run-").lstrip("0") or "0"
-        return [reader.of_run(job, log_lines.find_run(reader, job, number, None, now))]
-    at = past_moment(text, zone, now)
+        return [reader.of_run(job, log_lines.find_run(reader, job, text, None, now))]
+    at = past_moment(text, zone, now, "TIME", also="run-42, ")
     if at.second or at.microsecond:
         raise Stop(f"scheduled times are whole minutes, and {text} is not one")
     if at > now:

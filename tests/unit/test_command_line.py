@@ -14,6 +14,16 @@ from tests.documents import ROOT
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        pytest.param(
+            ["pause", "nightly-report", "--reason", " "],
+            '--reason is empty, and every start that steps back says it; write --reason "the database moves"',
+            id="no reason",
+        ),
+        pytest.param(
+            ["run", "nightly-report", "--scheduled-at", "noon"],
+            "--scheduled-at 'noon' is not a time; write 03:00, \"yesterday 03:00\", 2026-11-23T18:00 or 2026-11-23T18:00Z",
+            id="no time",
+        ),
         pytest.param(["iam", "viewer"], "output: No space left on device", id="a disk that is full"),
         pytest.param(
             ["export", "--csv", "/nowhere/x.csv"], "--csv /nowhere/x.csv: there is no folder /nowhere", id="no folder"

@@ -19,6 +19,7 @@ from chalicelib.names import repetition_name, scheduled_name
 from guardctl.commands.history import lines
 from guardctl.console import past_moment
 from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger
+from guardctl.trouble import Problem
 from guardctl.wording import clock, sentence
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
@@ -323,4 +324,20 @@ def test_every_instant_of_a_reason_is_told_in_one_zone_whose_name_stands_once() 
 )
 def test_a_time_of_the_past_is_taken_as_a_person_says_it(text: str, at: str) -> None:
     tokyo, now = ZoneInfo("Asia/Tokyo"), datetime(2026, 11, 23, 19, 20, tzinfo=UTC)  # 04:20 there
-    assert clock(past_moment(text, tokyo, now), tokyo) == at
+    assert clock(past_moment(text, tokyo, now, "TIME"), tokyo) == at
+
+
+@pytest.mark.parametrize(
+    ("guard", "run", "words"),
+    [
+        pytest.param("report-by-hand-0123456789ab", "run-000042", ("why", "report", "run-000042"), id="by hand"),
+        pytest.param("report-by-hand-0123456789ab", None, ("history", "report"), id="by hand, and nothing ran"),
+        pytest.param(
+            "report-20261123T1800Z-by-hand-1", None, ("why", "report", "2026-11-23T18:00Z"), id="a repetition"
+        ),
+        pytest.param("report-20261123T1800Z", None, ("why", "report", "2026-11-23T18:00Z"), id="by the schedule"),
+    ],
+)
+def test_the_next_command_leads_to_what_it_is_about(guard: str, run: str | None, words: tuple[str, ...]) -> None:
+    entry = Entry(job="report", scheduled=SIX, outcome="stopped", guard_execution=guard, run=run)
+    assert Problem(entry, times=1, first=SIX).words(ZoneInfo("UTC")) == words
