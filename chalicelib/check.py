@@ -154,11 +154,12 @@ class Checker:
         if deployed != job.pool:
             raise CantTell(
                 f"{job.name} is in pool {job.pool} by the jobs file, and in {deployed} by what is deployed: "
-                f"nobody can tell who is in its way; run: guardctl deploy"
+                f"nobody can tell who is in its way; run: guardctl deploy --stage {file.stage}"
             )
         if guard and (guard.pool is not None) != file.shared(job.pool):
             # Who waits and who pauses would be looked for elsewhere than where they are.
-            raise CantTell(f"pool {job.pool} has other jobs or slots than what is deployed; run: guardctl deploy")
+            other = f"pool {job.pool} has other jobs or slots than what is deployed"
+            raise CantTell(f"{other}; run: guardctl deploy --stage {file.stage}")
         if guard:
             number = min(number, guard.slots or 1)
         if question.start.slot is not None and question.start.slot > number:

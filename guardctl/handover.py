@@ -124,7 +124,7 @@ def look(stage: Stage, switch: Switch, job: str) -> Move:
     try:
         deployed = {each.name: reader.deployed(each)[0] for each in jobs}
     except NotDeployed as error:
-        raise Stop(f"not deployed yet ({error}): {stage.command('deploy')}", NOT_RUN) from error
+        raise Stop(str(error), NOT_RUN) from error
     return Move(jobs=jobs, old=old, owner=owner, deployed=deployed)
 
 

@@ -83,6 +83,8 @@ def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: date
             answer = client.start_execution(stateMachineArn=stage.machine(job), name=pause_name(number), input=given)
         except client.exceptions.ExecutionAlreadyExists:
             continue
+        except client.exceptions.StateMachineDoesNotExist as error:
+            raise Stop(f"{job} is not deployed; first: {stage.command('deploy')}", AWS) from error
         return Pause(pause_name(number), answer["startDate"], reason, until)
     raise Stop(
         f"the names up to {pause_name(latest + _TRIES)} are taken, but the list does not show them: try again", AWS

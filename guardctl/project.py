@@ -34,7 +34,7 @@ def require_block(stage: Stage) -> None:
 
 def missing(stage: Stage) -> list[Fault]:
     """What `write` would write: a plain `chalice deploy` does without it, or with what is out of date."""
-    right = "guardctl deploy and guardctl package write it"
+    right = f"{stage.command('deploy')} writes it"
     found = []
     block = config()["stages"].get(stage.name)
     if block is None:

@@ -154,7 +154,10 @@ class Reader:
         """
         self._read_records([job])
         if job.name not in self._deployed:
-            made = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
+            try:
+                made = StepFunctions(self.stage.stepfunctions).created_at(self.stage.machine(job.name))
+            except NotDeployed as error:
+                raise NotDeployed(f"{job.name} is not deployed; first: {self.stage.command('deploy')}") from error
             self._deployed[job.name] = replace(job, schedules=()), made
         return self._deployed[job.name]
 

@@ -98,7 +98,7 @@ def _meaning(response: Any, action: str, resource: str) -> Exception:
     if code in _DENIED:
         return PermissionDenied(f"{action} on {resource} is denied: {message}")
     if code in _MISSING:
-        return NotDeployed(f"{resource} does not exist ({action}: {message}); run: guardctl deploy")
+        return NotDeployed(f"{resource} does not exist ({action}: {message}); run: guardctl deploy --stage STAGE")
     if code in _INVALID:
         return Misconfigured(f"{action} refuses {resource}: {message}")
     return CantTell(f"{action} on {resource} failed: {code}: {message}")

@@ -560,7 +560,7 @@ def test_the_task_is_told_its_slot_only_with_several(event: dict[str, Any], slot
     assert {each["Name"]: each["Value"] for each in environment}.get("BATCH_SLOT") == slot
 
 
-DEPLOY = "nobody can tell who is in its way; run: guardctl deploy"
+DEPLOY = "nobody can tell who is in its way; run: guardctl deploy --stage dev"
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import Ecs, Job
 from chalicelib.decide.facts import CantTell
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import execution_arn
+from chalicelib.read.aws import NotDeployed
 from chalicelib.read.record import recorded_as
 from guardctl.records import Reader
 
@@ -142,3 +144,21 @@ def test_times_before_the_schedule_have_no_line() -> None:
     entries, left_out = read(world, hours=24)
     assert [(entry.scheduled.hour, entry.outcome) for entry in entries] == [(16, "missed"), (17, "missed"), (18, "due")]
     assert (len(world.described), left_out) == (3, 0), "nor are they asked for"
+
+
+class NothingThere(World):
+    """An account without the stage."""
+
+    def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803 (as boto3 has it)
+        return {"Parameters": [], "InvalidParameters": Names}
+
+    def describe_state_machine(self, stateMachineArn: str) -> Any:  # noqa: N803 (as boto3 has it)
+        raise ClientError({"Error": {"Code": "StateMachineDoesNotExist", "Message": ""}}, "DescribeStateMachine")
+
+    def command(self, word: str) -> str:
+        return f"guardctl {word} --stage {self.name}"
+
+
+def test_a_job_that_is_not_deployed_is_told_with_its_stage_since_another_one_would_be_deployed() -> None:
+    with pytest.raises(NotDeployed, match=r"^report is not deployed; first: guardctl deploy --stage dev$"):
+        read(NothingThere(), hours=24)
