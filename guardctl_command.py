@@ -26,8 +26,11 @@ def main() -> None:
     if found is None:
         sys.exit(_no_project())
     sys.path.insert(0, str(found))
-    from guardctl.__main__ import main as of_the_project  # noqa: PLC0415 (it is the project's, found just now)
-
+    try:
+        from guardctl.__main__ import main as of_the_project  # noqa: PLC0415 (it is the project's, found just now)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     of_the_project()
 
 

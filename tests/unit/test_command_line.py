@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -77,3 +78,18 @@ def test_what_aws_says_of_who_asks_comes_with_what_to_do(code: str, advice: str)
     with pytest.raises(Stop, match=f"DescribeStacks failed: {code}: no; .*{advice}") as stopped, explained():
         raise ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
     assert stopped.value.code == AWS
+
+
+def test_ctrl_c_while_the_project_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    for file in ("guardctl/__init__.py", "guardctl/__main__.py", "chalicelib/contract.py", ".chalice/config.json"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("raise KeyboardInterrupt" if "__main__" in file else "", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", "from guardctl_command import main; main()"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
