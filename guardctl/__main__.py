@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated
@@ -80,6 +81,9 @@ def _root(
 
 def main() -> None:
     """Run a command; every known failure is a sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without our marks shows ? for them
+            stream.reconfigure(errors="replace")
     asked = sys.argv[1:2]
     try:
         application(asked if {*asked} & {*COMMANDS} else COMMANDS)(prog_name="guardctl")

@@ -179,7 +179,8 @@ def head(job: Job, items: Sequence[Item], zone: ZoneInfo, *, listed: bool) -> No
     told = ", ".join(f"{count} to {what}" for what, count in counts.items())
     if old := sum(item.standing == "to do" and item.entry.outcome == "forgotten" for item in items):
         told += f"; of {old} nobody knows any more whether they ran"
-    out.print(f"{job.name}: {len(items)} times by the jobs file, {first} to {last}: {told}", markup=False)
+    times = f"{len(items)} times by the jobs file, {first} to {last}" if items[1:] else f"{first}, by the jobs file"
+    out.print(f"{job.name}: {times}: {told}", markup=False)
     if listed:
         for item in items:
             entry = item.entry

@@ -1,5 +1,6 @@
 """What a person meets before anything is asked of AWS: a mistake is a sentence, and a shell completes names."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from guardctl.__main__ import main
+from guardctl.console import out
 from guardctl.errors import AWS, Stop, explained
 from tests.documents import ROOT
 
@@ -93,3 +96,13 @@ def test_ctrl_c_while_the_project_is_loaded_is_no_traceback(tmp_path: Path) -> N
         check=False,
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_a_terminal_that_lacks_a_mark_shows_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "argv", ["guardctl", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    out.print("█ ran")
+    assert terminal.buffer.getvalue().endswith(b"? ran\n")
