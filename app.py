@@ -242,17 +242,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-if "AWS_CHALICE_CLI_MODE" in os.environ:
-    # A fault ends the command, before anything is deployed.
+if "AWS_CHALICE_CLI_MODE" in os.environ and {"deploy", "package"} & set(sys.argv):
+    # A fault ends the command, before anything is deployed. It keeps nobody from asking, or from removing a stage.
     jobs.load_all()
     blocks.require(os.environ.get(blocks.VARIABLE))
-    if {"deploy", "package"} & set(sys.argv):
-        from chalicelib import bytecode
-        from chalicelib.read import models
+    from chalicelib import bytecode
+    from chalicelib.read import models
 
-        project = Path(__file__).parent
-        bytecode.refresh(project)
-        models.write(project / "vendor" / models.DIRECTORY.name)
+    project = Path(__file__).parent
+    bytecode.refresh(project)
+    models.write(project / "vendor" / models.DIRECTORY.name)
 elif "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     # While Lambda initialises a function it has a whole CPU, and afterwards the share that its memory buys. What fails
     # here fails again where it is asked for, and is told there. What is made here stays: it is no garbage.

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 
 from chalicelib.names import Function, machines_stack, package_stack, stack_name
@@ -210,4 +211,11 @@ def _chalice(arguments: list[str], say: Say) -> None:
     for line in done.stdout.splitlines():
         say(f"  {line}")
     if done.returncode != 0:
-        raise Stop(f"chalice {' '.join(arguments)} failed:\n{done.stderr.strip() or done.stdout.strip()}", AWS)
+        raise Stop(f"chalice {' '.join(arguments)} failed:\n{ending(done.stderr.strip() or done.stdout.strip())}", AWS)
+
+
+def ending(output: str) -> str:
+    """What Chalice said; of a traceback what stands below it, behind the error's name."""
+    _, found, traceback = output.rpartition("Traceback (most recent call last):\n")
+    below = "\n".join(dropwhile(lambda line: line.startswith(" "), traceback.splitlines()))
+    return below.partition(": ")[2] or below if found else output

@@ -286,6 +286,11 @@ def test_a_faulty_jobs_file_ends_a_command_and_is_an_answer_in_lambda(tmp_path: 
         assert fault in answer["reason"]
 
 
+def test_a_faulty_jobs_file_keeps_nobody_from_removing_a_stage(tmp_path: Path) -> None:
+    done = imported(tmp_path, '[jobs.report]\noverlap = "wait"\n', "import app", cli=True, command="delete")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 NEWER = """[jobs.report.ecs]
 cluster = "c"
 container = "app"
@@ -309,7 +314,9 @@ print(dict(app._jobs().jobs["report"].ecs.run_task), "botocore.model" in sys.mod
 """
 
 
-def imported(directory: Path, jobs: str, script: str, *, cli: bool) -> "subprocess.CompletedProcess[str]":
+def imported(
+    directory: Path, jobs: str, script: str, *, cli: bool, command: str = "deploy"
+) -> "subprocess.CompletedProcess[str]":
     """A script in a copy of the project whose stage prod has these jobs, as Chalice's command line or Lambda has it."""
     directory.mkdir(exist_ok=True)
     shutil.copy(PROJECT / "app.py", directory)
@@ -317,7 +324,7 @@ def imported(directory: Path, jobs: str, script: str, *, cli: bool) -> "subproce
     (directory / "chalicelib/jobs/prod.toml").write_text(jobs, encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1", "BATCH_GUARD_STAGE": "prod"}
     return subprocess.run(
-        [sys.executable, "-B", "-c", script],
+        [sys.executable, "-B", "-c", f"import sys\nsys.argv = ['chalice', '{command}']\n{script}"],
         cwd=directory,
         env={**environment, **({"AWS_CHALICE_CLI_MODE": "true"} if cli else {})},
         capture_output=True,

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from guardctl.__main__ import main
 from guardctl.console import out
+from guardctl.deploy import ending
 from guardctl.errors import AWS, Stop, explained
 from tests.documents import ROOT
 
@@ -106,3 +107,23 @@ def test_a_terminal_that_lacks_a_mark_shows_another(monkeypatch: pytest.MonkeyPa
         main()
     out.print("█ ran")
     assert terminal.buffer.getvalue().endswith(b"? ran\n")
+
+
+FAILED = """Traceback (most recent call last):
+  File "app.py", line 239, in <module>
+    jobs.load_all()
+    ^^^^^^^^^^^^^^^
+"""
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        pytest.param(f"{FAILED}chalicelib.JobsFileInvalid: dev.toml:jobs: one\ndev.toml:jobs: two", "dev.toml:jobs: one\ndev.toml:jobs: two", id="what app.py raises"),
+        pytest.param(f"{FAILED}KeyError: 1\n\nDuring handling:\n\n{FAILED}botocore.ClientError: denied", "denied", id="the last of several"),
+        pytest.param(f"{FAILED}KeyboardInterrupt", "KeyboardInterrupt", id="an error without words"),
+        pytest.param("ERROR - While deploying: denied", "ERROR - While deploying: denied", id="Chalice's own words"),
+    ],
+)  # fmt: skip
+def test_of_a_traceback_of_chalice_people_see_the_end(printed: str, told: str) -> None:
+    assert ending(printed) == told
