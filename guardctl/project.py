@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chalicelib.config import blocks
-from chalicelib.config.jobs import Fault
+from chalicelib.config.jobs import Fault, JobsFileInvalid, load_all
 from chalicelib.names import FUNCTIONS, Function
 from guardctl import template
 from guardctl.errors import Stop
@@ -29,6 +29,16 @@ def require_block(stage: Stage) -> None:
     """Raise `Stop` when the block of the stage points to another stage. None at all is fine: `write` makes one."""
     found = config()
     if stage.name in found["stages"] and (wrong := blocks.faults_of(found, stage.name)):
+        raise Stop("\n".join(map(str, wrong)))
+
+
+def require_all(stage: Stage) -> None:
+    """Raise `Stop` for a fault in any stage's jobs file or block, which Chalice would refuse half way through."""
+    try:
+        load_all(stage.jobs_directory)
+    except JobsFileInvalid as error:
+        raise Stop(str(error)) from error
+    if wrong := blocks.faults(config()):
         raise Stop("\n".join(map(str, wrong)))
 
 

@@ -42,6 +42,7 @@ def deploy(
     target = Stage(stage)
     project.require_block(target)
     jobs = limits.require(target)
+    project.require_all(target)
     if dry_run:
         for note in notes.notes(jobs, target.place, datetime.now(UTC)):
             err.print(f"note: {note}", markup=False)

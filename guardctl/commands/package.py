@@ -23,6 +23,7 @@ def package(
     target = Stage(stage)
     project.require_block(target)
     limits.require(target)
+    project.require_all(target)
     deployment.write_project(target, out.print)
     with out.status("packaging…"):
         written = deployment.package(target, directory, lambda _line: None)

@@ -9,7 +9,10 @@ import pytest
 
 from chalicelib.config import blocks
 from chalicelib.config.jobs import JobsFileInvalid
+from guardctl import project
 from guardctl.deploy import forget_renamed
+from guardctl.errors import Stop
+from guardctl.stage import Stage
 
 
 def config(**stages: Any) -> dict[str, Any]:
@@ -84,3 +87,9 @@ def test_a_kept_zip_with_a_jobs_file_under_its_old_name_is_not_used_again(tmp_pa
     (kept / "broken.zip").write_text("no zip", encoding="utf-8")
     forget_renamed(tmp_path)
     assert [file.name for file in kept.iterdir()] == ["now.zip"]
+
+
+def test_a_fault_of_another_stage_ends_a_deployment_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "dev.toml").write_text("[jobs", encoding="utf-8")
+    with pytest.raises(Stop, match=r"dev\.toml:.* is not TOML"):
+        project.require_all(Stage("prod", tmp_path))
