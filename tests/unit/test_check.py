@@ -20,6 +20,7 @@ from chalicelib.names import batch_machine, execution_arn, machine_arn, pool_wai
 from chalicelib.parsing import InvalidInput
 from chalicelib.read.aws import reading
 from chalicelib.read.tasks import Ecs
+from tests.documents import read
 from tests.mocks import container_failure
 from tests.world import NOW, FakeExecutions, ago, execution
 
@@ -116,6 +117,11 @@ def test_a_skip_says_how_it_is_to_end() -> None:
     assert answer(asks("plain"), RUNS)["on_skip"] == "fail"
     assert answer(asks("green"), RUNS)["on_skip"] == "succeed"
     assert answer(asks("plain", renewal=True), RUNS)["on_skip"] == "succeed", "the job is in use"
+
+
+def test_the_readme_shows_a_whole_answer() -> None:
+    (shown,) = (text for section in read("README.md") for language, text in section.blocks if language == "json")
+    assert list(json.loads(shown)) == list(answer({"job": "plain"}, RUNS))
 
 
 @pytest.mark.parametrize("job", ["queued", "replaced"])
