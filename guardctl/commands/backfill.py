@@ -82,7 +82,7 @@ def backfill(
     with interruptible(lambda: "nothing was started", look=target.command("status", job)):
         with asking("looking up every time…") as plan.show:
             items = plan.look(times)
-        todo = sum(item.standing in {"to do", "under way"} for item in items)
+        todo = sum(item.standing == "to do" for item in items)
         if not as_json:
             head(asked, items, zone, listed=dry_run)
         if dry_run:
