@@ -87,11 +87,14 @@ class Reader:
     def entries(self, job: Job, start: datetime, end: datetime, *, limit: int) -> tuple[list[Entry], int]:
         """The ledger from `start` to `end` (UTC), of the newest `limit` scheduled times, and how many were left out.
 
-        The schedule is the deployed one, and no time before the job had it is asked for. Raises what
+        The schedule is the deployed one, and no time before the stage is asked for. Raises what
         `chalicelib.read.aws.reading` raises.
         """
         job, since = self.deployed(job)
-        asked_for = [at for at in with_verdict(job.schedules, job.timezone, start, end) if at >= since]
+        asked_for = with_verdict(job.schedules, job.timezone, start, end)
+        if asked_for and asked_for[0] < since:  # an older schedule may have had them, or there was no stage yet
+            made = StepFunctions(self.stage.stepfunctions).created_at(self.stage.guard)
+            asked_for = [at for at in asked_for if at >= made]
         times = asked_for[-limit:]
         left_out = len(asked_for) - len(times)
         since_then = times[0] if left_out else start

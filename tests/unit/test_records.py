@@ -37,6 +37,7 @@ class World:
     """A stage whose guard execution for every hour started the run of that hour; it counts what it is asked."""
 
     since: datetime = NOW - timedelta(days=400)
+    made: datetime = NOW - timedelta(days=400)
     page_size: int = 100
     first_hours_ago: int = 60 * 24
     described: list[str] = field(default_factory=list)
@@ -66,6 +67,13 @@ class World:
 
     def shared(self, _job: str) -> bool:
         return False
+
+    @property
+    def guard(self) -> str:
+        return "arn:aws:states:us-east-1:1:stateMachine:batch-guard-dev"
+
+    def describe_state_machine(self, stateMachineArn: str) -> Any:  # noqa: N803 (as boto3 has it)
+        return {"stateMachineArn": stateMachineArn, "creationDate": self.made}
 
     def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803 (as boto3 has it)
         about = {"Value": self.recorded, "LastModifiedDate": self.since}
@@ -141,9 +149,20 @@ def test_a_record_of_another_version_is_not_guessed_at() -> None:
 
 def test_times_before_the_schedule_have_no_line() -> None:
     world = World(since=NOW - timedelta(hours=3), first_hours_ago=0, shows_guards=False)
-    entries, left_out = read(world, hours=24)
+    entries, _ = read(world, hours=24)
     assert [(entry.scheduled.hour, entry.outcome) for entry in entries] == [(16, "missed"), (17, "missed"), (18, "due")]
-    assert (len(world.described), left_out) == (3, 0), "nor are they asked for"
+
+
+def test_what_an_older_schedule_had_at_the_same_time_is_told() -> None:
+    entries, left_out = read(World(since=NOW - timedelta(hours=3)), hours=24)
+    assert (len(entries), left_out) == (24, 0)
+
+
+def test_times_before_the_stage_are_neither_asked_for_nor_said_to_be_left_out() -> None:
+    made = NOW - timedelta(hours=3)
+    world = World(since=made, made=made, first_hours_ago=0, shows_guards=False)
+    _, left_out = read(world, hours=24)
+    assert (len(world.described), left_out) == (3, 0)
 
 
 class NothingThere(World):
