@@ -60,11 +60,10 @@ def lines(entries: list[Entry], zone: ZoneInfo, width: int | None) -> Iterator[s
     """The table of `history`. A reason that does not fit into `width` has a line of its own; a pipe has room."""
     rows = [(f"scheduled {entries[0].scheduled.astimezone(zone):%Z}", "outcome", "started", "run", "took", "reason")]
     for entry in entries:
-        hand = " by hand" if entry.by_hand else ""
+        hand = f"by hand{f' ({entry.by})' if entry.by else ''}" if entry.by_hand else ""
         took = span(entry.duration) if entry.duration is not None else ""
-        outcome = f"{GLYPHS[entry.outcome]} {entry.outcome}{hand}"
-        by = f"by {entry.by}" if entry.by else ""
-        reason = "; ".join(filter(None, (by, localised(entry.reason, zone, named=True))))
+        outcome = f"{GLYPHS[entry.outcome]} {entry.outcome}"
+        reason = "; ".join(filter(None, (hand, localised(entry.reason, zone, named=True))))
         rows.append((clock(entry.scheduled, zone), outcome, started(entry, zone), entry.run_told, took, reason))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for number, (*cells, reason) in enumerate(rows):

@@ -291,13 +291,18 @@ def test_a_length_is_said_in_two_units_at_most(seconds: int, said: str) -> None:
 @pytest.mark.parametrize(
     ("width", "said"),
     [
-        pytest.param(70, ["2026-11-23 18:00  ○ skipped", "    by ada: late file; run-000041 has been running"], id="a narrow terminal"),
-        pytest.param(None, ["2026-11-23 18:00  ○ skipped                      by ada: late file; run-000041 has been running"], id="a pipe"),
+        pytest.param(70, ["2026-11-23 18:00  ○ skipped", "    by hand (ada: late file); run-000041 has been running"], id="a narrow terminal"),
+        pytest.param(None, ["2026-11-23 18:00  ○ skipped                      by hand (ada: late file); run-000041 has been running"], id="a pipe"),
     ],
 )  # fmt: skip
 def test_history_gives_a_reason_a_line_of_its_own_where_it_does_not_fit(width: int | None, said: list[str]) -> None:
     entry = Entry(
-        job="report", scheduled=SIX, outcome="skipped", reason="run-000041 has been running", by="ada: late file"
+        job="report",
+        scheduled=SIX,
+        outcome="skipped",
+        reason="run-000041 has been running",
+        by_hand=True,
+        by="ada: late file",
     )
     head, *rest = lines([entry], ZoneInfo("UTC"), width)
     assert head.split() == ["scheduled", "UTC", "outcome", "started", "run", "took", "reason"]
