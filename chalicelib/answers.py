@@ -10,7 +10,7 @@ from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.config.run_task import length_of_overrides, run_task
 from chalicelib.contract import LONGEST_OVERRIDES, RunInput, StartQuestion, Telling, cut, guard_input, run_input, wire
 from chalicelib.decide.decisions import Decision, Queue, Queued, Run, Skip, Started, StopRun, StopTask, Wait, WouldHave
-from chalicelib.decide.facts import Execution, Facts
+from chalicelib.decide.facts import CantTell, Execution, Facts, Refused
 from chalicelib.decide.local_time import localised
 from chalicelib.decide.overlap import Start
 from chalicelib.decide.schedule import latest, nominal
@@ -143,26 +143,39 @@ class Answering(NamedTuple):
         if not isinstance(answer, Skip) or answer.error == "Paused":
             return {}
         stuck = {"stuck": True} if answer.stuck else {}
-        job, request = self.job, self.start.request
-        alone = not request.shared
-        row = skips_in_a_row(job.schedules, job.timezone, self.facts, request.slots[0]) if alone else self._own_skips()
-        return {"skips_in_a_row": row, **stuck}
+        job, request, at = self.job, self.start.request, self.start.scheduled_at
+        counted = None
+        if not request.shared:
+            counted = skips_in_a_row(job.schedules, job.timezone, self.facts, request.slots[0])
+        if at is None or (counted is not None and counted < 2):  # by hand it has no place in a row
+            return stuck if counted is None else {"skips_in_a_row": counted, **stuck}
+        most = self.file.alerts.skips_in_a_row if self.file.alerts else 1
+        try:
+            row = self._own_skips(at, most)
+        except (CantTell, Refused):  # asked only for an alarm
+            return stuck
+        return {"skips_in_a_row": row if counted is None or row < most else counted, **stuck}
 
-    def _own_skips(self) -> int:
-        """In a shared pool a page says nothing of this job: its last scheduled starts are looked up by their names.
+    def _own_skips(self, time: datetime, most: int) -> int:
+        """The job's last scheduled starts are looked up by their names, as far back as the alarm looks.
 
-        As far back as the alarm looks, and only for an alarm.
+        A shared pool's page says nothing of this job; and of a job that has a pool to itself it does not say which of
+        the times since its last run were in shadow, or had no start.
         """
-        alerts, job, guards = self.file.alerts, self.job, self.start.guard_machine
-        if alerts is None or self.start.scheduled_at is None:
-            return 1
-        row, time = 1, self.start.scheduled_at
-        while row < alerts.skips_in_a_row:
+        job, row = self.job, 1
+        while row < most:
             before = latest(job.schedules, job.timezone, time - timedelta(minutes=1), within=timedelta(days=90))
-            if before is None:
-                break
-            found = self.executions.details(execution_arn(guards, scheduled_name(job.name, before)))
-            if found is None or found.error not in _SKIPPED:
+            if before is None or not self._stepped_back(
+                execution_arn(self.start.guard_machine, scheduled_name(job.name, before))
+            ):
                 break
             row, time = row + 1, before
         return row
+
+    def _stepped_back(self, arn: str) -> bool:
+        """Also if that ended well (`on_skip`), or another one waited for it, and did."""
+        found = self.executions.details(arn)
+        machine, waiter = (found.output.get(key) for key in ("state_machine_arn", "waiter")) if found else (None, None)
+        if isinstance(machine, str) and isinstance(waiter, str):
+            found = self.executions.details(execution_arn(machine, waiter))
+        return found is not None and (found.error or found.output.get("error")) in _SKIPPED

@@ -111,8 +111,9 @@ class Checker:
         try:
             answer, facts = self._decide(job, start, now)
         except (NotDeployed, PermissionDenied) as refusal:
-            # In the minutes after a deployment neither is final: IAM is eventually consistent (AWS, IAM).
-            if question.guard and now - start.began_at < BY_HAND:
+            # In the minutes after a deployment neither is final: IAM is eventually consistent (AWS, IAM). Who waits may
+            # meet one at any hour.
+            if question.guard and (now - start.began_at < BY_HAND or start.waits):
                 raise CantTell(f"{type(refusal).__name__}: {refusal}") from refusal
             if start.request.shadow is None:
                 raise
@@ -128,7 +129,9 @@ class Checker:
         """An execution of those who wait pauses a job while it is open: it is told how long to wait."""
         start, guard = question.start, question.guard
         machine = self._machine(waiting_machine(self.load_jobs().stage))
-        if guard is None or not guard.execution.startswith(execution_arn(machine, "")):
+        named = parse_guard_name(execution_name(guard.execution)) if guard else None
+        is_one = named is not None and (named.job, named.kind) == (start.job, "pause")  # by its name starts see it
+        if guard is None or not is_one or not guard.execution.startswith(execution_arn(machine, "")):
             raise InvalidInput("paused is said by executions of the machine of those who wait: use guardctl pause")
         end = start.until or guard.started + _A_YEAR
         left = math.ceil((end - now).total_seconds())
@@ -216,7 +219,8 @@ class Checker:
             anyway=asked.renewal or asked.anyway,
             renewal=asked.renewal,
             queued_since=asked.queued_since,
-            place_taken=guard.place_taken if guard else None,
+            place_taken=(guard.place_asked or guard.place_taken) if guard else None,
+            place_is_unclear=guard is not None and guard.place_asked is not None,
             stopping=guard.stopping if guard else None,
             yields_since=guard.yields_since if guard else None,
             guard_machine=self._machine(guard_machine(file.stage)),
@@ -231,7 +235,8 @@ class Checker:
         """
         asked, guard = question.start, question.guard
         shadow = asked.shadow
-        if guard and job.enabled == "shadow" and not (guard.claim or guard.place_taken or guard.stopped_at):
+        done = guard and (guard.claim or guard.place_taken or guard.place_asked or guard.stopped_at)
+        if guard and job.enabled == "shadow" and not done:
             named = parse_guard_name(execution_name(guard.execution))
             shadow = shadow or (named is not None and named.kind == "scheduled")
         if not shadow:

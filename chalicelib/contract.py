@@ -141,6 +141,8 @@ class Carried:
     losses: int = 0
     claim: Claim | None = None
     place_taken: str | None = None
+    place_asked: str | None = None
+    """The waiter's name that it asked for last, if nobody knows what came of that."""
     stopping: Stopping | None = None
     yields_since: datetime | None = None
     """When it first let an older waiter go first."""

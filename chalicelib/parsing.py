@@ -24,6 +24,7 @@ from chalicelib.contract import (
     TaskState,
     Telling,
 )
+from chalicelib.decide.cron_fields import YEARS
 from chalicelib.decide.facts import CantTell, Claim, Details, Execution, Refused, Stopping, Target
 from chalicelib.names import MOST_SLOTS, TOLD, Told, run_number
 
@@ -87,13 +88,13 @@ def _that(holds: Callable[[Any], object], read: Reader = _text) -> Reader:
 
 
 def _instant(form: re.Pattern[str]) -> Reader:
-    """In UTC, of a year with four digits that a duration can be added to."""
+    """In UTC, of a year that a schedule may have, so that one more can be looked for."""
 
     def read(value: Any) -> datetime:
         if not form.fullmatch(value):
             raise ValueError(value)
         moment = datetime.fromisoformat(value)
-        if not 1970 <= moment.year < 9999:
+        if moment.year not in YEARS:
             raise ValueError(value)
         return moment.astimezone(UTC)
 
@@ -142,7 +143,7 @@ _carried = partial(
     _made,
     Carried,
     {
-        **dict.fromkeys(("execution", "place_taken", "pool"), _text),
+        **dict.fromkeys(("execution", "place_taken", "place_asked", "pool"), _text),
         **dict.fromkeys(("version", "losses", "slots"), whole),
         **dict.fromkeys(("started", "yields_since", "stopped_at"), _time),
         "waited": _flag,

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from chalicelib.config.jobs import Job, JobsFile
 
-LATE = timedelta(seconds=90)
-"""A start later than this might be for a time before the job had this schedule: that is looked up first."""
+LATE = timedelta(minutes=1)
+"""A start later than this might be for a time before the job had this schedule: that is looked up first. No longer than
+from tick to tick: else a job that was just renamed starts for a time that it had under the other name."""
 
 SIDE_BY_SIDE = 32
 """Starts in flight at once; the client's connection pool is as large."""

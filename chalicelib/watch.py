@@ -181,8 +181,9 @@ def _known(members: Sequence["Job"], run: Execution, ended: datetime, told: Sequ
     In a shared pool it is not known whose run it was: so a message about any of its jobs, just then, is taken for it,
     and a run that was stopped from outside is looked up all the same.
     """
-    names = {told_name(job.name, "failed", ended) for job in members}
-    known = [each for each in told if each.name in names]
-    if len(members) == 1:
-        return bool(known)
-    return run.status != "ABORTED" and any(abs(each.started_at - ended) < _JUST_THEN for each in known)
+    hours = (ended, ended - _JUST_THEN)  # told at 17:59 of a run that ended at 18:00
+    names = {told_name(job.name, "failed", hour) for job in members for hour in hours}
+    near = [each for each in told if each.name in names and abs(each.started_at - ended) < _JUST_THEN]
+    if len(members) == 1 and told_name(members[0].name, "failed", ended) in {each.name for each in told}:
+        return True
+    return run.status != "ABORTED" and bool(near)

@@ -18,7 +18,9 @@ from botocore.exceptions import ClientError
 from chalicelib.config.jobs import DIRECTORY, Job
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, between, parse_schedule
+from chalicelib.names import scheduled_name
 from chalicelib.read.aws import NotDeployed
+from chalicelib.trigger import LATE
 from guardctl.errors import AWS, NOT_RUN, Stop
 from guardctl.importing.old import rule_of
 from guardctl.importing.switch import NotThere, Snapshot, Switch, differences, refused_again
@@ -205,11 +207,22 @@ def edited(stage: Stage, move: Move, value: object) -> Edit:
 
 
 def to_make_up_for(stage: Stage, move: Move, since: datetime, until: datetime) -> list[str]:
-    """The commands that start what nobody has seen to between `since` and `until`."""
+    """The commands that start what nobody has seen to between `since` and `until`.
+
+    Functions are deployed before the rest, so the guard may have started some of them; and one that is so young that
+    the trigger looks up no record may yet be started.
+    """
+    reader = Reader(stage)
+
+    def seen_to(job: Job, time: datetime) -> bool:
+        found = reader.guard(scheduled_name(job.name, time))
+        return found.output.get("outcome") != "shadow" if found else until - time <= LATE
+
     return [
         stage.command("run", job.name, "--scheduled-at", stamp(time))
         for job in move.jobs
         for time in between(job.schedules, job.timezone, since, until)
+        if not seen_to(job, time)
     ]
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.decide.facts import Execution, stamp
 from chalicelib.names import parse_guard_name, pause_name, pause_number, pool_pause_name
-from chalicelib.read.executions import StepFunctions, all_running
+from chalicelib.read.executions import PAGE_SIZE, StepFunctions, all_running
 from guardctl.errors import AWS, Stop
 from guardctl.ledger import Record
 from guardctl.records import Reader
@@ -74,6 +74,12 @@ def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: date
         name = pool_pause_name(job, secrets.token_hex(6))
         answer = client.start_execution(stateMachineArn=stage.waiting, name=name, input=json.dumps(event))
         return Pause(name, answer["startDate"], reason, until)
+    return _begin(stage, job, said, reason, until, now)
+
+
+def _begin(stage: Stage, job: str, said: str, reason: str, until: datetime | None, now: datetime) -> Pause:
+    """The pause of a job that has its pool to itself."""
+    client = stage.stepfunctions
     page = StepFunctions(client).page(stage.machine(job)).executions
     latest = max((pause_number(e.name) or 0 for e in page), default=0)
     seconds = {"seconds": math.ceil((until - now).total_seconds())} if until else {}
@@ -91,13 +97,34 @@ def pause(stage: Stage, job: str, reason: str, until: datetime | None, now: date
     )
 
 
+def keep_in_sight(stage: Stage, job: str, now: datetime) -> None:
+    """Begin the job's pause anew before the runs that are started all the same push it off the page.
+
+    A start reads the newest hundred executions, running ones among them by when they began (ListExecutions, API
+    reference). In a shared pool pauses have a list of their own.
+    """
+    steps = StepFunctions(stage.stepfunctions)
+    if stage.shared(job) or in_force(job, steps.page(stage.machine(job)).executions[: PAGE_SIZE // 2]):
+        return
+    old = in_force(job, _open(stage, job))
+    known = described(Reader(stage), old[0]) if old else None
+    if known is None or (known.until and known.until <= now):
+        return
+    new = _begin(stage, job, known.reason, known.reason, known.until, now)
+    _end(stage, old, f"goes on as {new.name}")
+
+
 def resume(stage: Stage, job: str) -> list[str]:
     """End every pause of the job and return their names; none if it was not paused."""
     found = in_force(job, _open(stage, job))
-    for execution in found:
-        with suppress(stage.stepfunctions.exceptions.ValidationException):  # it has just ended by itself
-            stage.stepfunctions.stop_execution(executionArn=execution.arn, cause=f"resumed by {stage.caller}")
+    _end(stage, found, f"resumed by {stage.caller}")
     return [execution.name for execution in found]
+
+
+def _end(stage: Stage, pauses: Iterable[Execution], cause: str) -> None:
+    for execution in pauses:
+        with suppress(stage.stepfunctions.exceptions.ValidationException):  # it has just ended by itself
+            stage.stepfunctions.stop_execution(executionArn=execution.arn, cause=cause)
 
 
 def in_force(job: str, executions: Iterable[Execution]) -> list[Execution]:

@@ -20,6 +20,7 @@ from chalicelib.names import (
     run_number,
 )
 from chalicelib.parsing import parse_object
+from guardctl import pauses
 from guardctl.errors import AWS, Stop
 from guardctl.ledger import Record
 from guardctl.records import described
@@ -72,12 +73,19 @@ def start(
     }
     event = json.dumps({"job": job, "by": stage.who} | {key: value for key, value in said.items() if value})
     errors = stage.stepfunctions.exceptions
+    if anyway:
+        pauses.keep_in_sight(stage, job, datetime.now(UTC))
     for name in _names(job, scheduled_at):
+        arn = stage.guard_execution(name)
+        if scheduled_at and _input_of(stage, arn) is not None:
+            continue
         try:
             answer = stage.stepfunctions.start_execution(stateMachineArn=stage.guard, name=name, input=event)
             return answer["executionArn"]
         except errors.ExecutionAlreadyExists:
-            continue
+            # Nobody had it a moment ago: botocore tries again when an answer is lost, and meets what it has made.
+            if _input_of(stage, arn) == event:
+                return arn
         except errors.StateMachineDoesNotExist as error:
             raise Stop(
                 f"stage {stage.name} is not deployed here: {stage.guard} does not exist; "
@@ -85,6 +93,14 @@ def start(
                 AWS,
             ) from error
     raise Stop(f"{job} has been started by hand {LAST_REPETITION} times for {stamp(scheduled_at or datetime.now(UTC))}")
+
+
+def _input_of(stage: Stage, guard_execution: str) -> str | None:
+    """None if there is no such execution."""
+    try:
+        return stage.stepfunctions.describe_execution(executionArn=guard_execution).get("input")
+    except stage.stepfunctions.exceptions.ExecutionDoesNotExist:
+        return None
 
 
 def _names(job: str, scheduled_at: datetime | None) -> Iterator[str]:

@@ -236,9 +236,8 @@ def _with_room(jobs: JobsFile, sharing: list[BatchMachine]) -> Iterator[list[Bat
 def check_policy(jobs: JobsFile) -> Json:
     """The checker's policy: it only reads. ECS anywhere: a permission that goes with a cluster would block a job."""
     machine = batch_machine(jobs.stage, "*")
-    described_of = [machine]
-    if any(job.overlap == "queue" for job in jobs.jobs.values()):
-        described_of.append(guard_machine(jobs.stage))
+    # Who waits in a queue, and how a job's last starts ended, say executions of the guard machine.
+    described_of = (machine, guard_machine(jobs.stage))
     return policy(
         allow(
             ["states:ListExecutions", "states:DescribeStateMachine"],

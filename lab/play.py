@@ -329,7 +329,7 @@ class Play(Interpreter, Tasks):
         seen = self.now - self.list_lag
         shown = [e.as_of(seen) for e in self._of_machine.get(machine, ()) if e.started_at <= seen]
         shown = [e for e in shown if not only_running or e.status == "RUNNING"]
-        shown.sort(key=lambda e: (e.stopped_at is None, e.stopped_at or e.started_at), reverse=True)
+        shown.sort(key=lambda e: e.stopped_at or e.started_at, reverse=True)
         first = int(token or 0)
         more = len(shown) > first + PAGE_SIZE
         return Page(tuple(shown[first : first + PAGE_SIZE]), str(first + PAGE_SIZE) if more else None)

@@ -87,6 +87,8 @@ class Start:
     """When the start that waits began, which may have been another guard execution."""
     place_taken: str | None = None
     """The waiter's name that this start asked for and did not get."""
+    place_is_unclear: bool = False
+    """Nobody knows whether it got that name: no answer came."""
     stopping: Stopping | None = None
     """A task that this start told to stop."""
     yields_since: datetime | None = None
@@ -129,12 +131,12 @@ def _decide(start: Start, facts: Facts) -> Decision | Missing:
     claim = start.request.claim
     if claim is not None and claim.arn not in facts.details:
         return NeedDetails(claim.arn)  # whose run it is comes before any pause
+    if isinstance(verdict, Free | Busy) and (queued := _has_queued(start, facts)):
+        return queued  # and so does whose waiter
     if start.request.shared and facts.waiting is None:
         return NeedWaiting()
     if not start.anyway and (paused := _pause(start, facts)):
         return paused
-    if isinstance(verdict, Free | Busy) and (queued := _has_queued(start, facts)):
-        return queued
     match verdict:
         case Free(machine, latest, reason):
             return _yield(start, facts, latest) or Run(reason, latest + 1, machine)
@@ -167,24 +169,34 @@ def _pause(start: Start, facts: Facts) -> Skip | NeedDetails | None:
     return None
 
 
-def _has_queued(start: Start, facts: Facts) -> Queued | NeedDetails | None:
+def _has_queued(start: Start, facts: Facts) -> Queued | Queue | Wait | NeedDetails | None:
     """The waiter's name that this start did not get is its own waiter's: the answer had been lost.
 
     Then that one runs, or has run, in its place, and this one must not run as well, whether the pool is free or not.
+    If nobody can tell, it asks for that very name again, or for none: then it is the one waiter that it has. Raises
+    `CantTell`.
     """
     name, asking = start.place_taken, start.request.guard_execution or ""
     if name is None:
         return None
     machine = start.waiting_machine if start.request.shared else start.guard_machine
     arn = execution_arn(machine, name)
+    holder = Holder("waiter", name, arn)
     if start.request.shared:
-        own = name == pool_waiter_name(start.request.job, asking)  # only this guard execution asks for that name
+        known, own = not start.place_is_unclear, name == pool_waiter_name(start.request.job, asking)
     elif arn not in facts.details:
         return NeedDetails(arn)
     else:
         waiter = facts.details[arn]
-        own = waiter is not None and waiter.guard_execution == asking
-    return Queued(f"{name} waits for this start", Holder("waiter", name, arn), name, machine) if own else None
+        known, own = waiter is not None, waiter is not None and waiter.guard_execution == asking
+    if not known and start.place_is_unclear:
+        return Queue(f"{name} was asked for, and no answer came", holder, name, machine)
+    if not known:
+        reason = f"the name {name} is taken, and Step Functions does not show yet whose it is"
+        if start.request.may_wait:
+            return Wait(reason, holder, max(1, start.policy.grace))
+        raise CantTell(reason)
+    return Queued(f"{name} waits for this start", holder, name, machine) if own else None
 
 
 def _is(execution: Execution, job: str, kind: str) -> bool:
@@ -367,11 +379,8 @@ def _queue(start: Start, facts: Facts, busy: Busy) -> Decision | NeedDetails:
         return Wait(busy.reason, busy.holder, _pace(start, waited))
     turn = 1
     if (name := start.place_taken) and (after := waits_after(name)) and after[0] == busy.latest:
-        arn = execution_arn(start.guard_machine, name)
-        if arn not in facts.details:
-            return NeedDetails(arn)
-        waiter = facts.details[arn]
-        if waiter is None or not waiter.execution.closed:
+        waiter = facts.details.get(execution_arn(start.guard_machine, name))  # by `_has_queued`
+        if waiter and not waiter.execution.closed:
             if start.request.may_wait:  # that it waits may be old news
                 return Wait(busy.reason, busy.holder, max(1, start.policy.grace))
             return Skip(f"{name} already waits; {busy.reason}", busy.holder, "AlreadyQueued")

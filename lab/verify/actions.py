@@ -105,7 +105,7 @@ class Actions(Machine):
         if holder is None:
             created = world._replace(runs=(*world.runs, run))
             owner = guard._replace(owns=(*guard.owns, len(world.runs)))
-            fault = TWICE if guard.owns else None
+            fault = TWICE if guard.owns or guard.asked else None  # who waits for it runs in its place
             beside = len(set(guard.beside) & set(world.in_use))
             if guard.outsider_seen and world.outsider == ALIVE and beside + 2 > world.slots:
                 fault = JOINED
@@ -116,8 +116,9 @@ class Actions(Machine):
             for good in self._good(guard, world):
                 yield self._done(owner, created, f"starts {name}: created", fault, good=good)
             if self.features.lost_replies and world.mishaps:
-                said = f"starts {name}: created, but the answer is lost; tries again"
-                yield Step(owner, created.mishap(), said, fault)
+                said = f"starts {name}: created, but the answer is lost"
+                yield Step(owner, created.mishap(), f"{said}; tries again", fault)
+                yield from self.give_up(owner, created.mishap(), NO_ANSWER, f"{said}, and so is every further one")
         elif holder.status == OPEN and any(world.runs[i] is holder for i in guard.owns):
             yield self._done(guard, world, f"starts {name}: it has, and it is running")
         else:
@@ -150,11 +151,13 @@ class Actions(Machine):
             owner = guard._replace(asked=(*guard.asked, name))
             age = len(created.waiters) if pool else 0
             waits = Guard(CHECK, guard.kind, name, json.dumps(given, sort_keys=True), age=age, row=guard.row)
-            more = (waits,)
+            more = (waits._replace(after=max(0, age - 1)),)
             yield self._done(owner, created, f"starts {name}: created", more=more)
             if self.features.lost_replies and world.mishaps:
-                said = f"starts {name}: created, but the answer is lost; tries again"
-                yield Step(owner, created.mishap(), said, more=more)
+                said = f"starts {name}: created, but the answer is lost"
+                yield Step(owner, created.mishap(), f"{said}; tries again", more=more)
+                said += ", and so is every further one"
+                yield from self.give_up(owner, created.mishap(), NO_ANSWER, said, more=more)
         elif name in guard.asked and not waiter.closed:
             yield self._done(guard, world, f"starts {name}: it has, and it waits")
         else:

@@ -333,7 +333,7 @@ def rows(features: Features) -> str:
 
 def _waiting(name: str, place: int) -> Execution:
     """One that waits, or did."""
-    return Execution(execution_arn(WAITING_MACHINE, name), name, "RUNNING", BEGAN + timedelta(seconds=1 + place))
+    return Execution(execution_arn(WAITING_MACHINE, name), name, "RUNNING", BEGAN + timedelta(seconds=1 + 2 * place))
 
 
 def _execution(shown: Shown, now: datetime, pool: str) -> Execution:

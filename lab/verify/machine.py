@@ -67,6 +67,8 @@ class Guard(NamedTuple):
     """It has yielded as long as a start does."""
     age: int = 0
     """Of a waiter for a pool: its place among those that have waited; the first is 1."""
+    after: int = 0
+    """How many waiters for the pool had begun before it."""
     row: int = 1
     """How many slots its definition says."""
     slots: int = 1
@@ -94,6 +96,11 @@ class Guard(NamedTuple):
     def waits(self) -> bool:
         """It waits in a queue."""
         return not self.name.startswith(ME)
+
+    @property
+    def yields(self) -> bool:
+        """It lets an older one go first."""
+        return '"yields_since": "' in self.input  # else null
 
     @property
     def renews(self) -> bool:
@@ -140,7 +147,7 @@ class Machine:
         carried = data.get("guard", {})
         waited = target == WAIT and carried.get("waited") and (guard.late or not self.may_wait_again)
         if target == WAIT and data["decision"].get("yields"):
-            waited = (guard.late or guard.yielded) and "yields_since" in guard.input
+            waited = (guard.late or guard.yielded) and guard.yields
         if waited or carried.get("losses", 0) > protocol.MAX_LOSSES:
             fault = fault or ENDLESS
         after = self.asking(guard)._replace(at=target, input=_text(data if target == TELL else _bare(data)))
@@ -161,11 +168,13 @@ class Machine:
         for chosen, output in self.asl.choose(target, self.states(guard._replace(input=_text(data)))):
             yield from self.follow(guard, chosen, output)
 
-    def give_up(self, guard: Guard, world: World, error: str, said: str) -> Iterator[Step[Guard]]:
+    def give_up(
+        self, guard: Guard, world: World, error: str, said: str, more: tuple[Guard, ...] = ()
+    ) -> Iterator[Step[Guard]]:
         """An error that Step Functions does not retry (any more): before or after the deadline."""
         target, data = self.asl.fail(guard.at, error, self.error(guard, error))
         for moved in self.follow(guard, target, data):
-            yield self.move(self.excused(guard), world, moved, said)
+            yield self.move(self.excused(guard), world, moved, said, more=more)
 
     def end(
         self,
@@ -200,7 +209,7 @@ class Machine:
         own |= {"slot": 2} if guard.kind == RENEWAL_OF_2 else {}
         own |= {"shadow": True} if guard.kind == SHADOW else {}
         own |= {"tell": _TELLING} if guard.kind == TOLD else {}
-        began = stamp(BEGAN + timedelta(seconds=guard.age))
+        began = stamp(BEGAN + timedelta(seconds=2 * guard.age - 1 if guard.age else 2 * guard.after))
         machine = WAITING_MACHINE if guard.age else GUARD_MACHINE
         execution = {
             "Id": machine.replace(":stateMachine:", ":execution:") + f":{guard.name}",

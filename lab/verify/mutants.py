@@ -19,6 +19,7 @@ from lab.verify.explore import Scenario
 from lab.verify.machine import OTHER, RENEWAL, SCHEDULE, SHADOW, UNLUCKY
 from lab.verify.ours import Ours
 from lab.verify.scenarios import HISTORIES, JUST_ENDED, NOBODY, NOTHING, ORPHAN, RUN, of_pool
+from lab.verify.world import MANY
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ def _two(
     starts: int = 2,
     aborts: int = 0,
     rests: int = 0,
+    mishaps: int = MANY,
     first: str = SCHEDULE,
     stale: bool = True,
     **may: Any,
 ) -> Scenario:
     features = replace(NOTHING, stale=stale, renewals=first == RENEWAL, **may)
-    world = HISTORIES[history]._replace(aborts_left=aborts, restless=rests, moves_left=features.moves)
+    world = HISTORIES[history]._replace(aborts_left=aborts, mishaps=mishaps, restless=rests, moves_left=features.moves)
     return Scenario("", (first, *(SCHEDULE,) * (starts - 1)), history, of_pool(world, features), features)
 
 
@@ -191,9 +193,23 @@ MUTANTS = (
     Mutant(
         "somebody who waits is not minded",
         overlap._queue,
-        "if waiter is None or not waiter.execution.closed:",
+        "if waiter and not waiter.execution.closed:",
         "if False:",
         _two(overlap="queue", starts=3),
+    ),
+    Mutant(
+        "it forgets that it has asked for a waiter, when no answer came",
+        "Wait in the queue",
+        "'place_asked': $states.input.decision.waiter",
+        "'place_asked': null",
+        _two(overlap="queue", lost_replies=True, stale=False, mishaps=1),
+    ),
+    Mutant(
+        "a waiter that is not visible yet is not its own",
+        overlap._has_queued,
+        "    if not known:",
+        "    if False:",
+        _two(overlap="queue", lost_replies=True, mishaps=1),
     ),
     Mutant(
         "it waits in the queue for ever",

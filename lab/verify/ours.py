@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.decide import availability as protocol
+from chalicelib.names import waits_after
 from lab.verify.actions import Actions
 from lab.verify.asl import Asl
 from lab.verify.checker import PAUSE, Decided, Failed, Read, RealChecker, Wanted, rows
@@ -18,7 +19,7 @@ from lab.verify.protocol import NOT_YET, SAME_EVENT, Step
 from lab.verify.reads import remembered, views, with_memory
 from lab.verify.world import ALIVE, DELIVERED, JUST_NOW, OPEN, Features, World
 
-Itself = tuple[str, str, str, str, int, int]
+Itself = tuple[str, str, str, str, int, int, int]
 """All that the state machine knows of a guard execution in a state."""
 
 
@@ -93,6 +94,8 @@ class Ours(Actions):
             world = world._replace(delivered=DELIVERED)
         begin = {"guard": {"losses": guard.losses}} if guard.losses else {}
         begun = guard._replace(at=self.asl.start_at, input=json.dumps(begin), losses=0, row=world.slots_of[1])
+        if self.pool:
+            begun = begun._replace(after=len(world.waiters))
         if "replace" in {self.features.overlap, self.features.neighbour}:
             begun = begun._replace(began=len(world.runs))
         for step in self._check(begun, world):
@@ -108,7 +111,7 @@ class Ours(Actions):
             guard = guard._replace(outsider_seen=seen, beside=beside, older_seen=False)
             guard = guard._replace(reads=(), place=world.place, slots=world.slots_of[0])
             guard = guard._replace(memory=remembered(guard, world))
-            if "yields_since" in guard.input and not (guard.yielded or guard.late):
+            if guard.yields and not (guard.yielded or guard.late):
                 yield Step(guard._replace(yielded=True), world, "asks the checker: it has yielded for long enough")
             if self.may_wait_again and not guard.late:
                 # A renewal is waited for until the deadline: who meets one even then need not have run.
@@ -152,9 +155,9 @@ class Ours(Actions):
             elif (answer.what, answer.of) == ("details", PAUSE) and view is not None and view.status != OPEN:
                 after = after._replace(pause_seen=False)  # the page was old news
             elif answer.what == "waiting":
-                after = after._replace(older_seen=any(not guard.age or place + 1 < guard.age for _, place in view))
+                after = after._replace(older_seen=any(place < guard.after for _, place in view))
             elif answer.what == "waiter" and view is not None and view.status == OPEN and not guard.waits:
-                after = after._replace(older_seen=True)
+                after = after._replace(older_seen=guard.older_seen or _is_next(answer.of, guard.reads))
             around = with_memory(world, view) if answer.what == "describe" and self.features.warm else world
             yield from self._read_on(after, around, event, f"{said}; {words}" if said else words, ecs=of_ecs)
 
@@ -197,6 +200,12 @@ class Ours(Actions):
         return self._obeyed[key]
 
 
+def _is_next(waiter: str, reads: tuple[Read, ...]) -> bool:
+    """Whether it waits behind the newest run that was seen; what waits for an earlier place has had its turn."""
+    place, pages = waits_after(waiter), [read.answer for read in reads if read.what == "page"]
+    return place is not None and place[0] >= max((shown.number for page in pages for shown in page), default=0)
+
+
 @functools.cache
 def _words(payload: str) -> str:
     decision = json.loads(payload)
@@ -205,4 +214,4 @@ def _words(payload: str) -> str:
 
 
 def _itself(guard: Guard) -> Itself:
-    return guard.kind, guard.name, guard.given, guard.input, guard.age, guard.row
+    return guard.kind, guard.name, guard.given, guard.input, guard.age, guard.after, guard.row

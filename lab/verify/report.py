@@ -64,7 +64,7 @@ MEANING = {
   had been alive for six minutes, where the jobs file says that the job runs, when the start last looked,
   and is alive when a run is created. A copy of a run's task counts too, and a task that
   its run took for stopped. (One started in the very moment of the decision nobody can exclude.)""",
-    TWICE: ": for one schedule event, or one guard execution, two runs are created.",
+    TWICE: ": for one schedule event, or one guard execution, two runs are created, or one beside its own waiter.",
     WRONG: ": a start says that it has started a run and has not, or that it has stepped back and has a run.",
     LOST: """: all starts have ended, fewer have run than there are
   slots, and one that stepped back has no excuse. An excuse is that it was aborted, that AWS failed it until its

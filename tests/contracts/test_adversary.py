@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.config.jobs import parse
+from chalicelib.read.aws import PermissionDenied
 from lab.play import Play, Played, Program, StatesError
 from tests.contracts.played import DEFAULTS, played
 
@@ -34,6 +35,7 @@ orphans = "stop"
 ecs = { task_definition = "import" }
 [jobs.alone]
 overlap = "queue"
+queue_timeout = "6h"
 ecs = { task_definition = "alone" }
 [jobs.report]
 ecs = { task_definition = "report" }
@@ -106,8 +108,11 @@ def test_whole_numbers_may_come_with_a_point() -> None:
     play._invoke = lambda event: invoke(as_floats(event))  # type: ignore[method-assign]
     play.program = Program(seconds=30)
     starts = [play.start("a") for _ in range(3)] + [play.start("a", renewal=True, slot=2)]
-    play.run_until()
+    play.run_until(10 * MINUTE)
     assert sorted(map(end, starts)) == ["BatchGuard.AlreadyRunning", "started", "started", "started"]
+    play.start("report", first=True, first_after=41)
+    play.run_until()
+    assert [run.name for run in play.runs("report")] == ["run-000042"]
 
 
 @pytest.mark.parametrize("job", ["day-close", "alone"])
@@ -278,3 +283,103 @@ def test_a_start_that_was_redriven_while_it_waited_goes_on() -> None:
     play.redrive(waiter)
     play.run_until()
     assert end(waiter) == "started"
+
+
+@pytest.mark.parametrize("job", ["day-close", "alone"])
+def test_a_start_that_never_heard_of_its_waiter_does_not_run_beside_it(job: str) -> None:
+    """The waiter was made, that answer was lost, and every further one was a throttle: the pool is free meanwhile."""
+    play = stage()
+    play.run_task_answers = [Program(seconds=2 * MINUTE), Program(seconds=10), Program(seconds=10)]
+    play.start("import" if job == "day-close" else job)
+    play.run_until(2 * MINUTE - 3)
+    start_execution = play.start_execution
+    refused = iter(("States.Timeout", *["StepFunctions.ThrottlingException"] * 6))
+
+    def loses(machine: str, name: str, given: str) -> Played:
+        if "queued_since" in given and (error := next(refused, None)):
+            if error == "States.Timeout":
+                start_execution(machine, name, given)
+            raise StatesError(error)
+        return start_execution(machine, name, given)
+
+    play.start_execution = loses  # type: ignore[method-assign]
+    start = play.start(job, deadline="2026-11-23T20:00:00Z")
+    play.run_until()
+    assert (end(start), len(play.tasks)) == ("queued", 2)
+
+
+@pytest.mark.parametrize("job", ["day-close", "alone"])
+def test_a_start_whose_waiter_was_never_made_asks_for_it_again(job: str) -> None:
+    play = stage()
+    play.run_task_answers = [Program(seconds=2 * MINUTE), Program(seconds=10)]
+    play.start("import" if job == "day-close" else job)
+    play.run_until(2 * MINUTE - 3)
+    start_execution = play.start_execution
+    left = 7
+
+    def refuses(machine: str, name: str, given: str) -> Played:
+        nonlocal left
+        if "queued_since" in given and left:
+            left -= 1
+            raise StatesError("StepFunctions.ThrottlingException")
+        return start_execution(machine, name, given)
+
+    play.start_execution = refuses  # type: ignore[method-assign]
+    start = play.start(job, deadline="2026-11-23T20:00:00Z")
+    play.run_until()
+    assert (end(start), len(play.tasks)) == ("queued", 2)
+
+
+def test_a_place_that_is_taken_and_not_shown_yet_may_be_its_own_waiters() -> None:
+    """The first answer was lost, the name is taken, and descriptions lag: neither does it run, nor say it stepped back."""
+    play = stage()
+    play.program = Program(seconds=10)
+    play.run_task_answers = [Program(seconds=2 * MINUTE)]
+    play.start("alone")
+    play.run_until(2 * MINUTE - 3)
+    start_execution, details, lost = play.start_execution, play.details, False
+
+    def loses(machine: str, name: str, given: str) -> Played:
+        nonlocal lost
+        if "queued_since" in given and not lost:
+            lost = True
+            waiter = start_execution(machine, name, given)
+            play.run_until(30)  # so long until the next try
+            assert waiter.status == "SUCCEEDED"
+            raise StatesError("States.Timeout")
+        return start_execution(machine, name, given)
+
+    hidden = play.now + timedelta(minutes=2)
+    play.start_execution = loses  # type: ignore[method-assign]
+    play.details = lambda arn: (  # type: ignore[method-assign]
+        None if "-after-" in arn and play.now < hidden else details(arn)
+    )
+    start = play.start("alone", deadline="2026-11-23T20:00:00Z")
+    play.run_until()
+    assert (end(start), len(play.tasks)) == ("queued", 2)
+
+
+@pytest.mark.parametrize("job", ["day-close", "alone"])
+@pytest.mark.parametrize("who", ["the guard", "the checker"])
+def test_a_waiter_outlives_a_deployment_whose_permissions_are_not_visible_yet(job: str, who: str) -> None:
+    """IAM is eventually consistent: for a minute of its third hour it is told that something is not allowed."""
+    play = stage()
+    play.run_task_answers = [Program(seconds=170 * MINUTE)]
+    play.start("import" if job == "day-close" else job)
+    play.run_until(MINUTE)
+    play.start(job)
+    play.run_until(130 * MINUTE)
+    page = play.page
+    if who == "the guard":
+        play.checker_error = lambda _event: StatesError("Lambda.AccessDeniedException", "not authorized to perform")
+    else:
+
+        def denied(*_: Any, **__: Any) -> Any:
+            raise PermissionDenied("states:ListExecutions is denied")
+
+        play.page = denied  # type: ignore[method-assign]
+    play.run_until(20 * MINUTE)
+    play.checker_error, play.page = (lambda _event: None), page  # type: ignore[method-assign]
+    play.run_until()
+    waiter = next(e for e in play.executions.values() if "queued_since" in e.given)
+    assert (end(waiter), len(play.tasks)) == ("started", 2)

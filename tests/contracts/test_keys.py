@@ -27,7 +27,7 @@ def renamed(machine: dict[str, Any], key: str) -> dict[str, Any]:
     return parsed
 
 
-GUARD_KEYS = ["version", "execution", "started", "waited", "losses", "claim", "taken", "place_taken", "stopping", "cluster", "stopped_at", "forged", "deadline", "outcome", "error", "holder", "next_run", "state_machine_arn", "run", "wait_seconds", "waiter", "waiter_input", "on_skip", "would_have", "guard_execution"]  # fmt: skip
+GUARD_KEYS = ["version", "execution", "started", "waited", "losses", "claim", "taken", "place_taken", "place_asked", "stopping", "cluster", "stopped_at", "forged", "deadline", "outcome", "error", "holder", "next_run", "state_machine_arn", "run", "wait_seconds", "waiter", "waiter_input", "on_skip", "would_have", "guard_execution"]  # fmt: skip
 BATCH_KEYS = ["run", "renewal", "task", "target", "timeout", "retries", "deadline", "paused", "container", "cluster", "task_of", "since", "error", "cause", "arn", "last_status", "exit_code", "stop_code", "stopped_reason", "tasks"]  # fmt: skip
 
 

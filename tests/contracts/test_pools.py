@@ -251,6 +251,20 @@ def test_a_paused_job_rests_through_its_neighbours_runs_and_holds_none_up() -> N
     assert len(of(play, "import")) == 1
 
 
+@pytest.mark.parametrize("error", ["Lambda.Unknown", "Lambda.AccessDeniedException"])
+def test_a_pause_holds_though_the_checker_can_not_be_asked_for_an_hour(error: str) -> None:
+    """Jobs are paused when something is wrong; it is in force while its execution is open."""
+    play = stage()
+    play.checker_error = lambda _event: StatesError(error, "it is down")
+    pause = paused(play, "import")
+    play.run_until(60 * MINUTE)
+    play.checker_error = lambda _event: None
+    play.run_until(15 * MINUTE)
+    start = play.start("import")
+    play.run_until(MINUTE)
+    assert (pause.status, start.error) == ("RUNNING", "BatchGuard.Paused")
+
+
 def test_a_warm_checker_does_not_pass_over_a_pause_that_was_there_before_the_start() -> None:
     play = stage()
     play.start("report")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -99,7 +99,7 @@ def test_a_skip_says_when_what_is_in_the_way_should_end_and_how_many_in_a_row() 
     assert len(told) == 2
     assert "run-000005 has been running for" in told[0]
     assert "It usually takes 60 s, so it should have ended about 2026-11-24 07:01 JST." in told[0]
-    assert "2 scheduled times in a row have been skipped." in told[1]
+    assert "The last 2 scheduled times were skipped." in told[1]
     assert "Next: guardctl why report 2026-11-23T23:00:00Z --stage dev" in told[0]
 
 
@@ -118,7 +118,9 @@ def forty_every_minute() -> Play:
 @pytest.mark.thorough
 def test_forty_minute_jobs_without_a_checker_are_one_message_an_hour() -> None:
     play = forty_every_minute()
-    play.checker_error = lambda _event: StatesError("Lambda.TooManyRequestsException", "Rate exceeded")
+    # Lambda's own errors: it refuses, the module can't be imported, memory ran out, the function's time is up.
+    errors = ("Lambda.TooManyRequestsException", "Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout")
+    play.checker_error = lambda event: StatesError(errors[int(event["job"][1:]) % len(errors)], "Rate exceeded")
     ticks(play, 2)
     play.run_until(300)
     ended = [each for each in play.executions.values() if each.machine == play.guard]
@@ -240,6 +242,28 @@ def test_a_run_that_somebody_stops_is_told_once_and_a_replaced_one_is_not() -> N
     play.run_until(60)
     play.abort(play.runs("report")[-1], "BatchGuard.Replaced", "replaced by another")
     ticks(play, 5, watch=True)
+    assert len(texts(play)) == 1
+
+
+def test_a_run_that_fails_as_the_hour_ends_is_told_once() -> None:
+    """Its message is begun in one hour, and it ends in the next."""
+
+    def failed(seconds: float) -> Play:
+        play = stage(HOURLY.replace("schedule", "# schedule").replace("start =", "# start ="))
+        play.program = FAILS
+        play.run_until(seconds)
+        play.start("report")
+        play.run_until(120)
+        return play
+
+    (run,) = failed(0).runs("report")
+    assert run.stopped_at
+    play = failed((datetime(2026, 11, 23, 19, tzinfo=UTC) - run.stopped_at).total_seconds() + 0.02)
+    (run,), (told,) = play.runs("report"), [e for e in play.executions.values() if e.name.startswith("told-")]
+    assert run.stopped_at
+    assert (run.stopped_at.hour, told.name) == (19, "told-report-failed-20261123T18")
+    play.watch()
+    play.run_until(60)
     assert len(texts(play)) == 1
 
 

@@ -75,6 +75,8 @@ def test_alarms_need_no_permission_of_the_stage() -> None:
     quiet = without_alerts(JOBS)
     assert template.machines(quiet) == template.machines(JOBS)
     assert template.check_policy(quiet) == template.check_policy(JOBS)
+    looked_up = '"arn:*:states:*:*:execution:batch-guard-watched:*"'  # how the last scheduled starts ended
+    assert looked_up in json.dumps(template.check_policy(quiet))
     assert template.trigger_policy(quiet) == template.trigger_policy(JOBS)
     assert {resource["Type"] for resource in alarms.resources(JOBS).values()} == {
         "AWS::CloudWatch::Alarm",

@@ -17,7 +17,7 @@ from chalicelib.config import jobs
 from chalicelib.contract import LONGEST_OVERRIDES
 from chalicelib.decide.facts import CantTell, Details, Execution, Refused, stamp
 from chalicelib.names import batch_machine, execution_arn, machine_arn, pool_waiter_name, waiting_machine
-from chalicelib.parsing import InvalidInput
+from chalicelib.parsing import InvalidInput, details_of
 from chalicelib.read.aws import reading
 from chalicelib.read.tasks import Ecs
 from tests.documents import read
@@ -171,7 +171,7 @@ def test_a_start_gives_up_at_its_deadline_but_not_on_what_it_has_begun_to_stop()
         pytest.param({"job": "plain", "renewal": True, "slot": True}, "slot must be from 1 to 9", id="true for slot 1"),
         pytest.param({"job": "plain", "renewal": True, "slot": "2"}, "slot must be from 1 to 9", id="a slot as a text"),
         pytest.param({"job": "plain", "since": 1}, "unknown key 'since'", id="a key of another event"),
-        pytest.param({"job": "plain", "scheduled_at": "9999-12-31T23:59:59Z"}, "scheduled_at must be", id="a time at the end of all times"),
+        pytest.param({"job": "plain", "scheduled_at": "2200-01-01T00:00:00Z"}, "scheduled_at must be", id="a time that no schedule has"),
         pytest.param({"job": "plain", "scheduled_at": "0001-01-01T00:00:00Z"}, "scheduled_at must be", id="a time before there were computers"),
         pytest.param({"job": "plain", "commands": []}, "commands must be a list of strings", id="no command"),
         pytest.param({"job": "plain", "commands": "bin/report"}, "commands must be a list of strings", id="a command in one string"),
@@ -700,6 +700,10 @@ def test_a_pause_ends_by_itself_and_green(until: Any) -> None:
         pytest.param(pause(execution=execution_arn(slot_of("warehouse"), "run-000042")), id="a run"),
         pytest.param(pause(execution=WAITS_EXECUTION.replace("-dev-", "-prod-")), id="another stage's"),
         pytest.param({"job": "load", "paused": True}, id="a person"),
+        pytest.param(
+            pause(execution=WAITS_EXECUTION.replace("load-paused", "load-waits")), id="a name that pauses nothing"
+        ),
+        pytest.param(pause(execution=WAITS_EXECUTION.replace("load-", "close-")), id="another job's name"),
     ],
 )
 def test_a_pause_is_refused_elsewhere(event: dict[str, Any]) -> None:
@@ -730,13 +734,27 @@ SKIPPED, FAILED = "BatchGuard.AlreadyRunning", "BatchGuard.CheckFailed"
 
 
 def hours(*ends: str | None, most: int = 3) -> int:
-    """The row that a skip of 19:00 tells of; `ends` are the errors of 18:00, 17:00 …; None: it started a run."""
+    """The row that a skip of 19:00 tells of; `ends` are the errors of 18:00, 17:00 …; None: it started a run. With
+    ``ok`` the start ended well, since its job says so, with ``waiter`` another one waited for it, and ended so.
+    """
     known = pools(pair=of_job("other"))
-    for back, error in enumerate(ends, 1):
-        name = f"one-20261123T{19 - back:02}00Z"
-        status = "FAILED" if error else "SUCCEEDED"
+
+    def add(name: str, error: str | None, output: dict[str, str] | None = None) -> None:
         arn = execution_arn(machine_arn(FUNCTION, "batch-guard-dev"), name)
-        known.add("guard", Details(replace(execution(name, status), arn=arn), error))
+        ended = replace(execution(name, "FAILED" if error else "SUCCEEDED"), arn=arn)
+        known.add("guard", details_of(ended, None, error=error, output=json.dumps(output)))
+
+    for back, how in enumerate(ends, 1):
+        name = f"one-20261123T{19 - back:02}00Z"
+        kind, _, error = (how or "").rpartition(" ")
+        guard = machine_arn(FUNCTION, "batch-guard-dev")
+        if kind == "ok":
+            add(name, None, {"outcome": "skip", "error": error})
+        elif kind == "waiter":
+            add(name, None, {"outcome": "queued", "waiter": f"w-{back}", "state_machine_arn": guard})
+            add(f"w-{back}", error)
+        else:
+            add(name, error or None)
     file = PAIR_FILE.replace("[alerts]", f"[alerts]\nskips_in_a_row = {most}")
     event = asks("one", scheduled_at="2026-11-23T19:00:00Z", guard=PAIR)
     said = asked(event, known, file=file)
@@ -756,6 +774,10 @@ def hours(*ends: str | None, most: int = 3) -> int:
         pytest.param(
             ("BatchGuard.WaitedTooLong", "BatchGuard.AlreadyQueued", None), 5, 3, id="however it stepped back"
         ),
+        pytest.param((f"ok {SKIPPED}", f"ok {SKIPPED}", None), 3, 3, id="also when stepping back ends well"),
+        pytest.param(
+            ("waiter BatchGuard.WaitedTooLong", SKIPPED, None), 3, 3, id="also when another one waited for it"
+        ),
         pytest.param((FAILED, SKIPPED), 3, 1, id="a start that could not tell ends the row"),
         pytest.param(("BatchGuard.Paused", SKIPPED), 3, 1, id="a pause ends the row"),
         pytest.param((), 3, 1, id="a time that had no start ends the row"),
@@ -767,11 +789,12 @@ def test_the_skips_in_a_row_of_a_shared_pool_are_the_jobs_own(
     assert hours(*ends, most=most) == row
 
 
-def test_without_alerts_or_a_scheduled_time_a_skip_of_a_pool_is_the_first_and_costs_no_call() -> None:
+def test_without_alerts_a_skip_of_a_pool_is_the_first_and_by_hand_it_has_no_place_in_a_row() -> None:
     without = PAIR_FILE[: PAIR_FILE.index("[alerts]")] + PAIR_FILE[PAIR_FILE.index("[pools") :]
+    known = pools(pair=of_job("other"))
     scheduled = asks("one", scheduled_at="2026-11-23T19:00:00Z", guard=PAIR)
-    for file, event in ((without, scheduled), (PAIR_FILE, asks("one", guard=PAIR))):
-        assert asked(event, pools(pair=of_job("other")), file=file)["skips_in_a_row"] == 1
+    assert asked(scheduled, known, file=without)["skips_in_a_row"] == 1
+    assert "skips_in_a_row" not in asked(asks("one", guard=PAIR), known, file=PAIR_FILE)
 
 
 # --- whatever is thrown at it -----------------------------------------------------------------------------
@@ -807,7 +830,7 @@ JUNK = st.one_of(
             None, True, False, 0, -1, 10**300, float("nan"), float("inf"), "", "x", LONG, DEEP, [], {}, [None], [LONG],
             "\ud800", "\x00", "run-000042", "run-" + "9" * 5000, f"queued-after-run-{'9' * 5000}-1",
             "queued-after-run-000041-1", f"arn:aws:states:x:1:execution:m:queued-after-run-{'9' * 5000}-1",
-            "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-11-23T19:00:00Z", "2026-02-30T00:00:00Z", RUN, GUARD,
+            "0001-01-01T00:00:00Z", "9998-12-31T23:59:59Z", "2026-11-23T19:00:00Z", "2026-02-30T00:00:00Z", RUN, GUARD,
             machine_of("plain"), "queued", "replaced", "States.TaskFailed",
         ]
     ),

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import parse
 from chalicelib.decide.facts import stamp
-from chalicelib.names import parse_guard_name, scheduled_name
+from chalicelib.names import parse_guard_name, run_name, scheduled_name
 from chalicelib.read.record import recorded_as
 from chalicelib.read.tasks import Ecs
 from guardctl import alive, job_status, log_lines, pauses, starts
@@ -420,6 +420,31 @@ def test_there_is_nothing_to_stop_of_a_job_whose_neighbour_runs() -> None:
     assert not alive.look(stage, stage.job("day-close")).anything
 
 
+# --- start ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [None, datetime(2026, 11, 23, 17, tzinfo=UTC)], ids=["by hand", "for a time"])
+def test_a_start_whose_answer_was_lost_is_not_made_twice(at: datetime | None) -> None:
+    """boto3 tries again, a minute later: by then the guard execution that it had made has ended."""
+    play, aws, stage = staged()
+    play.program = Program(seconds=5)
+    begin = aws.start_execution
+
+    def loses(**asked: Any) -> Any:
+        begin(**asked)
+        play.run_until(MINUTE)
+        return begin(**asked)
+
+    aws.start_execution = loses  # type: ignore[method-assign]
+    arn = starts.start(stage, "alone", scheduled_at=at)
+    play.run_until(MINUTE)
+    assert (play.executions[arn].output["outcome"], len(play.tasks)) == ("started", 1)
+    aws.start_execution = begin  # type: ignore[method-assign]
+    starts.start(stage, "alone", scheduled_at=at)
+    play.run_until(MINUTE)
+    assert len(play.tasks) == 2
+
+
 # --- pauses -----------------------------------------------------------------------------------------------
 
 
@@ -442,6 +467,25 @@ def test_a_pause_says_who_and_why_and_ends_when_it_was_told_to(job: str) -> None
     again = play.start(job)
     play.run_until(5 * MINUTE)
     assert again.output["outcome"] == "started"
+
+
+def test_a_pause_outlasts_a_long_backfill() -> None:
+    """Its runs are on the page that a start reads, which shows the newest hundred."""
+    play, _, stage = staged()
+    until = play.now + timedelta(days=1)
+    pauses.pause(stage, "alone", "a backfill", until, play.now)
+    for number in range(1, 131):
+        pauses.keep_in_sight(stage, "alone", play.now)
+        run = run_name(number)
+        play.start_execution(play.machine("alone"), run, json.dumps({"run": run, "renewal": True}))
+        play.run_until(1)
+    start = play.start("alone")
+    play.run_until(MINUTE)
+    assert start.error == "BatchGuard.Paused"
+    found = pauses.current(stage, "alone")
+    assert found
+    assert (found.reason, found.until) == ("a backfill (ada)", until)
+    assert len(pauses.resume(stage, "alone")) == 1
 
 
 def test_a_pause_of_one_job_is_not_its_neighbours() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -296,15 +297,38 @@ def test_the_times_of_the_old_one_count_too_and_are_told_where_they_differ() -> 
     assert move(snapshot()).changed is None
 
 
-def test_a_time_that_fell_between_is_told_with_its_command() -> None:
+@pytest.mark.parametrize(
+    ("minutes", "outcome", "told"),
+    [
+        pytest.param(5, None, True, id="nobody started it"),
+        pytest.param(5, "shadow", True, id="the guard was still in shadow"),
+        pytest.param(5, "started", False, id="the functions were deployed by then, and the guard started it"),
+        pytest.param(4, None, False, id="the trigger may yet start it"),
+        pytest.param(4, "shadow", True, id="it will not: the name is used up"),
+        pytest.param(2, None, False, id="it comes later"),
+    ],
+)
+def test_a_time_that_fell_between_is_told_with_its_command(minutes: int, outcome: str | None, told: bool) -> None:
+    at = datetime(2026, 11, 24, 2, 57, tzinfo=UTC)
+    steps, stub = client("stepfunctions")
+    arn = "arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev:nightly-20261124T0300Z"
+    if outcome is None:
+        stub.add_client_error("describe_execution", "ExecutionDoesNotExist", expected_params={"executionArn": arn})
+    else:
+        answer = {"executionArn": arn, "stateMachineArn": "m", "status": "SUCCEEDED", "startDate": at}
+        stub.add_response("describe_execution", {**answer, "output": json.dumps({"outcome": outcome})})
+
     class Stage:
+        stepfunctions = steps
+
         def command(self, *words: str) -> str:
             return " ".join(words)
 
-    at = datetime(2026, 11, 24, 2, 57, tzinfo=UTC)
-    found = handover.to_make_up_for(Stage(), move(snapshot()), at, at + timedelta(minutes=5))  # type: ignore[arg-type]
-    assert found == ["run nightly --scheduled-at 2026-11-24T03:00:00Z"]
-    assert handover.to_make_up_for(Stage(), move(snapshot()), at, at + timedelta(minutes=2)) == []  # type: ignore[arg-type]
+        def guard_execution(self, name: str) -> str:
+            return f"{arn.rpartition(':')[0]}:{name}"
+
+    found = handover.to_make_up_for(Stage(), move(snapshot()), at, at + timedelta(minutes=minutes))  # type: ignore[arg-type]
+    assert found == ["run nightly --scheduled-at 2026-11-24T03:00:00Z"] * told
 
 
 # --- one word of the jobs file ----------------------------------------------------------------------------

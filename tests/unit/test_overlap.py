@@ -171,9 +171,11 @@ TABLE = [
     pytest.param(start("queue"), replace(BY_HAND, page=()), Queue("a task that", ANY, "nightly-report-after-run-000000-1", GUARD_MACHINE), id="queue: also before the first run"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details=waiters(run_000041_1=WAITS)), Wait("run-000041 has been running for 61 min", ANY, 15), id="queue: the place is taken, which may be old news, so it waits the grace"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1", look=2), replace(RUNS, details=waiters(run_000041_1=WAITS)), Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken: on the second look it steps back"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1", look=2), RUNS, Skip("nightly-report-after-run-000041-1 already waits", ANY, "AlreadyQueued"), id="queue: the place is taken by one that is not visible yet"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), RUNS, Wait("the name nightly-report-after-run-000041-1 is taken, and Step Functions does not show yet whose", ANY, 15), id="queue: the place is taken by one that is not visible yet, which may be its own"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1", place_is_unclear=True), History((run(41),)), Queue("nightly-report-after-run-000041-1 was asked for, and no answer came", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: no answer came, and none is visible: it asks for that very name, also when the job is free by now"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1", place_is_unclear=True), replace(RUNS, details=waiters(run_000041_1=GAVE_UP)), Queue("run-000041", ANY, "nightly-report-after-run-000041-2", GUARD_MACHINE), id="queue: no answer came, and that one was another's: the next turn"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details=waiters(run_000041_1=GAVE_UP)), Queue("run-000041", ANY, "nightly-report-after-run-000041-2", GUARD_MACHINE), id="queue: the one that waited gave up, so nobody waits: the next turn"),
-    pytest.param(start("queue", place_taken="nightly-report-after-run-000040-7"), RUNS, Queue("run-000041", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: meanwhile another run is in the way: the place after that one"),
+    pytest.param(start("queue", place_taken="nightly-report-after-run-000040-7"), replace(RUNS, details=waiters(run_000040_7=GAVE_UP)), Queue("run-000041", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: meanwhile another run is in the way: the place after that one"),
     pytest.param(start("queue", place_taken="nightly-report-after-run-000041-1"), replace(RUNS, details={"nightly-report-after-run-000041-1": Details(WAITS, None, GUARD)}), Queued("nightly-report-after-run-000041-1 waits for this start", ANY, "nightly-report-after-run-000041-1", GUARD_MACHINE), id="queue: the one that waits was asked for by itself: the answer had been lost"),
     pytest.param(asked_for(start("queue"), "run-000042"), History((run(41),), details={"run-000042": None}), Wait("run-000042 was started", ANY, 15), id="queue: who may have a run of its own does not wait for another"),
     pytest.param(waiting("run-000041-1", minutes=2), RUNS, Wait("run-000041 has been", ANY, 6), id="a waiter waits on, a twentieth of the time so far"),
@@ -297,6 +299,11 @@ def test_a_pause_is_not_believed_by_a_start_that_may_have_run() -> None:
     history = replace(PAUSED, details={**PAUSED.details, "run-000042": None})
     with pytest.raises(CantTell, match="by now the job is paused"):
         history.decide(asked_for(start(), "run-000042", taken=False))
+
+
+def test_a_place_that_stays_invisible_is_nobodys() -> None:
+    with pytest.raises(CantTell, match="is taken, and Step Functions does not show yet whose it is"):
+        RUNS.decide(start("queue", place_taken="nightly-report-after-run-000041-1", look=2))
 
 
 def test_a_queue_in_which_everybody_gave_up_is_not_joined() -> None:

@@ -1,16 +1,17 @@
 """How many scheduled times in a row passed without a run."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.check import Checker
-from chalicelib.config.jobs import Ecs, Job, JobsFile
-from chalicelib.decide.facts import Details, Evidence, Execution, Facts, SlotFacts, stamp
+from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile
+from chalicelib.decide.facts import CantTell, Details, Evidence, Execution, Facts, SlotFacts, stamp
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.decide.skips import MOST, skips_in_a_row
+from chalicelib.names import execution_arn, guard_machine, machine_arn, scheduled_name
 from tests.world import GUARD, MACHINE, NOW, FakeExecutions, ago, execution, run
 
 DAY = 24 * 60
@@ -80,3 +81,45 @@ def test_the_checker_tells(newest: Execution, expected: tuple[str, Any]) -> None
     guard = {"version": 1, "execution": GUARD, "started": stamp(ago(1)), "waited": True}
     answer = checker.answer({"job": NIGHTLY.name, "guard": guard})
     assert (answer["outcome"], answer.get("skips_in_a_row")) == expected
+
+
+@pytest.mark.parametrize(
+    ("nights", "row"),
+    [
+        pytest.param((), 1, id="the night before had no start, or was in shadow"),
+        pytest.param((1,), 2, id="it was the first that stepped back"),
+        pytest.param((1, 2), 9, id="as many as the alarm looks back: then the last run says how many"),
+    ],
+)
+def test_what_was_no_skip_ends_the_row(nights: tuple[int, ...], row: int) -> None:
+    """The last run was nine nights ago, and then an old rule started the job for a week."""
+    executions = FakeExecutions()
+    executions.add(MACHINE, Details(run(41, "RUNNING", began=9 * DAY + 0.5)))
+    guards, at = machine_arn(FUNCTION, guard_machine("dev")), NOW - timedelta(minutes=1)
+    for night in nights:
+        name = scheduled_name(NIGHTLY.name, at - timedelta(days=night))
+        skipped = replace(execution(name, "FAILED"), arn=execution_arn(guards, name))
+        executions.add(guards, Details(skipped, "BatchGuard.AlreadyRunning"))
+    answer = skipped_at(at, executions)
+    assert (answer["outcome"], answer["skips_in_a_row"]) == ("skip", row)
+
+
+def test_a_step_back_does_not_fail_because_its_place_in_the_row_can_not_be_read() -> None:
+    class Throttled(FakeExecutions):
+        def details(self, arn: str) -> Details | None:
+            if ":batch-guard-dev:" in arn:
+                raise CantTell("Rate exceeded")
+            return super().details(arn)
+
+    executions = Throttled()
+    executions.add(MACHINE, Details(run(41, "RUNNING", began=9 * DAY + 0.5)))
+    answer = skipped_at(NOW - timedelta(minutes=1), executions)
+    assert (answer["outcome"], "skips_in_a_row" in answer) == ("skip", False)
+
+
+def skipped_at(at: datetime, executions: FakeExecutions) -> dict[str, Any]:
+    """What a start of that time is answered, on its second look; there are alarms."""
+    jobs = JobsFile(stage="dev", jobs={NIGHTLY.name: NIGHTLY}, alerts=Alerts(topic="arn:aws:sns:x:1:a"))
+    checker = Checker(lambda: jobs, FUNCTION, executions, lambda: pytest.fail("not asked"), lambda: NOW)
+    guard = {"version": 1, "execution": GUARD, "started": stamp(ago(1)), "waited": True}
+    return checker.answer({"job": NIGHTLY.name, "scheduled_at": stamp(at), "guard": guard})

@@ -186,6 +186,15 @@ def test_a_schedule_that_changed_after_its_scheduled_time_does_not_start_for_it(
     assert client.calls == []
 
 
+def test_the_tick_after_a_deployment_starts_nothing_for_the_minute_before_it() -> None:
+    """The tick of 18:00 was the old functions': they may have started it, by the name that the job had then."""
+    client = FakeStepFunctions()
+    changed = datetime(2026, 11, 23, 18, 0, 40, tzinfo=UTC)
+    results = tick(trigger(client, changed=changed), datetime(2026, 11, 23, 18, 1, 0, 500_000, tzinfo=UTC))
+    assert set(results.values()) == {"schedule changed since"}
+    assert client.calls == []
+
+
 def test_while_another_schedule_is_recorded_nothing_starts_late() -> None:
     client = FakeStepFunctions()
     results = tick(trigger(client, recorded='{"schedule": ["cron(0 4 * * ? *)"]}'), HOURS_LATE)

@@ -1,6 +1,7 @@
 """The model of ``make verify``: that it is the state machine's own, and that it finds what is there."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,14 @@ def test_a_pool_is_as_strict_as_one_lock(features: Features, kinds: tuple[str, .
 def test_one_line_made_wrong_is_caught(mutant: Mutant) -> None:
     found = Explorer(mutant.protocol(), mutant.scenario).explore(until_fault=True)
     assert len(found.stories) == 1, "no story catches it"
+
+    def far_enough(states: int) -> None:
+        if states >= found.states:
+            raise StopIteration
+
+    ours = Explorer(Ours(mutant.scenario.features), mutant.scenario)
+    with suppress(StopIteration):
+        assert ours.explore(far_enough, until_fault=True).stories == {}, "our own guard is caught there, too"
 
 
 @pytest.mark.parametrize(
