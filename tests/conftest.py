@@ -54,6 +54,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread | Non
     return Spread(config, log)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Or each worker would make for itself what a group shares: with pytest 9.2, xdist 3.8 does that in silence."""
+    if getattr(session.config.option, "loadgroup", False):
+        lost = [
+            item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
+        if lost:
+            raise pytest.UsageError(f"this pytest-xdist loses the group of {lost[0]}")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the workers of `make test`."""
     if getattr(config.option, "loadgroup", False):
