@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from chalicelib.decide.facts import CLEAN, CLOCKS, TASK_LAG, Execution, Target, Task, newest_run
 from chalicelib.names import execution_name, machine_of, parse_guard_name, pause_number, run_number, waits_after
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed
-from chalicelib.read.executions import StepFunctions, all_running
+from chalicelib.read.executions import Page, StepFunctions, all_running
 from guardctl.interrupts import finishing
 from guardctl.stacks import Say
 from guardctl.stage import Stage
@@ -46,12 +47,27 @@ class Open:
         return f"the task of {where}" if self.kind == "task" else f"{where} ({self.kind})"
 
 
-def look(stage: Stage, machines: Iterable[str], jobs: Collection[str] | None = None) -> list[Open]:
-    """What is open of these batch machines (ARNs), and on the guard machine of these jobs; of all of them for None."""
+@dataclass(frozen=True)
+class Standing:
+    """How some machines stand."""
+
+    opened: list[Open]
+    last_runs: dict[str, int]
+    """A batch machine's ARN → the number of its last run; none for one that never ran."""
+
+
+def look(stage: Stage, machines: Collection[str], jobs: Collection[str] | None = None) -> Standing:
+    """How these batch machines (ARNs) stand, and the guard machine for these jobs; for all of them for None."""
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        of_machines = [*pool.map(lambda machine: [*_of_batch(stage, machine)], machines)]
+        pages = dict(zip(machines, pool.map(partial(_page, stage), machines), strict=True))
+        of_machines = [*pool.map(lambda each: [*_of_batch(stage, *each)], pages.items())]
     found = [*_of_guard(stage, jobs), *(one for several in of_machines for one in several)]
-    return sorted(found, key=lambda one: _ORDER.index(one.kind))
+    last = {}
+    for (machine, page), opened in zip(pages.items(), of_machines, strict=True):
+        names = [*(each.name for each in page.executions), *(each.name for each in opened)]
+        if number := max((run_number(name) or 0 for name in names), default=0):
+            last[machine] = number
+    return Standing(sorted(found, key=lambda one: _ORDER.index(one.kind)), last)
 
 
 def close(
@@ -83,14 +99,25 @@ def _of_guard(stage: Stage, jobs: Collection[str] | None) -> Iterator[Open]:
             yield Open("waiter" if waits_after(execution.name) else "guard", execution.arn)
 
 
-def _of_batch(stage: Stage, machine: str) -> Iterator[Open]:
+def _page(stage: Stage, machine: str) -> Page:
+    """A machine's newest executions; none if there is no such machine."""
+    try:
+        return StepFunctions(stage.stepfunctions).page(machine)
+    except NotDeployed:
+        return Page(())
+
+
+def _of_batch(stage: Stage, machine: str, page: Page) -> Iterator[Open]:
     steps = StepFunctions(stage.stepfunctions)
-    for execution in running(stage, machine):
+    seen = page.executions if page.token is None else running(stage, machine)
+    for execution in seen:
+        if execution.closed:
+            continue
         details = steps.details(execution.arn) if run_number(execution.name) else None
         kind = "pause" if pause_number(execution.name) else "run"
         yield Open(kind, execution.arn, details.target if details else None)
     with suppress(NotDeployed):  # the machine, or the cluster: then nothing is left there
-        newest = newest_run(steps.page(machine).executions)
+        newest = newest_run(page.executions)
         details = steps.details(newest.arn) if newest and newest.closed and newest.status != "SUCCEEDED" else None
         if details and details.target and not (details.error or "").startswith(CLEAN):
             arn, ended = details.execution.arn, details.execution.stopped_at

@@ -126,7 +126,7 @@ def new_jobs(stage: Stage, deployment: Deployment) -> list[str]:
 def open_in_the_way(stage: Stage, deployment: Deployment) -> list[closing.Open]:
     """What is open of the jobs whose machines the deployment removes or replaces."""
     machines = removed_machines(deployment)
-    return closing.look(stage, machines, removed_jobs(stage, deployment)) if machines else []
+    return closing.look(stage, machines, removed_jobs(stage, deployment)).opened if machines else []
 
 
 def carry_out(stage: Stage, deployment: Deployment, say: Say) -> None:

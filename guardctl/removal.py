@@ -2,9 +2,7 @@
 
 from contextlib import suppress
 
-from chalicelib.names import FUNCTIONS, function_name, log_group, package_stack, run_number, stack_name
-from chalicelib.read.aws import NotDeployed
-from chalicelib.read.executions import StepFunctions
+from chalicelib.names import FUNCTIONS, function_name, log_group, package_stack, stack_name
 from guardctl import closing, deploy, pool_changes, stacks, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Say
@@ -35,24 +33,20 @@ def machines(stage: Stage) -> list[str]:
     return sorted(arn for arn in found if arn.startswith(prefix))
 
 
-def last_runs(stage: Stage, found: list[str]) -> dict[str, int]:
-    """Job → the number of its last run, of the machines `found`; none for one that never ran.
+def last_runs(stage: Stage, numbers: dict[str, int]) -> dict[str, int]:
+    """Job → the number of its last run, by those of the machines.
 
     Of a shared pool it is one of its jobs, and the highest number of any slot.
     """
-    numbers: dict[str, int] = {}
-    rows = pool_changes.deployed(stage)
-    for machine in found:
-        with suppress(NotDeployed):
-            page = StepFunctions(stage.stepfunctions).page(machine).executions
-            last = max((run_number(execution.name) or 0 for execution in page), default=0)
-            if last:
-                job = pool_changes.jobs_of(stage, machine, rows)[0]
-                numbers[job] = max(last, numbers.get(job, 0))
-    return numbers
+    found: dict[str, int] = {}
+    rows = pool_changes.deployed(stage) if numbers else {}
+    for machine, number in numbers.items():
+        job = pool_changes.jobs_of(stage, machine, rows)[0]
+        found[job] = max(number, found.get(job, 0))
+    return found
 
 
-def look(stage: Stage) -> list[closing.Open]:
+def look(stage: Stage) -> closing.Standing:
     return closing.look(stage, machines(stage))
 
 
@@ -96,7 +90,7 @@ def remove(stage: Stage, cause: str, say: Say, progress: Say) -> None:
     for name in log_groups(stage):
         stage.logs.delete_log_group(logGroupName=name)
         say(f"removed the log group {name}")
-    closing.close(stage, look(stage), lambda: look(stage), cause, say, progress)
+    closing.close(stage, look(stage).opened, lambda: look(stage).opened, cause, say, progress)
     for name in stacks_of(stage):
         progress(f"removing the stack {name}…")
         stacks.delete(stage.cloudformation, name)

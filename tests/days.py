@@ -77,9 +77,8 @@ class Aws(Ticking):
         only = asked.get("statusFilter")
         if asked["stateMachineArn"] in self.refused:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListExecutions")
-        never = datetime(2100, 1, 1, tzinfo=UTC)
         every = [e for e in self.machines.get(asked["stateMachineArn"], []) if only in {None, e["status"]}]
-        every = sorted(every, key=lambda e: e.get("stopDate", never + (e["startDate"] - NOW)), reverse=True)
+        every = sorted(every, key=lambda e: e.get("stopDate", e["startDate"]), reverse=True)
         first, size = int(asked.get("nextToken", 0)), asked.get("maxResults", 100)
         more = {"nextToken": str(first + size)} if first + size < len(every) else {}
         return {"executions": every[first : first + size], **more}

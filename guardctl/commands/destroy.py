@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from guardctl import removal
+from guardctl.closing import Standing
 from guardctl.console import StageOption, command, confirmed, err, out
 from guardctl.errors import NOT_RUN, Stop, explained
 from guardctl.interrupts import interruptible
@@ -27,8 +28,8 @@ def destroy(
         with out.status("looking for what there is…"):
             removal.require_ours(target)
             there = [*removal.functions(target), *removal.stacks_of(target)]
-            opened = removal.look(target) if there else []
-            last = removal.last_runs(target, removal.machines(target)) if there else {}
+            standing = removal.look(target) if there else Standing([], {})
+            last = removal.last_runs(target, standing.last_runs)
         if not there:
             out.print(f"there is nothing of stage {stage} to remove")
             try:
@@ -37,7 +38,7 @@ def destroy(
                 err.print(f"note: {error}", markup=False)
             return
         out.print(f"removed would be: {', '.join(there)}")
-        for one in opened:
+        for one in standing.opened:
             out.print(f"  ended before: {one}", markup=False)
         if last:
             out.print(

@@ -216,7 +216,8 @@ def test_a_bucket_that_does_not_exist_is_named(emulator: Emulator) -> None:
 
 def crowd(count: int) -> str:
     """A jobs file of so many jobs, each with a family, a schedule and every alarm of its own."""
-    shared = JOBS.partition("[jobs.")[0] + '[alerts]\ntopic = "arn:aws:sns:us-east-1:000000000000:alerts"\n'
+    quotas = "[stage]\nquotas = { ListExecutions = [1000, 1000] }\n"  # or the commands would keep to half of AWS's
+    shared = quotas + JOBS.partition("[jobs.")[0] + '[alerts]\ntopic = "arn:aws:sns:us-east-1:000000000000:alerts"\n'
     return shared + "".join(
         f'[jobs.job-{n}]\nschedule = "cron(0 3 1 1 ? *)"\nwarn_after = "1d"\necs = {{ task_definition = "job-{n}" }}\n'
         for n in range(count)

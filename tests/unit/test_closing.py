@@ -1,0 +1,26 @@
+"""What is open of a stage's machines, and what it costs to know: `destroy` asks for each job."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from guardctl import closing
+from tests.days import NOW, Times, staged
+
+JOBS = '[jobs.daily]\necs = { task_definition = "daily" }\n[jobs.busy]\necs = { task_definition = "busy" }\n'
+HOUR = timedelta(hours=1)
+
+
+def test_a_machine_with_a_page_of_history_is_asked_once_and_a_longer_one_twice() -> None:
+    aws, stage = staged(JOBS)
+    daily, busy = Times(aws, stage, "daily"), Times(aws, stage, "busy")
+    midnight = NOW.replace(second=0)
+    for n in range(40):
+        daily.ran(midnight - (41 - n) * HOUR)
+    aws.add(busy.machine, "run-000001", "RUNNING", NOW - 200 * HOUR, 0)
+    for n in range(120):  # pauses, begun later: what runs is not on the first page
+        aws.add(busy.machine, f"paused-{n:06d}", "SUCCEEDED", NOW - (150 - n) * HOUR, 1)
+    found = closing.look(stage, [daily.machine, busy.machine])
+    assert [(one.kind, one.name) for one in found.opened] == [("run", "run-000001")]
+    assert found.last_runs == {daily.machine: 40, busy.machine: 1}
+    assert aws.calls["ListExecutions"] == 1 + 2 + 1  # and the guard's
