@@ -155,7 +155,8 @@ def test_what_aws_refuses_is_a_sentence_and_nothing_is_written(account: LocalSta
     with refusing("ListRules", "AccessDeniedException", 400) as url:
         elsewhere = replace(account, emulator=replace(account.emulator, endpoint=url), name="refused")
         told = guardctl(elsewhere, "import", code=3)
-    assert told == "ListRules failed: AccessDeniedException: not for you\n"
+    needed = "what a person needs: guardctl iam viewer, operator or deployer"
+    assert told == f"ListRules failed: AccessDeniedException: not for you; {needed}\n"
     assert not jobs_file(elsewhere).exists()
 
 

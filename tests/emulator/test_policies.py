@@ -215,8 +215,8 @@ def calls_of_the_trigger(stage: LocalStage) -> Iterator[list[str]]:
     )
     assert stage.invoke("trigger", schedule_event()) is None
     lines = eventually(lambda: late_lines(stage), within=10, what="that the job promised is late")
-    # Once, or twice where a tick of the emulator's own came in between.
-    assert {(line["message"], line["verdict"]) for line in lines if "message" in line} == {("late", "still running")}
+    # A tick of the emulator's own may have come in between, and told of it as well.
+    assert ("late", "still running") in {(line["message"], line["verdict"]) for line in lines if "message" in line}
     assert [line["Late"] for line in lines if "Late" in line] == [[1.0]]
     stage.a_task("promised")
     stage.finish("promised")
