@@ -40,18 +40,21 @@ def is_unit(nodeid: str) -> bool:
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """What is marked `waits`; a few short files; what needs the emulator; the rest, for whoever is free."""
+    """What is marked `waits`; a few short files; what needs the emulator; files of unit tests that take long; the rest."""
     sizes = Counter(item.path for item in items if is_unit(item.nodeid))
     waits = [item for item in items if item.get_closest_marker("waits")]
     several = sorted((size, path) for path, size in sizes.items() if size > 2)
     short = {path for _, path in several[: 3 * len(waits)]}
+    long = {item.path for item in items if is_unit(item.nodeid) and item.get_closest_marker("thorough")}
 
     def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("waits"):
             return 0
         if item.path in short:
             return 1
-        return 4 if is_unit(item.nodeid) else 2 if "tests/emulator/" in item.nodeid else 3
+        if is_unit(item.nodeid):
+            return 3 if item.path in long else 4
+        return 2 if "tests/emulator/" in item.nodeid else 3
 
     return sorted(items, key=rank)
 
