@@ -40,7 +40,7 @@ def is_unit(nodeid: str) -> bool:
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """What is marked `waits`; a few short files; what needs the emulator; files of unit tests that take long; the rest."""
+    """What is marked `waits`; a few short files; what needs the emulator; long files of unit tests; the rest."""
     sizes = Counter(item.path for item in items if is_unit(item.nodeid))
     waits = [item for item in items if item.get_closest_marker("waits")]
     several = sorted((size, path) for path, size in sizes.items() if size > 2)
