@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, CloudWatchEvent
 
-from chalicelib import lines, metrics
+from chalicelib import lines, metrics, telling
 from chalicelib.check import Checker
 from chalicelib.config import blocks, jobs
 from chalicelib.decide import schedule
@@ -94,7 +94,7 @@ def trigger(event: CloudWatchEvent) -> None:
 
 def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
     """Tell what no state passes. Failing to is a line in the log: it changes nothing else, and the next tick looks."""
-    from chalicelib import telling, watch  # noqa: PLC0415 (a stage that tells nobody must not load them at a cold start)
+    from chalicelib import watch  # noqa: PLC0415 (a stage that tells nobody must not load it at a cold start)
 
     tells = telling.Teller(ticks.jobs, ticks.function_arn, ticks.client, _now)
     try:
@@ -105,8 +105,6 @@ def _watch(ticks: Trigger, in_time: "Callable[[], bool]") -> None:
 
 def _tell_late(ticks: Trigger, look: "Look", became: "Became") -> None:
     """Tell people of a job that is late, if they want to be told; once an hour of its moments."""
-    from chalicelib import telling  # noqa: PLC0415 (as in _watch: only where somebody is told)
-
     moment, job = look.moment, ticks.jobs.jobs[look.moment.job]
     words = f"expected by {stamp(moment.at)} ({moment.key}): {became.reason}"
     command = telling.why(ticks.jobs, job, moment.scheduled_at)

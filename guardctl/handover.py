@@ -209,21 +209,20 @@ def edited(stage: Stage, move: Move, value: object) -> Edit:
 def to_make_up_for(stage: Stage, move: Move, since: datetime, until: datetime) -> list[str]:
     """The commands that start what nobody has seen to between `since` and `until`.
 
-    Functions are deployed before the rest, so the guard may have started some of them; and one that is so young that
-    the trigger looks up no record may yet be started.
+    Functions are deployed before the rest, so the guard may have started some of them. One that is so young that the
+    trigger looks up no record may yet be started, or was the old functions' and is nobody's: its command looks.
     """
     reader = Reader(stage)
 
-    def seen_to(job: Job, time: datetime) -> bool:
+    def of(job: Job, time: datetime) -> str | None:
         found = reader.guard(scheduled_name(job.name, time))
-        return found.output.get("outcome") != "shadow" if found else until - time <= LATE
+        if found is None and until - time <= LATE:
+            return f"{stage.command('why', job.name, stamp(time))}  # it may yet start"
+        seen_to = found is not None and found.output.get("outcome") != "shadow"
+        return None if seen_to else stage.command("run", job.name, "--scheduled-at", stamp(time))
 
-    return [
-        stage.command("run", job.name, "--scheduled-at", stamp(time))
-        for job in move.jobs
-        for time in between(job.schedules, job.timezone, since, until)
-        if not seen_to(job, time)
-    ]
+    times = ((job, time) for job in move.jobs for time in between(job.schedules, job.timezone, since, until))
+    return [told for job, time in times if (told := of(job, time))]
 
 
 # --- one word of a jobs file changed: a job's `enabled` ----------------------------------------------------

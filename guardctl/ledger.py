@@ -23,10 +23,12 @@ from chalicelib.names import (
     scheduled_name,
     slot_of,
 )
-from chalicelib.trigger import LATE
 
 TICKS = timedelta(minutes=3)
 """A scheduled time so long ago that a tick should have sent it."""
+
+_IN_TIME = timedelta(seconds=90)
+"""EventBridge ticks anywhere within the minute, and the checker takes some seconds, or the job's grace."""
 
 KEPT = timedelta(days=90)
 """Step Functions keeps an execution for so long after it closed (AWS, Step Functions quotas), or less long: `Facts`."""
@@ -198,7 +200,7 @@ class Entry:
     @property
     def late(self) -> timedelta | None:
         """How late its run started; None for what started in time, or not at all."""
-        if self.started is None or self.by_hand or self.started - self.scheduled <= LATE:
+        if self.started is None or self.by_hand or self.started - self.scheduled <= _IN_TIME:
             return None
         return self.started - self.scheduled
 

@@ -106,8 +106,10 @@ def keep_in_sight(stage: Stage, job: str, now: datetime) -> None:
     steps = StepFunctions(stage.stepfunctions)
     if stage.shared(job) or in_force(job, steps.page(stage.machine(job)).executions[: PAGE_SIZE // 2]):
         return
-    old = in_force(job, _open(stage, job))
-    known = described(Reader(stage), old[0]) if old else None
+    reader, old = Reader(stage), in_force(job, _open(stage, job))
+    # The list may be old news: what somebody has resumed a moment ago stays so.
+    old = [each for each in old if (found := reader.execution(each.arn)) and found.status == "RUNNING"]
+    known = described(reader, old[0]) if old else None
     if known is None or (known.until and known.until <= now):
         return
     new = _begin(stage, job, known.reason, known.reason, known.until, now)

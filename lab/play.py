@@ -341,8 +341,11 @@ class Play(Interpreter, Tasks):
         seen = self.now - self.list_lag
         if found is None or found.started_at > seen:
             return None
+        shown = found.as_of(seen)
+        if not shown.closed:
+            return details_of(shown, found.given)
         output = json.dumps(found.output) if found.output is not None else None
-        return details_of(found.as_of(seen), found.given, error=found.error, output=output, cause=found.cause)
+        return details_of(shown, found.given, error=found.error, output=output, cause=found.cause)
 
     def created_at(self, _machine: str) -> datetime:
         """See `Executions.created_at`."""

@@ -53,7 +53,6 @@ GUARDS: Mapping[str, tuple[str, str]] = {
 OWN_OF_CONTAINER: Mapping[str, str] = {"command": "command", "environment": "environment"}
 """Member of the override of the job's own container → its key."""
 
-_CONTAINERS = "overrides.containerOverrides"
 _RIGHT = "write RunTask's members, { enableExecuteCommand = true }"
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.config import limits, members
 from chalicelib.config.run_task import length_of_overrides, overrides
 from chalicelib.config.tables import BAD, Spot
 from chalicelib.config.task import CLUSTER, Ecs
 from chalicelib.decide import words
-
-if TYPE_CHECKING:
-    pass
 
 _FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
 

@@ -18,7 +18,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import parse
-from chalicelib.decide.facts import stamp
+from chalicelib.decide.facts import Execution, stamp
 from chalicelib.names import parse_guard_name, run_name, scheduled_name
 from chalicelib.read.record import recorded_as
 from chalicelib.read.tasks import Ecs
@@ -96,7 +96,7 @@ class Aws(Ticking):
             found = [e for e in self.play.executions.values() if e.machine == machine and e.status == "FAILED"]
             return {"executions": [self._shown(e) for e in reversed(found)]}
         page = self.play.page(machine, asked.get("nextToken"), only_running=only == "RUNNING")
-        shown = [self._shown(self.play.executions[e.arn]) for e in page.executions]
+        shown = [self._shown(e) for e in page.executions]  # as old as the list is
         return {"executions": shown, **({"nextToken": page.token} if page.token else {})}
 
     def describe_execution(self, executionArn: str) -> Any:  # noqa: N803 (boto3's name)
@@ -157,7 +157,7 @@ class Aws(Ticking):
     def stop_task(self, *, task: str, **_: Any) -> None:
         self.play.stop_task(task)
 
-    def _shown(self, found: Played) -> Any:
+    def _shown(self, found: Played | Execution) -> Any:
         ended = {"stopDate": found.stopped_at} if found.stopped_at else {}
         about = {"executionArn": found.arn, "name": found.name, "status": found.status}
         return {**about, "startDate": found.started_at, **ended}
@@ -486,6 +486,22 @@ def test_a_pause_outlasts_a_long_backfill() -> None:
     assert found
     assert (found.reason, found.until) == ("a backfill (ada)", until)
     assert len(pauses.resume(stage, "alone")) == 1
+
+
+def test_a_pause_that_was_resumed_during_a_backfill_is_not_begun_anew_by_an_old_list() -> None:
+    play, _, stage = staged()
+    pauses.pause(stage, "alone", "a backfill", None, play.now)
+    for number in range(1, 61):
+        play.run_until(1)
+        run = run_name(number)
+        play.start_execution(play.machine("alone"), run, json.dumps({"run": run, "renewal": True}))
+    play.run_until(MINUTE)
+    assert len(pauses.resume(stage, "alone")) == 1
+    play.list_lag = timedelta(seconds=30)
+    play.run_until(1)
+    pauses.keep_in_sight(stage, "alone", play.now)
+    play.run_until(MINUTE)
+    assert pauses.current(stage, "alone") is None
 
 
 def test_a_pause_of_one_job_is_not_its_neighbours() -> None:

@@ -300,15 +300,17 @@ def test_the_times_of_the_old_one_count_too_and_are_told_where_they_differ() -> 
 @pytest.mark.parametrize(
     ("minutes", "outcome", "told"),
     [
-        pytest.param(5, None, True, id="nobody started it"),
-        pytest.param(5, "shadow", True, id="the guard was still in shadow"),
-        pytest.param(5, "started", False, id="the functions were deployed by then, and the guard started it"),
-        pytest.param(4, None, False, id="the trigger may yet start it"),
-        pytest.param(4, "shadow", True, id="it will not: the name is used up"),
-        pytest.param(2, None, False, id="it comes later"),
+        pytest.param(5, None, "run nightly --scheduled-at 2026-11-24T03:00:00Z", id="nobody started it"),
+        pytest.param(5, "shadow", "run nightly --scheduled-at 2026-11-24T03:00:00Z", id="the guard was in shadow"),
+        pytest.param(5, "started", "", id="the functions were deployed by then, and the guard started it"),
+        pytest.param(
+            4, None, "why nightly 2026-11-24T03:00:00Z  # it may yet start", id="the trigger may yet start it, or not"
+        ),
+        pytest.param(4, "shadow", "run nightly --scheduled-at 2026-11-24T03:00:00Z", id="it will not: named already"),
+        pytest.param(2, None, "", id="it comes later"),
     ],
 )
-def test_a_time_that_fell_between_is_told_with_its_command(minutes: int, outcome: str | None, told: bool) -> None:
+def test_a_time_that_fell_between_is_told_with_its_command(minutes: int, outcome: str | None, told: str) -> None:
     at = datetime(2026, 11, 24, 2, 57, tzinfo=UTC)
     steps, stub = client("stepfunctions")
     arn = "arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev:nightly-20261124T0300Z"
@@ -328,7 +330,7 @@ def test_a_time_that_fell_between_is_told_with_its_command(minutes: int, outcome
             return f"{arn.rpartition(':')[0]}:{name}"
 
     found = handover.to_make_up_for(Stage(), move(snapshot()), at, at + timedelta(minutes=minutes))  # type: ignore[arg-type]
-    assert found == ["run nightly --scheduled-at 2026-11-24T03:00:00Z"] * told
+    assert found == ([told] if told else [])
 
 
 # --- one word of the jobs file ----------------------------------------------------------------------------

@@ -243,6 +243,12 @@ def test_a_run_that_no_time_in_the_window_asked_for_has_a_line_of_its_own(
     assert told[0].late is None
 
 
+@pytest.mark.parametrize(("minutes", "late"), [(1.4, False), (1.6, True)])
+def test_a_run_that_began_with_the_last_tick_of_its_minute_is_not_late(minutes: float, late: bool) -> None:
+    (entry,) = entries([SIX], [started(began=0.98)], [run(began=minutes)])
+    assert (entry.late is not None) is late
+
+
 def test_a_renewal_is_no_line_of_the_ledger() -> None:
     kept = run(number=41, by="report-renewal-202611", for_=at(-900), input={"renewal": True})
     assert [e.run for e in entries([SIX], [started()], [kept, run()])] == ["run-000042"]
