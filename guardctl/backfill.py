@@ -31,7 +31,6 @@ _SIDE_BY_SIDE = 8
 _OPEN: frozenset[Outcome] = frozenset({"running", "waiting", "deciding"})
 _BAD: frozenset[Outcome] = frozenset({"failed", "timed out", "stopped", "replaced"})
 _STEPPED_BACK = frozenset(f"BatchGuard.{error}" for error in ("AlreadyRunning", "AlreadyQueued", "WaitedTooLong"))
-_PAUSED = "BatchGuard.Paused"
 
 Standing = Literal["done", "under way", "left to its schedule", "to do"]
 

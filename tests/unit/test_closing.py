@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from guardctl import closing
-from tests.days import NOW, Times, staged
+from tests.days import GUARD, NOW, Times, staged
 
 JOBS = '[jobs.daily]\necs = { task_definition = "daily" }\n[jobs.busy]\necs = { task_definition = "busy" }\n'
 HOUR = timedelta(hours=1)
@@ -24,3 +25,20 @@ def test_a_machine_with_a_page_of_history_is_asked_once_and_a_longer_one_twice()
     assert [(one.kind, one.name) for one in found.opened] == [("run", "run-000001")]
     assert found.last_runs == {daily.machine: 40, busy.machine: 1}
     assert aws.calls["ListExecutions"] == 1 + 2 + 1  # and the guard's
+
+
+def test_a_run_that_begins_while_it_is_looked_is_seen_or_who_begins_it() -> None:
+    """Else `destroy` would remove the stacks, and leave the run's task behind."""
+    aws, stage = staged(JOBS)
+    busy = Times(aws, stage, "busy")
+    guard = aws.add(GUARD, "busy-by-hand-0a1b2c3d4e5f", "RUNNING", NOW, 0)
+    answer = aws.list_executions
+
+    def begins(**asked: Any) -> Any:
+        answered = answer(**asked)
+        aws.machines[GUARD] = [{**each, "status": "SUCCEEDED", "stopDate": NOW} for each in aws.machines[GUARD]]
+        aws.add(busy.machine, "run-000001", "RUNNING", NOW, 0)
+        return answered
+
+    aws.list_executions = begins  # type: ignore[method-assign]
+    assert guard in [one.arn for one in closing.look(stage, [busy.machine]).opened]
