@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
@@ -361,6 +362,9 @@ def test_logs_finds_the_jobs_own_run_in_whichever_slot() -> None:
         log_lines.find_run(reader, solver, "1", 2, play.now)
     with pytest.raises(Stop, match="--slot 3: solver's pool has 2"):
         log_lines.find_run(reader, solver, "1", 3, play.now)
+    vars(stage)["file"] = replace(stage.file, history_days=30)
+    with pytest.raises(Stop, match=r"shows no run-000077 of solver \(it keeps a run for 30 days\)"):
+        log_lines.find_run(reader, solver, "77", None, play.now)
 
 
 def test_logs_knows_the_start_of_the_newest_run() -> None:
