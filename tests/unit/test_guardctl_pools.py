@@ -473,6 +473,18 @@ def test_a_pause_says_who_and_why_and_ends_when_it_was_told_to(job: str) -> None
     assert again.output["outcome"] == "started"
 
 
+@pytest.mark.parametrize("job", ["alone", "solver"])
+def test_a_job_that_is_not_deployed_can_not_be_paused_and_its_stage_is_named(job: str) -> None:
+    _, aws, stage = staged()
+
+    def gone(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "StateMachineDoesNotExist", "Message": ""}}, "ListExecutions")
+
+    aws.list_executions = gone  # type: ignore[method-assign]
+    with pytest.raises(Stop, match=f"^{job} is not deployed; first: guardctl deploy --stage dev$"):
+        pauses.pause(stage, job, "the database moves", None, BEGIN)
+
+
 def test_a_pause_outlasts_a_long_backfill() -> None:
     """Its runs are on the page that a start reads, which shows the newest hundred."""
     play, _, stage = staged()
