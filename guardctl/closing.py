@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 
 from chalicelib.decide.facts import CLEAN, CLOCKS, TASK_LAG, Execution, Target, Task, newest_run
 from chalicelib.names import execution_name, machine_of, parse_guard_name, pause_number, run_number, waits_after
@@ -58,16 +57,19 @@ class Standing:
 
 def look(stage: Stage, machines: Collection[str], jobs: Collection[str] | None = None) -> Standing:
     """How these batch machines (ARNs) stand, and the guard machine for these jobs; for all of them for None."""
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        pages = dict(zip(machines, pool.map(partial(_page, stage), machines), strict=True))
-        of_machines = [*pool.map(lambda each: [*_of_batch(stage, *each)], pages.items())]
-    found = [*_of_guard(stage, jobs), *(one for several in of_machines for one in several)]
-    last = {}
-    for (machine, page), opened in zip(pages.items(), of_machines, strict=True):
+
+    def one(machine: str) -> tuple[list[Open], int]:
+        page = _page(stage, machine)
+        opened = [*_of_batch(stage, machine, page)]
         names = [*(each.name for each in page.executions), *(each.name for each in opened)]
-        if number := max((run_number(name) or 0 for name in names), default=0):
-            last[machine] = number
-    return Standing(sorted(found, key=lambda one: _ORDER.index(one.kind)), last)
+        return opened, max((run_number(name) or 0 for name in names), default=0)
+
+    opened = [*_of_guard(stage, jobs)]  # first: what it begins before it ends is then seen on its machine
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        found = dict(zip(machines, pool.map(one, machines), strict=True))
+    opened += [each for its, _ in found.values() for each in its]
+    opened.sort(key=lambda each: _ORDER.index(each.kind))
+    return Standing(opened, {machine: number for machine, (_, number) in found.items() if number})
 
 
 def close(

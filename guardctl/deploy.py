@@ -109,7 +109,7 @@ def removed_machines(deployment: Deployment) -> list[str]:
 
 def removed_jobs(stage: Stage, deployment: Deployment) -> list[str]:
     """The names of the jobs that lose the machine of their pool; one slot of several is no job."""
-    prefix = stage.machine("")
+    prefix = stage.batches
     removed = [arn for arn in removed_machines(deployment) if arn.startswith(prefix)]
     pools = [arn for arn in removed if "--" not in arn.removeprefix(prefix)]
     pools = [arn for arn in pools if arn not in (stage.waiting, stage.telling)]

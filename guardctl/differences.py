@@ -7,7 +7,7 @@ named here. The file's text is asked only how its author wrote a duration.
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -92,7 +92,8 @@ def compare(before: Written, after: Written, now: datetime) -> Differences:
             zones = (job.timezone, job.timezone)
             found.append(JobDifference(name, "new", times=((), times) if times else None, zones=zones))
         elif old[name] != job:
-            found.append(_changed(old[name], job, before.of(name), after.of(name), now))
+            moved = tuple(_over_the_present(old[name], job, now, after.file.stage))
+            found.append(replace(_changed(old[name], job, before.of(name), after.of(name), now), moved=moved))
     found += [JobDifference(name, "removed") for name in old if name not in new]
     return Differences(_told(_of_stage(before.file, after.file)), tuple(found))
 
@@ -111,18 +112,17 @@ def _changed(old: Job, new: Job, raw: Mapping[str, Any], raw_new: Mapping[str, A
     times = _next(old, now), _next(new, now)
     differ = settings(old, new, raw, raw_new)
     zones = old.timezone, new.timezone
-    moved = tuple(_over_the_present(old, new, now))
-    return JobDifference(new.name, "changed", differ, times if times[0] != times[1] else None, zones, moved)
+    return JobDifference(new.name, "changed", differ, times if times[0] != times[1] else None, zones)
 
 
-def _over_the_present(old: Job, new: Job, now: datetime) -> Iterator[str]:
+def _over_the_present(old: Job, new: Job, now: datetime, stage: str) -> Iterator[str]:
     starts, starts_now = _starts_of(old, now), _starts_of(new, now)
     for time in sorted(starts.keys() & starts_now.keys()):
         at, to = starts[time], starts_now[time]
         if at <= now < to:
             yield f"what was due at {stamp(at)} moves to {stamp(to)}, and starts once more then"
         elif to <= now < at:
-            again = f"guardctl run {new.name} --scheduled-at {to:%Y-%m-%dT%H:%MZ}"
+            again = f"guardctl run {new.name} --scheduled-at {to:%Y-%m-%dT%H:%MZ} --stage {stage}"
             yield f"what is due at {stamp(at)} moves to {stamp(to)}, which has passed: start it with {again}"
 
 

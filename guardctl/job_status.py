@@ -221,13 +221,15 @@ class _Look:
         return None
 
     def _by_whom(self, job: Job, run: Execution) -> str | None:
-        """Who asked by hand for the run in progress: its guard execution was open when the run began."""
+        """Who asked by hand for the run in progress: its guard execution was open when the run began, and says so."""
         for guard in self.newest:
             said = parse_guard_name(guard.name)
             if said is None or said.job != job.name or said.kind not in {"by hand", "repetition"}:
                 continue
             if guard.started_at <= run.started_at <= (guard.stopped_at or self.now):
-                return asked_by(self.reader.guard(guard.name))
+                found = self.reader.guard(guard.name)
+                if found and found.started_run == run.arn:
+                    return asked_by(found)
         return None
 
     def _absent(self, deployed: Job, since: datetime, runs: Sequence[Execution]) -> datetime | None:

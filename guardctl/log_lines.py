@@ -79,7 +79,8 @@ def find_run(reader: Reader, job: Job, asked: str | None, slot: int | None, now:
         others = " and ".join(str(run.input.get("job")) for run in found)
         raise Stop(f"{name} of pool {job.pool} is a run of {others}, not of {job.name}")
     if not own:
-        raise Stop(f"Step Functions shows no {name} of {job.name} (it keeps a run for 90 days)")
+        kept = f"it keeps a run for {stage.file.history_days} days"
+        raise Stop(f"Step Functions shows no {name} of {job.name} ({kept})")
     return own[0]
 
 

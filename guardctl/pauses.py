@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.decide.facts import Execution, stamp
 from chalicelib.names import parse_guard_name, pause_name, pause_number, pool_pause_name
+from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import PAGE_SIZE, StepFunctions, all_running
 from guardctl.errors import AWS, Stop
 from guardctl.ledger import Record
@@ -89,8 +90,6 @@ def _begin(stage: Stage, job: str, said: str, reason: str, until: datetime | Non
             answer = client.start_execution(stateMachineArn=stage.machine(job), name=pause_name(number), input=given)
         except client.exceptions.ExecutionAlreadyExists:
             continue
-        except client.exceptions.StateMachineDoesNotExist as error:
-            raise Stop(f"{job} is not deployed; first: {stage.command('deploy')}", AWS) from error
         return Pause(pause_name(number), answer["startDate"], reason, until)
     raise Stop(
         f"the names up to {pause_name(latest + _TRIES)} are taken, but the list does not show them: try again", AWS
@@ -140,9 +139,13 @@ def waiting(stage: Stage) -> tuple[Execution, ...]:
 
 
 def _open(stage: Stage, job: str) -> tuple[Execution, ...]:
-    if stage.shared(job):
-        return waiting(stage)
-    return StepFunctions(stage.stepfunctions).page(stage.machine(job), only_running=True).executions
+    """Raises `Stop` for a job that is not deployed."""
+    try:
+        if stage.shared(job):
+            return waiting(stage)
+        return StepFunctions(stage.stepfunctions).page(stage.machine(job), only_running=True).executions
+    except NotDeployed as error:
+        raise Stop(f"{job} is not deployed; first: {stage.command('deploy')}", AWS) from error
 
 
 def _is_of(job: str, name: str) -> bool:

@@ -79,7 +79,7 @@ def in_the_way(stage: Stage, change: Change) -> list[str]:
 
 def jobs_of(stage: Stage, machine: str, rows: Mapping[str, tuple[str, int]]) -> list[str]:
     """The jobs whose runs a deployed batch machine (an ARN) may have; a pool without a row is a job's own."""
-    pool = machine.removeprefix(stage.machine("")).partition("--")[0]
+    pool = machine.removeprefix(stage.batches).partition("--")[0]
     return sorted(job for job, (named, _) in rows.items() if named == pool) or [pool]
 
 

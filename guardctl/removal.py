@@ -27,7 +27,7 @@ def stacks_of(stage: Stage) -> list[str]:
 
 def machines(stage: Stage) -> list[str]:
     """The ARNs of the batch machines that exist, also of jobs that the jobs file no longer has."""
-    prefix = stage.machine("")
+    prefix = stage.batches
     pages = stage.stepfunctions.get_paginator("list_state_machines").paginate()
     found = (machine["stateMachineArn"] for page in pages for machine in page["stateMachines"])
     return sorted(arn for arn in found if arn.startswith(prefix))

@@ -254,6 +254,11 @@ class Stage:
         return execution_arn(self.guard, name)
 
     @property
+    def batches(self) -> str:
+        """What the ARN of every batch machine of the stage begins with; it takes no jobs file."""
+        return self._states + batch_machine(self.name, "")
+
+    @property
     def runs(self) -> str:
         """What the ARN of every run of the stage begins with."""
-        return execution_arn(self._states + batch_machine(self.name, ""), "")[:-1]
+        return execution_arn(self.batches, "")[:-1]

@@ -54,6 +54,7 @@ class Survey:
 
         `limit`: how many executions are described at most. Raises what `chalicelib.read.aws.reading` raises.
         """
+        every = limit >= EVERYTHING
         deployed = self.reader.all_deployed(self.jobs)
         if self._by_name_is_cheaper(deployed):
             clusters = Clusters.of(self.reader.stage.tasks, self.jobs)
@@ -75,7 +76,7 @@ class Survey:
             for number, part in enumerate(parts):
                 found = [*threads.map(partial(self._listed, deployed=deployed, guards=guards), part)]
                 found.sort(key=lambda pool: -pool.bad)
-                known = self._described(found, limit // (len(parts) - number))
+                known = self._described(found, limit // (len(parts) - number), every=every)
                 limit -= len(known)
                 for rows in threads.map(partial(self._told, known=known, clusters=clusters), found):
                     yield from rows
@@ -149,11 +150,18 @@ class Survey:
         in_rows = groupby(names, key=lambda name: name in there)
         return [tuple(map(self.reader.stage.guard_execution, row)) for shown, row in in_rows if not shown]
 
-    def _described(self, pools: Iterable["_Pool"], limit: int) -> dict[str, Record | None]:
-        """The descriptions that the rows need, `limit` at most: the bad first, then the newest, of all jobs in turn."""
+    def _described(self, pools: Sequence["_Pool"], limit: int, *, every: bool) -> dict[str, Record | None]:
+        """The descriptions that the rows need, `limit` at most: the bad first, then the newest, of all jobs in turn.
+
+        `every`: of all that the lists show and don't tell by themselves, alike or not.
+        """
         places = ((row.rank, place, row) for pool in pools for its in _rows(pool) for place, row in enumerate(its))
         rows = [row for _, _, row in sorted(places, key=lambda each: each[:2])]
         known: dict[str, Record | None] = {}
+        if every:
+            absent = {arns for pool in pools for arns in pool.absent}  # known by that already
+            arns = [arn for row in rows if row.arns not in absent for arn in row.arns]
+            known |= zip(arns, self.reader.all(arns, "looking up reasons"), strict=True)
         while len(known) < limit:
             asked = [arn for row in rows for arn in listed.questions(row, known)][: limit - len(known)]
             if not asked:

@@ -70,6 +70,8 @@ def backfill(
         raise Stop("--begun goes with --all: without it, what succeeded is left out anyway")
     since = moment(begun, zone, "--begun") if begun else now.replace(microsecond=0)
     first, last = span_of(begin, end, zone, now)
+    if not asked.schedules:
+        raise Stop(f"{job} has no schedule in the jobs file; start it with: {target.command('run', job)}")
     times = times_of(asked, first, last, zone)
     plan = Backfill(
         target,
@@ -152,8 +154,6 @@ def span_of(begin: str, end: str | None, zone: ZoneInfo, now: datetime) -> tuple
 
 def times_of(job: Job, first: datetime, last: datetime, zone: ZoneInfo) -> list[datetime]:
     """The scheduled times in the range, by the jobs file. Raises `Stop` if there are none, or too many."""
-    if not job.schedules:
-        raise Stop(f"{job.name} has no schedule in the jobs file; start it with: guardctl run {job.name}")
     times = schedule.between(job.schedules, job.timezone, first - _TICK, last, limit=MOST + 1)
     if len(times) > MOST:
         raise Stop(f"more than {MOST} scheduled times until {local(times[-1], zone)} already: go in parts, with --to")

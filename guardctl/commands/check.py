@@ -37,12 +37,13 @@ def check(
     It only reads. It goes by what is deployed, not by this checkout; --json prints its answer as it is.
     """
     target = Stage(stage, tz=tz)
+    zone = _zone(target)
     with asking("asking the checker…"):
         answer = ask(target, job)
     if as_json:
         out.print_json(data=answer)
     else:
-        out.print(told(job, answer, _zone(target)), markup=False)
+        out.print(told(job, answer, zone), markup=False)
     if code := exit_code(answer):
         raise typer.Exit(code)
 

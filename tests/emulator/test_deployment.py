@@ -288,13 +288,14 @@ def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everythi
 
 
 def test_a_destroy_that_was_interrupted_is_finished_by_the_next(emulator: Emulator) -> None:
-    """The run was stopped, its task is still alive, and the functions are gone."""
+    """The run was stopped, its task is still alive, and the functions are gone; the jobs file has a fault by now."""
     with local_stage(emulator, name="halfway", jobs=JOBS) as stage:
         stage.deploy()
         stage.ended(stage.start("second"))
         task = stage.a_task("second")
         stage.chalice("delete", "--stage", "halfway")
         stage.stepfunctions.stop_execution(executionArn=stage.run_arn("second", "run-000001"))
+        edit(stage, JOBS.replace("[jobs.second]", "[jobs.second]\noverlap = 1"))
         done = stage.command("guardctl", "destroy", "--stage", "halfway", "--yes")
         assert "  ended before: the task of run-000001 of batch-guard-halfway-second\n" in done.stdout
         assert stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED"

@@ -362,7 +362,7 @@ LAST = 'schedule = "cron(0 18 * * ? *)"\ncalendar = "jp"\nbusiness_day = -1'
 TWICE = "what was due at 2026-11-{}T09:00:00Z moves to 2026-{}T09:00:00Z, and starts once more then"
 LOST = (
     "what is due at 2026-11-{0}T09:00:00Z moves to 2026-11-{1}T09:00:00Z, which has passed: "
-    "start it with guardctl run report --scheduled-at 2026-11-{1}T09:00Z"
+    "start it with guardctl run report --scheduled-at 2026-11-{1}T09:00Z --stage dev"
 )
 
 

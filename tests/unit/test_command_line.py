@@ -29,6 +29,16 @@ from tests.documents import ROOT
             "--scheduled-at 'noon' is not a time; write 03:00, \"yesterday 03:00\", 2026-11-23T18:00 or 2026-11-23T18:00Z",
             id="no time",
         ),
+        pytest.param(
+            ["check", "nightly-report", "--tz", "Asia/Tokio"],
+            "--tz 'Asia/Tokio' is not a time zone; did you mean Asia/Tokyo?",
+            id="no zone",
+        ),
+        pytest.param(
+            ["backfill", "report", "--from", "2026-01-01", "--stage", "local"],
+            "report has no schedule in the jobs file; start it with: guardctl run report --stage local",
+            id="no schedule",
+        ),
         pytest.param(["iam", "viewer"], "output: No space left on device", id="a disk that is full"),
         pytest.param(
             ["export", "--csv", "/nowhere/x.csv"], "--csv /nowhere/x.csv: there is no folder /nowhere", id="no folder"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
@@ -361,6 +362,9 @@ def test_logs_finds_the_jobs_own_run_in_whichever_slot() -> None:
         log_lines.find_run(reader, solver, "1", 2, play.now)
     with pytest.raises(Stop, match="--slot 3: solver's pool has 2"):
         log_lines.find_run(reader, solver, "1", 3, play.now)
+    vars(stage)["file"] = replace(stage.file, history_days=30)
+    with pytest.raises(Stop, match=r"shows no run-000077 of solver \(it keeps a run for 30 days\)"):
+        log_lines.find_run(reader, solver, "77", None, play.now)
 
 
 def test_logs_knows_the_start_of_the_newest_run() -> None:
@@ -467,6 +471,18 @@ def test_a_pause_says_who_and_why_and_ends_when_it_was_told_to(job: str) -> None
     again = play.start(job)
     play.run_until(5 * MINUTE)
     assert again.output["outcome"] == "started"
+
+
+@pytest.mark.parametrize("job", ["alone", "solver"])
+def test_a_job_that_is_not_deployed_can_not_be_paused_and_its_stage_is_named(job: str) -> None:
+    _, aws, stage = staged()
+
+    def gone(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "StateMachineDoesNotExist", "Message": ""}}, "ListExecutions")
+
+    aws.list_executions = gone  # type: ignore[method-assign]
+    with pytest.raises(Stop, match=f"^{job} is not deployed; first: guardctl deploy --stage dev$"):
+        pauses.pause(stage, job, "the database moves", None, BEGIN)
 
 
 def test_a_pause_outlasts_a_long_backfill() -> None:

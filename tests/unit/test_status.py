@@ -199,6 +199,9 @@ def test_who_asked_for_a_run_by_hand_is_told_while_it_runs_and_afterwards() -> N
     run = aws.add(times.machine, "run-000001", "RUNNING", at + timedelta(seconds=1), 0, input=given)
     now = at + timedelta(minutes=2)
     assert stands(stage, now).reason.endswith(", by hand (ada: the file came late)")
+    beside = json.dumps({"job": "report", "by": "bob"})
+    aws.add(GUARD, "report-by-hand-ffffffffffff", "FAILED", at, 17, input=beside, error="BatchGuard.AlreadyRunning", cause="…")  # fmt: skip
+    assert ", by hand (ada: the file came late)" in stands(stage, now).reason, "bob's stepped back for it"
     for about in (aws.machines[times.machine][0], aws.described[run]):
         about |= {"status": "SUCCEEDED", "stopDate": now}
     (line,) = job_status.read(stage, stage.file.jobs.values(), now, lambda _: None, closely=True).jobs

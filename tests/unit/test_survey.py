@@ -19,7 +19,7 @@ from guardctl.commands.why import entries_of
 from guardctl.ledger import Entry, Record
 from guardctl.records import Reader
 from guardctl.stage import Stage
-from guardctl.survey import Survey
+from guardctl.survey import EVERYTHING, Survey
 from guardctl.throttle import Throttle, people
 from tests.days import DAY, GUARD, NOW, Times, staged
 
@@ -173,6 +173,18 @@ def test_the_last_bad_one_of_a_job_is_found_however_often_it_has_run_since() -> 
         (bad,) = entries_of(Reader(stage), stage.file.jobs[job], None, NOW)
         assert (bad.scheduled, bad.reason) == (at, reason)
         assert aws.calls.total() <= 30, aws.calls
+
+
+def test_what_is_exported_has_what_became_of_every_time_however_alike() -> None:
+    jobs = "".join(f'[jobs.{job}]\nschedule = "* * * * *"\necs = {{ task_definition = "{job}" }}\n' for job in "mn")
+    aws, stage = staged(jobs)
+    for job in "mn":
+        often = Times(aws, stage, job)
+        for at in minutes(60)[:-1]:
+            often.skipped(at)
+    rows = surveyed(stage, limit=EVERYTHING, back=timedelta(minutes=60))
+    assert [[e.outcome for e in rows[job].entries] for job in "mn"] == [["skipped"] * 59 + ["due"]] * 2
+    assert aws.calls["DescribeExecution"] <= 2 * 60
 
 
 def test_what_an_older_schedule_started_is_told_after_the_schedule_has_changed() -> None:
