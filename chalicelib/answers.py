@@ -21,6 +21,8 @@ from chalicelib.parsing import InvalidInput
 from chalicelib.read.executions import Executions
 
 _SKIPPED = frozenset(f"BatchGuard.{error}" for error in ("AlreadyRunning", "AlreadyQueued", "WaitedTooLong"))
+_NOT_KNOWN = frozenset({"BatchGuard.CheckFailed", "BatchGuard.HeldBack"})
+"""Nothing ran then, either, but nobody knows whether it could have: it neither counts nor ends a row."""
 
 
 class Answering(NamedTuple):
@@ -163,19 +165,21 @@ class Answering(NamedTuple):
         the times since its last run were in shadow, or had no start.
         """
         job, row = self.job, 1
-        while row < most:
+        for _ in range(2 * (most - 1)):
             before = latest(job.schedules, job.timezone, time - timedelta(minutes=1), within=timedelta(days=90))
-            if before is None or not self._stepped_back(
-                execution_arn(self.start.guard_machine, scheduled_name(job.name, before))
-            ):
+            if before is None or row == most:
                 break
-            row, time = row + 1, before
+            time, ended = before, self._ended(execution_arn(self.start.guard_machine, scheduled_name(job.name, before)))
+            if ended in _SKIPPED:
+                row += 1
+            elif ended not in _NOT_KNOWN:
+                break
         return row
 
-    def _stepped_back(self, arn: str) -> bool:
-        """Also if that ended well (`on_skip`), or another one waited for it, and did."""
+    def _ended(self, arn: str) -> str | None:
+        """With which verdict, also if that ended well (`on_skip`), or another one waited for it; None for a start."""
         found = self.executions.details(arn)
         machine, waiter = (found.output.get(key) for key in ("state_machine_arn", "waiter")) if found else (None, None)
         if isinstance(machine, str) and isinstance(waiter, str):
             found = self.executions.details(execution_arn(machine, waiter))
-        return found is not None and (found.error or found.output.get("error")) in _SKIPPED
+        return (found.error or found.output.get("error")) if found else None

@@ -84,22 +84,26 @@ def test_the_checker_tells(newest: Execution, expected: tuple[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("nights", "row"),
+    ("nights", "unknown", "row"),
     [
-        pytest.param((), 1, id="the night before had no start, or was in shadow"),
-        pytest.param((1,), 2, id="it was the first that stepped back"),
-        pytest.param((1, 2), 9, id="as many as the alarm looks back: then the last run says how many"),
+        pytest.param((), (), 1, id="the night before had no start, or was in shadow"),
+        pytest.param((1,), (), 2, id="it was the first that stepped back"),
+        pytest.param((1, 2), (), 9, id="as many as the alarm looks back: then the last run says how many"),
+        pytest.param((2, 3), (1,), 9, id="a check that failed in between neither counts nor ends it"),
+        pytest.param((2,), (1, 3), 2, id="it does not count"),
+        pytest.param((5, 6), (1, 2, 3, 4), 1, id="it is looked back twice as far as the alarm does"),
     ],
 )
-def test_what_was_no_skip_ends_the_row(nights: tuple[int, ...], row: int) -> None:
+def test_what_was_no_skip_ends_the_row(nights: tuple[int, ...], unknown: tuple[int, ...], row: int) -> None:
     """The last run was nine nights ago, and then an old rule started the job for a week."""
     executions = FakeExecutions()
     executions.add(MACHINE, Details(run(41, "RUNNING", began=9 * DAY + 0.5)))
     guards, at = machine_arn(FUNCTION, guard_machine("dev")), NOW - timedelta(minutes=1)
-    for night in nights:
+    ends = dict.fromkeys(nights, "BatchGuard.AlreadyRunning") | dict.fromkeys(unknown, "BatchGuard.CheckFailed")
+    for night, error in ends.items():
         name = scheduled_name(NIGHTLY.name, at - timedelta(days=night))
         skipped = replace(execution(name, "FAILED"), arn=execution_arn(guards, name))
-        executions.add(guards, Details(skipped, "BatchGuard.AlreadyRunning"))
+        executions.add(guards, Details(skipped, error))
     answer = skipped_at(at, executions)
     assert (answer["outcome"], answer["skips_in_a_row"]) == ("skip", row)
 
