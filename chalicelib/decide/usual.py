@@ -102,5 +102,5 @@ def went_wrong(executions: Iterable[Execution]) -> str:
 
 
 def in_a_row(row: int) -> str:
-    """How many scheduled times have been skipped, this one included; in a shared pool there may be more before them."""
-    return f"The last {row} scheduled times were skipped." if row > 1 else ""
+    """How often it has been skipped since it ran, this time included; in a shared pool there may be more before them."""
+    return f"It has been skipped {row} times in a row." if row > 1 else ""

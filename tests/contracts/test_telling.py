@@ -99,7 +99,7 @@ def test_a_skip_says_when_what_is_in_the_way_should_end_and_how_many_in_a_row() 
     assert len(told) == 2
     assert "run-000005 has been running for" in told[0]
     assert "It usually takes 60 s, so it should have ended about 2026-11-24 07:01 JST." in told[0]
-    assert "The last 2 scheduled times were skipped." in told[1]
+    assert "It has been skipped 2 times in a row." in told[1]
     assert "Next: guardctl why report 2026-11-23T23:00:00Z --stage dev" in told[0]
 
 
