@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from botocore.exceptions import ClientError
 
 from chalicelib.config.jobs import DIRECTORY, Job
-from chalicelib.decide.facts import stamp
+from chalicelib.decide.facts import CantTell, Refused, stamp
 from chalicelib.decide.schedule import Schedule, ScheduleRefused, between, parse_schedule
 from chalicelib.names import scheduled_name
 from chalicelib.read.aws import NotDeployed
@@ -215,9 +215,13 @@ def to_make_up_for(stage: Stage, move: Move, since: datetime, until: datetime) -
     reader = Reader(stage)
 
     def of(job: Job, time: datetime) -> str | None:
-        found = reader.guard(scheduled_name(job.name, time))
+        why = stage.command("why", job.name, stamp(time))
+        try:
+            found = reader.guard(scheduled_name(job.name, time))
+        except (CantTell, Refused) as error:  # the work has moved: the rest is told all the same
+            return f"{why}  # nobody knows: {error}"
         if found is None and until - time <= LATE:
-            return f"{stage.command('why', job.name, stamp(time))}  # it may yet start"
+            return f"{why}  # it may yet start"
         seen_to = found is not None and found.output.get("outcome") != "shadow"
         return None if seen_to else stage.command("run", job.name, "--scheduled-at", stamp(time))
 

@@ -102,5 +102,5 @@ def went_wrong(executions: Iterable[Execution]) -> str:
 
 
 def in_a_row(row: int) -> str:
-    """How often it has been skipped since it ran, this time included; in a shared pool there may be more before them."""
+    """How often it was skipped since it ran, this time included; in a shared pool there may be more before them."""
     return f"It has been skipped {row} times in a row." if row > 1 else ""

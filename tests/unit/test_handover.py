@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -331,6 +332,19 @@ def test_a_time_that_fell_between_is_told_with_its_command(minutes: int, outcome
 
     found = handover.to_make_up_for(Stage(), move(snapshot()), at, at + timedelta(minutes=minutes))  # type: ignore[arg-type]
     assert found == ([told] if told else [])
+
+
+def test_a_time_that_can_not_be_looked_up_is_told_as_that() -> None:
+    at = datetime(2026, 11, 24, 2, 57, tzinfo=UTC)
+    steps, stub = client("stepfunctions")
+    stub.add_client_error("describe_execution", "AccessDeniedException", "not for you")
+    stage = SimpleNamespace(
+        stepfunctions=steps,
+        command=lambda *words: " ".join(words),
+        guard_execution="arn:aws:states:ap-northeast-1:123456789012:execution:batch-guard-dev:{}".format,
+    )
+    (found,) = handover.to_make_up_for(stage, move(snapshot()), at, at + timedelta(minutes=9))  # type: ignore[arg-type]
+    assert found.startswith("why nightly 2026-11-24T03:00:00Z  # nobody knows: ")
 
 
 # --- one word of the jobs file ----------------------------------------------------------------------------
