@@ -288,6 +288,10 @@ def start_run(stage: LocalStage, job: str, run: str, case: str = "") -> str:
     )["executionArn"]
 
 
+of_one_job = pytest.mark.xdist_group("unclear")
+
+
+@of_one_job
 @pytest.mark.parametrize(
     ("run", "case", "error", "cause"),
     [
@@ -304,6 +308,7 @@ def test_a_failed_task_is_told_in_words(stage: LocalStage, run: str, case: str, 
     assert ended["cause"].startswith(cause)
 
 
+@of_one_job
 def test_no_room_is_waited_for(stage: LocalStage) -> None:
     arn = start_run(stage, "unclear", "run-000203", "no-room")
     task = stage.a_task("unclear")
@@ -312,6 +317,7 @@ def test_no_room_is_waited_for(stage: LocalStage) -> None:
     assert stage.ended(arn)["status"] == "SUCCEEDED"
 
 
+@of_one_job
 def test_an_unclear_answer_after_the_task_started_takes_the_task_over(stage: LocalStage) -> None:
     run = stage.run_arn("unclear", "run-000202")
     by_hand = stage.run_task_by_hand("unclear", environment={"BATCH_EXECUTION": run})

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from chalicelib.decide.facts import stamp
 from chalicelib.names import execution_arn
 from lab.stage import LocalStage, until
@@ -47,6 +49,7 @@ def test_queue_who_waited_too_long_gives_up_and_leaves_the_place(stage: LocalSta
     stage.finish("impatient")
 
 
+@pytest.mark.xdist_group("replaced")  # one job
 def test_replace_stops_the_run_and_starts_when_its_task_is_stopped(stage: LocalStage) -> None:
     stage.ended(stage.start("replaced"))
     old = stage.a_task("replaced")
@@ -64,6 +67,7 @@ def test_replace_stops_the_run_and_starts_when_its_task_is_stopped(stage: LocalS
     stage.finish("replaced")
 
 
+@pytest.mark.xdist_group("replaced")  # one job
 def test_replace_never_stops_a_task_by_hand(stage: LocalStage) -> None:
     by_hand = stage.run_task_by_hand("replaced")
     assert errors([stage.ended(stage.start("replaced"))]) == ["BatchGuard.AlreadyRunning"]
