@@ -70,7 +70,6 @@ def explorations(*, large: bool = False) -> list[Exploration]:
         for world, features in POOLS_SIDE_BY_SIDE.items()
         for name in PROTOCOLS_OF_POOLS
         for starts in MEETINGS_OF_THREE
-        if large or not (name == Ours.name and features.stale and len(starts) > 2)  # several minutes
     ]
     return [*ours, *beside, *(Exploration("mutant", mutant.name, mutant.scenario) for mutant in MUTANTS)]
 
