@@ -22,7 +22,7 @@ _UNDECIDED = 3
 
 
 def newest(stage: Stage) -> list[Execution]:
-    """The newest guard executions, the open ones first."""
+    """The newest guard executions, open and closed."""
     with reading("states:ListExecutions", stage.guard):
         answer = stage.stepfunctions.list_executions(stateMachineArn=stage.guard, maxResults=_NEWEST)
         return [execution_of(item) for item in answer["executions"]]

@@ -28,7 +28,7 @@ from chalicelib.names import (
 from chalicelib.parsing import parse_object
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed, reading
-from chalicelib.read.executions import StepFunctions, execution_of
+from chalicelib.read.executions import StepFunctions, all_running, execution_of
 from guardctl.chart import HandTask, Row
 from guardctl.clusters import Clusters
 from guardctl.days_off import with_verdict
@@ -225,19 +225,25 @@ class Reader:
         return (execution for execution in self.listed(machine, since) if run_number(execution.name))
 
     def listed(self, machine: str, since: datetime) -> Iterator[Execution]:
-        """The executions of a machine that were open at some time after `since`: the open ones, then the last closed.
+        """The executions of a machine that were open at some time after `since`.
 
-        A thousand for a call. Raises what `chalicelib.read.aws.reading` raises.
+        A thousand for a call, and one more for what has been open for longer than they go back. Raises what
+        `chalicelib.read.aws.reading` raises.
         """
         token: dict[str, Any] = {}
+        opened: set[str] = set()
         while True:
             with reading("states:ListExecutions", machine):
                 answer = self.stage.stepfunctions.list_executions(stateMachineArn=machine, maxResults=1000, **token)
                 page = [execution_of(item) for item in answer["executions"]]
             yield from (e for e in page if e.stopped_at is None or e.stopped_at > since)
-            # "Running executions by start date, then the others by stop date, the newest first" (AWS, ListExecutions).
-            oldest = page[-1].stopped_at if page else None
-            if not answer.get("nextToken") or (oldest and oldest <= since):
+            opened |= {e.arn for e in page if e.stopped_at is None}
+            if not answer.get("nextToken"):
+                return
+            # The newest first: running ones by their start, among the others by their stop (AWS, ListExecutions).
+            if page and (page[-1].stopped_at or page[-1].started_at) <= since:
+                running = all_running(StepFunctions(self.stage.stepfunctions), machine)
+                yield from (e for e in running if e.arn not in opened)
                 return
             token = {"nextToken": answer["nextToken"]}
 

@@ -46,6 +46,7 @@ class World:
     shows_guards: bool = True
     file: Any = field(default_factory=lambda: SimpleNamespace(history_days=90))
     recorded: str = recorded_as(JOB)
+    running: list[Any] = field(default_factory=list)
     exceptions: Any = field(default_factory=lambda: SimpleNamespace(ExecutionDoesNotExist=Missing))
 
     @property
@@ -81,6 +82,8 @@ class World:
 
     def list_executions(self, **asked: Any) -> Any:
         """Newest first; run 1 was the oldest hour's."""
+        if asked.get("statusFilter") == "RUNNING":
+            return {"executions": self.running}
         self.pages += 1
         first = int(asked.get("nextToken", 0))
         hours = range(first, min(first + self.page_size, self.first_hours_ago))
@@ -119,6 +122,18 @@ def read(world: World, hours: float, limit: int = 10_000) -> tuple[list[Any], in
     """The entries of the last hours, and how many times were left out."""
     reader = Reader(world)  # type: ignore[arg-type]  # a stage as far as it is asked
     return reader.entries(JOB, NOW - timedelta(hours=hours), NOW, limit=limit)
+
+
+def test_what_has_been_open_for_longer_than_the_pages_go_back_is_listed() -> None:
+    """AWS lists what is open by its start, among what has ended since."""
+    world = World()
+    name, began = "run-000001", NOW - timedelta(days=40)
+    arn = execution_arn(world.machine("report"), name)
+    world.running = [{"executionArn": arn, "name": name, "status": "RUNNING", "startDate": began}]
+    reader = Reader(world)  # type: ignore[arg-type]  # a stage as far as it is asked
+    listed = [*reader.listed(world.machine("report"), NOW - timedelta(hours=24))]
+    assert [each.name for each in listed if each.stopped_at is None] == [name]
+    assert (len(listed), world.pages) == (25, 1)
 
 
 def test_a_run_that_succeeded_is_not_described_besides_its_guard_execution() -> None:
