@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.config.jobs import Job, JobsFile, load
 from chalicelib.decide.schedule import renewals
@@ -32,12 +32,28 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 _COPIED = ("app.py", "chalicelib", "guardctl", "requirements.txt", ".chalice")
-_LEFT = shutil.ignore_patterns("deployed")  # what was compiled here is still good there: copies keep their times
-_PACKAGES = Path(".chalice") / "deployments"
+_LEFT = shutil.ignore_patterns(
+    "deployed", "deployments"
+)  # what was compiled here is still good there: copies keep their times
 
 
 class CommandFailed(Exception):
     """A command of the deployment ended with another code than 0; the message is what it printed."""
+
+
+class Runner(Protocol):
+    """Runs a Python module in `directory`, with `stdin` for its input."""
+
+    def __call__(
+        self, module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None
+    ) -> "subprocess.CompletedProcess[str]": ...
+
+
+def in_a_process(
+    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None
+) -> "subprocess.CompletedProcess[str]":
+    """As a person would: ``python -m module …``."""
+    return _communicate([sys.executable, "-m", module, *arguments], directory, environment, stdin)
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,7 @@ class LocalStage:
     emulator: Emulator
     directory: Path
     name: str
+    run: Runner = in_a_process
 
     @cached_property
     def stepfunctions(self) -> "SFNClient":
@@ -83,20 +100,19 @@ class LocalStage:
         return execution_arn(self.machine(job, slot), run)
 
     def command(self, *arguments: str, stdin: str | None = None, code: int = 0) -> "subprocess.CompletedProcess[str]":
-        """Run a Python module of the project (``guardctl …``), as a person would. Raises `CommandFailed`."""
-        return self._run([sys.executable, "-m", *arguments], stdin, code)
+        """Run a Python module of the project (``guardctl …``). Raises `CommandFailed`."""
+        module, *rest = arguments
+        return self._judged(self.run(module, rest, self.directory, self._environment(), stdin), arguments, code)
 
     def chalice(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run ``chalice …`` in the project. Raises `CommandFailed`."""
-        return self._run(
-            [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments], stdin, 0
-        )
+        command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments]
+        done = _communicate(command, self.directory, self._environment(), stdin)
+        return self._judged(done, ("chalice", *arguments), 0)
 
     def deploy(self) -> None:
         """Deploy for real: ``guardctl deploy``, and what the jobs need of ECS."""
         self.command("guardctl", "deploy", "--stage", self.name, "--make-bucket")
-        # Chalice builds the zip anew only when requirements.txt changes: keep it for the next copy.
-        shutil.copytree(self.directory / _PACKAGES, PROJECT / _PACKAGES, dirs_exist_ok=True)
         self.provide()
         self.use_up_renewals(datetime.now(UTC))
 
@@ -222,31 +238,25 @@ class LocalStage:
     def _arn(self, machine: str) -> str:
         return f"arn:aws:states:{self.emulator.region}:{self.emulator.account}:stateMachine:{machine}"
 
-    def _run(self, command: list[str], stdin: str | None, code: int) -> "subprocess.CompletedProcess[str]":
+    def _environment(self) -> dict[str, str]:
         require_loopback(self.emulator.endpoint)
-        with subprocess.Popen(
-            command,
-            cwd=self.directory,
-            env={**self.emulator.environment(), "COLUMNS": "200"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        ) as process:
-            try:
-                stdout, stderr = process.communicate(stdin)
-            except BaseException:
-                _end_group(process)
-                raise
-        if process.returncode != code:
-            shown = " ".join(command[2:])
-            raise CommandFailed(f"{shown} ended with {process.returncode}, not {code}:\n{stdout}{stderr}")
-        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+        return {**self.emulator.environment(), "COLUMNS": "200"}
+
+    @staticmethod
+    def _judged(
+        done: "subprocess.CompletedProcess[str]", shown: Sequence[str], code: int
+    ) -> "subprocess.CompletedProcess[str]":
+        if done.returncode != code:
+            raise CommandFailed(
+                f"{' '.join(shown)} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}"
+            )
+        return done
 
 
 @contextmanager
-def local_stage(emulator: Emulator, *, name: str = "local", jobs: str | None = None) -> Iterator[LocalStage]:
+def local_stage(
+    emulator: Emulator, *, name: str = "local", jobs: str | None = None, run: Runner = in_a_process
+) -> Iterator[LocalStage]:
     """A copy of the project, not yet deployed; `jobs` replaces the text of its jobs file."""
     with tempfile.TemporaryDirectory(prefix="batch-guard-stage-") as temporary:
         directory = Path(temporary)
@@ -258,7 +268,7 @@ def local_stage(emulator: Emulator, *, name: str = "local", jobs: str | None = N
                 shutil.copy(source, directory / entry)
         if jobs is not None:
             (directory / "chalicelib" / "jobs" / f"{name}.toml").write_text(jobs, encoding="utf-8")
-        yield LocalStage(emulator, directory, name)
+        yield LocalStage(emulator, directory, name, run)
 
 
 def until(look: Callable[[], Any], *, within: float, what: str) -> Any:
@@ -273,6 +283,27 @@ def until(look: Callable[[], Any], *, within: float, what: str) -> Any:
             raise TimeoutError(f"not within {within:.0f} s: {what}")
         time.sleep(min(0.5, max(0.05, waited / 20)))
     return answer
+
+
+def _communicate(
+    command: list[str], directory: Path, environment: Mapping[str, str], stdin: str | None
+) -> "subprocess.CompletedProcess[str]":
+    with subprocess.Popen(
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(stdin)
+        except BaseException:
+            _end_group(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def _end_group(process: "subprocess.Popen[str]") -> None:

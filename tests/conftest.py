@@ -14,6 +14,7 @@ import pytest
 from lab.emulator import ACCOUNT, REGION, Emulator
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
+from tests.commands import forked
 from tests.support import deployed_stage
 from tests.workers import SPREAD, Spread, in_order, shared
 
@@ -42,7 +43,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     common = own.parent if hasattr(request.config, "workerinput") else own
     with shared(common, "stage", make) as made:
         copy = shutil.copytree(made["directory"], own / "stage")
-        yield LocalStage(Emulator(made["endpoint"], REGION, ACCOUNT, Path(made["log"])), copy, "e2e")
+        yield LocalStage(Emulator(made["endpoint"], REGION, ACCOUNT, Path(made["log"])), copy, "e2e", forked)
 
 
 @pytest.hookimpl(optionalhook=True)

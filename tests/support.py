@@ -6,14 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from lab import stage
 from lab.emulator import emulator as start_emulator
-from lab.stage import LocalStage, local_stage
+from lab.stage import LocalStage
+from tests.commands import forked
 from tests.mocks import mock_config
 
 T = TypeVar("T")
+
+local_stage = partial(stage.local_stage, run=forked)
+"""`lab.stage.local_stage`, whose commands begin at once."""
 
 
 def eventually(predicate: Callable[[], T], *, within: float, what: str = "", every: float = 0.02) -> T:

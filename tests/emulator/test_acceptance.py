@@ -23,8 +23,9 @@ from guardctl.acceptance.trial import TAG, Names
 from guardctl.errors import INTERRUPTED, NOT_RUN, OK
 from lab.emulator import Emulator
 from lab.emulator import emulator as start_emulator
-from lab.stage import LocalStage, local_stage
+from lab.stage import LocalStage
 from tests.emulator.trail import UNNAMED, calls
+from tests.support import local_stage
 
 PATIENCE = "20s"
 """Longer than the emulator needs for anything but what it never does."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lab.emulator import Emulator
-from lab.stage import CommandFailed, LocalStage, local_stage
+from lab.stage import CommandFailed, LocalStage
+from tests.support import local_stage
 
 JOBS = """
 [defaults.ecs]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from lab.stage import LocalStage, local_stage
+from lab.stage import LocalStage
 from tests import targets as aws
+from tests.support import local_stage
 
 IN_SIX_HOURS = datetime.now(UTC) + timedelta(hours=6)
 """No time of a job here is near, whenever the tests run."""

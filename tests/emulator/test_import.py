@@ -15,8 +15,9 @@ import pytest
 
 from chalicelib.config.jobs import load
 from lab.emulator import Emulator
-from lab.stage import LocalStage, local_stage
+from lab.stage import LocalStage
 from tests import targets as aws
+from tests.support import local_stage
 
 ACCOUNT = "130000000013"
 """An account of these tests' own: the emulator takes its number for an access key."""

@@ -14,9 +14,10 @@ import pytest
 
 from guardctl import template
 from lab.emulator import Emulator
-from lab.stage import PROJECT, LocalStage, local_stage
+from lab.stage import PROJECT, LocalStage
 from tests.documents import read
 from tests.emulator.test_deployment import assert_a_start_runs, crowd, what_is_there
+from tests.support import local_stage
 
 BUCKET = "of-the-pipeline"
 FIRST = '[jobs.first]\nschedule = "cron(0 3 1 1 ? *)"\nwarn_after = "1d"\necs = { task_definition = "first" }\n'

@@ -12,8 +12,9 @@ from chalicelib.contract import StartInput, guard_input
 from chalicelib.names import scheduled_name
 from chalicelib.telling import of_start
 from lab.emulator import Emulator
-from lab.stage import LocalStage, local_stage, until
+from lab.stage import LocalStage, until
 from tests.emulator.test_end_to_end import schedule_event
+from tests.support import local_stage
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:told"
 JOBS = f"""

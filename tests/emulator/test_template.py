@@ -17,7 +17,7 @@ from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, load
 from guardctl import project, template
 from guardctl.stage import PROJECT, Stage
 from lab.emulator import Emulator
-from lab.stage import local_stage
+from tests.support import local_stage
 
 SHIPPED = sorted(file.stem for file in (PROJECT / "chalicelib" / "jobs").glob("*.toml"))
 EVERY_KEY = Path(__file__).with_name("every_key.toml").read_text(encoding="utf-8")
