@@ -45,12 +45,17 @@ class Runner(Protocol):
     """Runs a Python module in `directory`, with `stdin` for its input."""
 
     def __call__(
-        self, module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None
+        self,
+        module: str,
+        arguments: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        stdin: str | None = None,
     ) -> "subprocess.CompletedProcess[str]": ...
 
 
 def in_a_process(
-    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None
+    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """As a person would: ``python -m module …``."""
     return _communicate([sys.executable, "-m", module, *arguments], directory, environment, stdin)
@@ -286,7 +291,7 @@ def until(look: Callable[[], Any], *, within: float, what: str) -> Any:
 
 
 def _communicate(
-    command: list[str], directory: Path, environment: Mapping[str, str], stdin: str | None
+    command: list[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
     with subprocess.Popen(
         command,

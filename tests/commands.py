@@ -23,7 +23,7 @@ _PROJECT = str(Path(__file__).resolve().parent.parent)
 
 
 def forked(
-    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None
+    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """``python -m module …`` in `directory`, without loading what is loaded. See `lab.stage.Runner`."""
     processes = multiprocessing.get_context("forkserver")

@@ -21,6 +21,7 @@ from guardctl import starts
 from guardctl.__main__ import application
 from guardctl.errors import AWS, EXIT_CODES, INTERRUPTED, NOT_RUN, OK, USAGE
 from lab.stage import LocalStage, until
+from tests.commands import forked
 
 # Typer's own command class carries no types of its own.
 COMMANDS: Mapping[str, Any] = get_command(application()).commands  # type: ignore[attr-defined]
@@ -33,15 +34,7 @@ def guardctl(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command in the stage's directory, without some variables and with others. It never shows a traceback."""
     environment = {k: v for k, v in stage.emulator.environment().items() if k not in without} | variables
-    done = subprocess.run(
-        [sys.executable, "-m", "guardctl", *arguments],
-        cwd=stage.directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    done = forked("guardctl", arguments, stage.directory, environment)
     assert "Traceback" not in done.stderr + done.stdout
     return done
 

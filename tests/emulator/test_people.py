@@ -4,8 +4,6 @@ The emulator's CloudTrail names Query calls (CloudFormation, IAM, STS) by their 
 as "some call of that service". CloudFormation's own calls in the deployer's name can't be seen on the emulator.
 """
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +15,7 @@ from guardctl import people
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
 from tests import targets as aws
+from tests.commands import forked
 from tests.emulator.test_deployment import JOBS as TWO_JOBS
 from tests.emulator.trail import UNNAMED, calls
 from tests.support import local_stage
@@ -64,14 +63,7 @@ COMMANDS = {
 def run_by(stage: LocalStage, person: str, *command: str) -> str:
     """Run guardctl with an access key of the person's own; the emulator takes any."""
     environment = {**stage.emulator.environment(), "AWS_ACCESS_KEY_ID": person}
-    done = subprocess.run(
-        [sys.executable, "-m", "guardctl", *command, "--stage", stage.name],
-        cwd=stage.directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked("guardctl", [*command, "--stage", stage.name], stage.directory, environment)
     return done.stdout + done.stderr
 
 
