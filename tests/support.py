@@ -22,16 +22,15 @@ local_stage = partial(stage.local_stage, run=forked)
 """`lab.stage.local_stage`, whose commands begin at once."""
 
 
-def eventually(predicate: Callable[[], T], *, within: float, what: str = "", every: float = 0.02) -> T:
+def eventually(predicate: Callable[[], T], *, within: float, what: str = "") -> T:
     """The predicate's first true answer; AssertionError if there is none within so many seconds."""
-    deadline = time.monotonic() + within
-    while True:
-        answer = predicate()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
+    began = time.monotonic()
+    while not (answer := predicate()):
+        waited = time.monotonic() - began
+        if waited > within:
             raise AssertionError(f"not within {within:g} s: {what or predicate!r}; the last answer was {answer!r}")
-        time.sleep(every)
+        time.sleep(min(0.5, max(0.02, waited / 20)))  # or it would be asking all the time, with a core that others need
+    return answer
 
 
 @contextmanager

@@ -174,13 +174,21 @@ def test_a_job_at_rest_may_be_removed(deployed: LocalStage) -> None:
     assert "Remove   second: the state machine of its runs\n" in shown
 
 
-QUEUES = JOBS.replace("[jobs.second]\n", '[jobs.second]\noverlap = "queue"\ngrace = "1s"\n')
+QUEUES = JOBS + THIRD + 'overlap = "queue"\ngrace = "1s"\n'
 
 
-def busy(stage: LocalStage) -> str:
-    """`second` has a run with a task; the task's ARN."""
-    stage.ended(stage.start("second"))
-    return stage.a_task("second")
+@pytest.fixture(scope="module")
+def leaving(emulator: Emulator) -> Iterator[LocalStage]:
+    """A stage of which first a job is removed and then the rest."""
+    with local_stage(emulator, name="gone", jobs=QUEUES) as stage:
+        stage.deploy()
+        yield stage
+
+
+def busy(stage: LocalStage, job: str) -> str:
+    """The job has a run with a task; the task's ARN."""
+    stage.ended(stage.start(job))
+    return stage.a_task(job)
 
 
 def ended_before(shown: str, how: str) -> list[str]:
@@ -193,19 +201,21 @@ def stopped(shown: str) -> list[str]:
     return [line.split()[1] for line in shown.splitlines() if line.startswith("stopped ")]
 
 
-def test_a_removed_jobs_waiter_run_and_task_are_stopped_first(emulator: Emulator) -> None:
-    with local_stage(emulator, name="removing", jobs=QUEUES) as stage:
-        stage.deploy()
-        task = busy(stage)
-        assert json.loads(stage.ended(stage.start("second"))["output"])["outcome"] == "queued"
-        edit(stage, JOBS.partition("[jobs.second]")[0])
-        done = stage.command("guardctl", "deploy", "--stage", "removing", "--stop").stdout
-        assert ended_before(done, "would be ended") == ["second-after-run-000001-1", "run-000001"]
-        assert stopped(done) == ["second-after-run-000001-1", "run-000001"]
-        described = stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]
-        assert described["lastStatus"] == "STOPPED"
-        assert sorted(what_is_there(stage)["machines"]) == ["batch-guard-removing", "batch-guard-removing-first"]
-        stage.command("guardctl", "destroy", "--stage", "removing", "--yes")
+@pytest.mark.xdist_group("leaving")
+def test_a_removed_jobs_waiter_run_and_task_are_stopped_first(leaving: LocalStage) -> None:
+    task = busy(leaving, "third")
+    assert json.loads(leaving.ended(leaving.start("third"))["output"])["outcome"] == "queued"
+    edit(leaving, JOBS)
+    done = leaving.command("guardctl", "deploy", "--stage", "gone", "--stop").stdout
+    assert ended_before(done, "would be ended") == ["third-after-run-000001-1", "run-000001"]
+    assert stopped(done) == ["third-after-run-000001-1", "run-000001"]
+    described = leaving.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]
+    assert described["lastStatus"] == "STOPPED"
+    assert sorted(what_is_there(leaving)["machines"]) == [
+        "batch-guard-gone",
+        "batch-guard-gone-first",
+        "batch-guard-gone-second",
+    ]
 
 
 def test_a_bucket_that_does_not_exist_is_named(emulator: Emulator) -> None:
@@ -225,8 +235,9 @@ def crowd(count: int) -> str:
     )
 
 
-def test_two_hundred_and_fifty_jobs_with_alerts_are_a_stage_and_its_bucket_is_remembered(emulator: Emulator) -> None:
-    with local_stage(emulator, name="crowd", jobs=crowd(250)) as stage:
+def test_a_stage_that_needs_a_bucket_asks_for_one_once_and_its_alarms_come_and_go(emulator: Emulator) -> None:
+    """With 250 jobs: test_pipeline.py."""
+    with local_stage(emulator, name="crowd", jobs=crowd(60)) as stage:
         before = what_is_there(stage)
         refused = stage.command("guardctl", "deploy", "--stage", "crowd", stdin="n\n", code=2)
         assert (
@@ -236,20 +247,20 @@ def test_two_hundred_and_fifty_jobs_with_alerts_are_a_stage_and_its_bucket_is_re
         assert what_is_there(stage) == before
         stage.command("guardctl", "deploy", "--stage", "crowd", stdin="y\n")
         found = what_is_there(stage)
-        assert len(found["machines"]) == 251
+        assert len(found["machines"]) == 61
         alarms = (
             emulator.client("cloudwatch")
             .get_paginator("describe_alarms")
             .paginate(AlarmNamePrefix="batch-guard-crowd-")
         )
-        assert sum(len(page["MetricAlarms"]) for page in alarms) == 5 + 3 * 250
+        assert sum(len(page["MetricAlarms"]) for page in alarms) == 5 + 3 * 60
         block = json.loads(found["files"]["config.json"])["stages"]["crowd"]
         assert block["template_bucket"] == "batch-guard-000000000000-us-east-1"
         # A colleague's clone, before the commit: the bucket is found by its name.
-        with local_stage(emulator, name="crowd", jobs=crowd(250)) as clone:
+        with local_stage(emulator, name="crowd", jobs=crowd(60)) as clone:
             clone.command("guardctl", "deploy", "--stage", "crowd", "--dry-run")
         # Without alerts the stacks of the alarms go.
-        edit(stage, crowd(250).replace("[alerts]\n", "#").replace("topic =", "# "))
+        edit(stage, crowd(60).replace("[alerts]\n", "#").replace("topic =", "# "))
         shown = stage.command("guardctl", "deploy", "--stage", "crowd").stdout
         assert shown.count("removed the stack batch-guard-crowd-alarms") == 3
         stage.command("guardctl", "destroy", "--stage", "crowd", "--yes")
@@ -267,25 +278,24 @@ def test_functions_deployed_from_elsewhere_are_not_left_without_machines(deploye
     assert in_the_account(what_is_there(deployed)) == in_the_account(before)
 
 
-def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everything(emulator: Emulator) -> None:
-    with local_stage(emulator, name="gone", jobs=QUEUES) as stage:
-        stage.deploy()
-        task = busy(stage)
-        stage.command("guardctl", "pause", "second", "--stage", stage.name, "--reason", "rest")
-        before = what_is_there(stage)
-        for answer in ("y\n", "\n", ""):
-            refused = stage.command("guardctl", "destroy", "--stage", "gone", stdin=answer, code=1)
-            assert ended_before(refused.stdout, "ended before") == ["paused-000001", "run-000001"]
-            assert "  guardctl run second --first --after 1 --stage gone\n" in refused.stdout
-            assert "with the history of all its runs. Type gone to go on: " in refused.stdout
-            assert refused.stderr.endswith("nothing was removed\n")
-            assert what_is_there(stage) == before
-        done = stage.command("guardctl", "destroy", "--stage", "gone", stdin="gone\n")
-        assert stopped(done.stdout) == ["paused-000001", "run-000001"]
-        assert stage.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED"
-        assert in_the_account(what_is_there(stage)) == NOTHING
-        again = stage.command("guardctl", "destroy", "--stage", "gone", "--yes")
-        assert again.stdout == "there is nothing of stage gone to remove\n"
+@pytest.mark.xdist_group("leaving")
+def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everything(leaving: LocalStage) -> None:
+    task = busy(leaving, "second")
+    leaving.command("guardctl", "pause", "second", "--stage", leaving.name, "--reason", "rest")
+    before = what_is_there(leaving)
+    for answer in ("y\n", "\n", ""):
+        refused = leaving.command("guardctl", "destroy", "--stage", "gone", stdin=answer, code=1)
+        assert ended_before(refused.stdout, "ended before") == ["paused-000001", "run-000001"]
+        assert "  guardctl run second --first --after 1 --stage gone\n" in refused.stdout
+        assert "with the history of all its runs. Type gone to go on: " in refused.stdout
+        assert refused.stderr.endswith("nothing was removed\n")
+        assert what_is_there(leaving) == before
+    done = leaving.command("guardctl", "destroy", "--stage", "gone", stdin="gone\n")
+    assert stopped(done.stdout) == ["paused-000001", "run-000001"]
+    assert leaving.ecs.describe_tasks(cluster="batch", tasks=[task])["tasks"][0]["lastStatus"] == "STOPPED"
+    assert in_the_account(what_is_there(leaving)) == NOTHING
+    again = leaving.command("guardctl", "destroy", "--stage", "gone", "--yes")
+    assert again.stdout == "there is nothing of stage gone to remove\n"
 
 
 def test_a_destroy_that_was_interrupted_is_finished_by_the_next(emulator: Emulator) -> None:
@@ -402,6 +412,7 @@ def by_job(shown: str) -> dict[str, list[str]]:
     return found
 
 
+@together
 def test_what_a_role_may_do_is_simulated_and_what_it_will_be_allowed_is_no_fault(deployed: LocalStage) -> None:
     def permissions(code: int = 0) -> list[str]:
         shown = deployed.command("guardctl", "verify", "--stage", deployed.name, code=code).stdout
@@ -417,6 +428,7 @@ def test_what_a_role_may_do_is_simulated_and_what_it_will_be_allowed_is_no_fault
     assert "not yet: ecs:RunTask on " in told[1]
 
 
+@together
 def test_diff_says_what_a_deployment_would_change_and_a_dry_run_too(deployed: LocalStage) -> None:
     nothing = deployed.command("guardctl", "diff", "--stage", deployed.name, "--exit-code").stdout
     assert nothing == "stage deployed: what is deployed is this checkout's\n"
