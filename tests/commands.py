@@ -1,65 +1,87 @@
-"""The project's commands as forks of a process in which the libraries are loaded already.
+"""The project's commands as forks of a process in which the libraries are loaded already (`tests/forks.py`).
 
-Loading them takes longer than most commands do. The modules of the project are loaded by each command, out of the
-stage's own copy, as if a person had typed it. That a command works in a process of its own, the tests of the command
-line see (`tests/unit/test_command_line.py`), and those of Ctrl-C and of people's permissions.
+Loading them takes longer than most commands do, and so it is with what they start: chalice, and chalice's pip. The
+modules of the project are loaded by each command, out of the stage's own copy, as if a person had typed it. That a
+command works in a process of its own, the tests of the command line see (`tests/unit/test_command_line.py`), those of
+Ctrl-C, of the demo and of what is typed without an account.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
+import json
 import os
-import runpy
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
-_PROJECT = str(Path(__file__).resolve().parent.parent)
+# For `sys.executable` of a command: what it starts is a fork, too, if it is code that is given on the command line.
+_EXECUTABLE = """#!{python} -IS
+import json, os, socket, sys
+arguments = sys.argv[1:]
+if arguments[:1] != ["-c"]:
+    os.execv({python!r}, [{python!r}, *arguments])
+asked = {{"group": False, "arguments": arguments, "directory": os.getcwd(), "environment": dict(os.environ)}}
+asked["executable"] = __file__
+connection = socket.socket(socket.AF_UNIX)
+connection.connect({path!r})
+socket.send_fds(connection, [json.dumps(asked).encode() + b"\\n"], [0, 1, 2])
+code = int(connection.makefile().read().split()[1])
+sys.exit(code if code >= 0 else 128 - code)
+"""
 
 
 def forked(
     module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """``python -m module …`` in `directory`, without loading what is loaded. See `lab.stage.Runner`."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.libraries"])
-    with tempfile.TemporaryDirectory() as temporary:
-        streams = [Path(temporary, name) for name in ("in", "out", "err")]
-        streams[0].write_text(stdin or "", encoding="utf-8")
-        command: Any = processes.Process(
-            target=_run, args=(module, [*arguments], directory, dict(environment), streams)
-        )
-        command.start()
-        try:
-            command.join()
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(command.pid, 9)
-            raise
-        out, err = (path.read_text(encoding="utf-8") for path in streams[1:])
-    return subprocess.CompletedProcess([module, *arguments], command.exitcode, out, err)
+    command = ["-m", module, *arguments]
+    told = {"group": True, "arguments": command, "directory": str(directory), "environment": dict(environment)}
+    with (
+        socket.socket(socket.AF_UNIX) as connection,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as given,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+    ):
+        given.write(stdin or "")
+        given.seek(0)
+        connection.connect(_socket())
+        message = json.dumps({**told, "executable": _socket() + ".python"}).encode() + b"\n"
+        socket.send_fds(connection, [message], [given.fileno(), out.fileno(), err.fileno()])
+        with connection.makefile() as answer:
+            number = int(answer.readline())
+            try:
+                code = int(answer.readline())
+            except BaseException:
+                with suppress(ProcessLookupError):
+                    os.killpg(number, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(command, code, _all_of(out), _all_of(err))
 
 
-def _run(
-    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[Path]
-) -> None:
-    os.setpgid(0, 0)  # what it starts belongs to it, also when it is ended
-    for number, path in enumerate(streams):
-        opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
-        os.dup2(opened, number)
-        os.close(opened)
-    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)  # multiprocessing gives its children none
-    os.environ.clear()
-    os.environ.update(environment)
-    time.tzset()
-    os.chdir(directory)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "lab", "chalicelib", "guardctl")]:
-        del sys.modules[name]
-    sys.path[:] = [str(directory), *(path for path in sys.path if path not in ("", _PROJECT))]
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+def _all_of(file: TextIO) -> str:
+    file.seek(0)
+    return file.read()
+
+
+@functools.cache
+def _socket() -> str:
+    """Where forks are to be had, as long as this process lives."""
+    path = f"{tempfile.mkdtemp()}/forks"
+    executable = Path(f"{path}.python")
+    executable.write_text(_EXECUTABLE.format(python=sys.executable, path=path), encoding="utf-8")
+    executable.chmod(0o755)
+    server = subprocess.Popen(
+        [sys.executable, "-P", str(Path(__file__).with_name("forks.py")), path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout
+    assert server.stdout.readline() == b"ready\n"
+    return path
