@@ -24,6 +24,7 @@ from guardctl.errors import INTERRUPTED, NOT_RUN, OK
 from lab.emulator import Emulator
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
+from tests.commands import forked
 from tests.emulator.trail import UNNAMED, calls
 from tests.support import local_stage
 
@@ -52,26 +53,14 @@ def project() -> Iterator[LocalStage]:
         yield checkout
 
 
-def acceptance(project: LocalStage, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "guardctl", "acceptance", *options],
-        cwd=project.directory,
-        env={
-            **project.emulator.environment(),
-            "AWS_ACCESS_KEY_ID": KEY,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def environment(project: LocalStage) -> dict[str, str]:
+    return {**project.emulator.environment(), "AWS_ACCESS_KEY_ID": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=600)
-    return process.returncode, output
+def acceptance(project: LocalStage, *options: str) -> tuple[int, str]:
+    """The exit code, and all that was said."""
+    done = forked("guardctl", ["acceptance", *options], project.directory, environment(project))
+    return done.returncode, done.stdout + done.stderr
 
 
 def read_until(process: subprocess.Popen[str], line: str) -> None:
@@ -109,7 +98,7 @@ def left(aws: Emulator) -> list[str]:
 def test_the_report_says_what_differs_here_and_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:
     before, began = contents(project.directory), time.time()
     path = tmp_path / "report"
-    code, output = finished(acceptance(project, "--yes", "--patience", PATIENCE, "--report", str(path)))
+    code, output = acceptance(project, "--yes", "--patience", PATIENCE, "--report", str(path))
     assert code == NOT_RUN, output
     found = json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["assumptions"]
     verdicts = {line["name"]: line["verdict"] for line in found}
@@ -139,11 +128,19 @@ def assert_allowed(called: set[str]) -> None:
 
 @pytest.mark.waits
 def test_after_ctrl_c_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:
-    process = acceptance(project, "--yes", "--report", str(tmp_path / "report"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "guardctl", "acceptance", "--yes", "--report", str(tmp_path / "report")],
+        cwd=project.directory,
+        env={**environment(project), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     read_until(process, "deploying the stage")
     process.send_signal(signal.SIGINT)
-    code, output = finished(process)
-    assert code == INTERRUPTED, output
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == INTERRUPTED, output
     assert output.splitlines()[-1] == "interrupted: nothing is left"
     assert left(project.emulator) == []
 
@@ -183,18 +180,18 @@ def test_what_a_kill_has_left_is_found_by_its_tag_and_removed(project: LocalStag
     what_a_kill_leaves(project.emulator, Names("trialother0000"), "trialother")
     there = left(project.emulator)
     others = [name for name in there if "trialother" in name]
-    code, output = finished(acceptance(project, "--clean"))
+    code, output = acceptance(project, "--clean")
     assert (code, left(project.emulator)) == (NOT_RUN, there), output
-    code, output = finished(acceptance(project, "--clean", "--yes"))
+    code, output = acceptance(project, "--clean", "--yes")
     assert (code, left(project.emulator)) == (OK, others), output
-    code, output = finished(acceptance(project, "--clean", "--yes", "--stage", "trialother"))
+    code, output = acceptance(project, "--clean", "--yes", "--stage", "trialother")
     assert (code, left(project.emulator)) == (OK, []), output
-    code, output = finished(acceptance(project, "--clean", "--yes"))
+    code, output = acceptance(project, "--clean", "--yes")
     assert (code, output) == (OK, "no trial of trial has left anything\n")
 
 
 def test_without_a_yes_nothing_is_made(project: LocalStage) -> None:
-    code, output = finished(acceptance(project))
+    code, output = acceptance(project)
     assert code == NOT_RUN, output
     assert "It costs about" in output
     assert "nothing was made" in output
@@ -211,7 +208,7 @@ def test_without_a_yes_nothing_is_made(project: LocalStage) -> None:
     ],
 )
 def test_a_mistake_in_the_command_makes_nothing(project: LocalStage, options: list[str], told: str) -> None:
-    code, output = finished(acceptance(project, "--yes", *options))
+    code, output = acceptance(project, "--yes", *options)
     assert code == 2, output
     assert told in output
     assert left(project.emulator) == []
