@@ -52,7 +52,7 @@ def forked(
         given.write(stdin or "")
         given.seek(0)
         connection.connect(_socket())
-        message = json.dumps({**told, "executable": _socket() + ".python"}).encode() + b"\n"
+        message = json.dumps({**told, "executable": python()}).encode() + b"\n"
         socket.send_fds(connection, [message], [given.fileno(), out.fileno(), err.fileno()])
         with connection.makefile() as answer:
             number = int(answer.readline())
@@ -65,6 +65,11 @@ def forked(
         return subprocess.CompletedProcess(command, code, _all_of(out), _all_of(err))
 
 
+def python() -> str:
+    """An executable that is this Python; ``-c code`` is forked."""
+    return f"{_socket()}.python"
+
+
 def _all_of(file: TextIO) -> str:
     file.seek(0)
     return file.read()
@@ -74,7 +79,7 @@ def _all_of(file: TextIO) -> str:
 def _socket() -> str:
     """Where forks are to be had, as long as this process lives."""
     path = f"{tempfile.mkdtemp()}/forks"
-    executable = Path(f"{path}.python")
+    executable = Path(f"{path}.python")  # see `python`
     executable.write_text(_EXECUTABLE.format(python=sys.executable, path=path), encoding="utf-8")
     executable.chmod(0o755)
     server = subprocess.Popen(

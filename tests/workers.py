@@ -42,7 +42,7 @@ def is_unit(nodeid: str) -> bool:
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
     """What is marked `waits`; a few short files; what needs the emulator; long files of unit tests; the rest."""
     sizes = Counter(item.path for item in items if is_unit(item.nodeid))
-    waits = [item for item in items if item.get_closest_marker("waits")]
+    waits = {_scope(item) for item in items if item.get_closest_marker("waits")}
     several = sorted((size, path) for path, size in sizes.items() if size > 2)
     short = {path for _, path in several[: 3 * len(waits)]}
     long = {item.path for item in items if is_unit(item.nodeid) and item.get_closest_marker("thorough")}
@@ -57,6 +57,11 @@ def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
         return 2 if "tests/emulator/" in item.nodeid else 3
 
     return sorted(items, key=rank)
+
+
+def _scope(item: pytest.Item) -> str:
+    group = item.get_closest_marker("xdist_group")
+    return str(group.args[0]) if group else item.nodeid
 
 
 @contextmanager

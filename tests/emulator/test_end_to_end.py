@@ -66,9 +66,9 @@ def test_without_a_command_the_task_definition_decides(stage: LocalStage) -> Non
     stage.finish("no-command")
 
 
-def test_a_dozen_starts_at_once_three_rounds_one_run_each(stage: LocalStage) -> None:
+def test_a_dozen_starts_at_once_and_again_one_run_each(stage: LocalStage) -> None:
     """A hundred at once: `make stress`."""
-    for round_ in (1, 2, 3):
+    for round_ in (1, 2):
         verdicts = stage.verdicts(stage.start_together("crowd", 12))
         held = f"run-{round_:06d}"
         assert sorted(errors(verdicts)) == ["BatchGuard.AlreadyRunning"] * 11 + ["SUCCEEDED"]
@@ -76,7 +76,7 @@ def test_a_dozen_starts_at_once_three_rounds_one_run_each(stage: LocalStage) -> 
         assert len(stage.live_tasks("crowd")) == 1
         stage.finish("crowd")
     runs = stage.runs("crowd")
-    assert [r["name"] for r in runs] == ["run-000001", "run-000002", "run-000003"]
+    assert [r["name"] for r in runs] == ["run-000001", "run-000002"]
     assert no_two_overlap(runs)
 
 

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from guardctl import template
 from lab.emulator import Emulator
 from lab.stage import PROJECT, LocalStage
+from tests.commands import python
 from tests.documents import read
 from tests.emulator.test_deployment import assert_a_start_runs, crowd, what_is_there
 from tests.support import local_stage
@@ -42,8 +42,8 @@ def pipeline(stage: LocalStage, script: str) -> "subprocess.CompletedProcess[str
         shutil.copy(PROJECT / file, stage.directory)
     for name in ("guardctl", "aws"):
         main = {"guardctl": "from guardctl.__main__ import main", "aws": "from awscli.clidriver import main"}[name]
-        program = f"#!{sys.executable}\nimport os, sys\nsys.path.insert(0, os.getcwd())\n{main}\nsys.exit(main())\n"
-        (scripts / name).write_text(program, encoding="utf-8")
+        program = f"import sys; {main}; sys.exit(main())"  # -c has the current folder on its path
+        (scripts / name).write_text(f'#!/bin/sh\nexec {python()} -c "{program}" "$@"\n', encoding="utf-8")
         (scripts / name).chmod(0o755)
     (scripts / ".ready").touch()
     environment = stage.emulator.environment()
@@ -57,7 +57,7 @@ def pipeline(stage: LocalStage, script: str) -> "subprocess.CompletedProcess[str
     )
 
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.waits]
 
 
 @pytest.fixture(scope="module")
