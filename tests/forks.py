@@ -11,6 +11,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -33,6 +34,7 @@ def serve(path: str) -> dict[str, Any]:
         while connection is None:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:  # whoever has started this is gone
+                shutil.rmtree(os.path.dirname(path))
                 os._exit(0)
             connection, _ = listener.accept()
             if os.fork():
