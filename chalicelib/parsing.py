@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from reprlib import Repr
 from typing import Any, TypeVar
 
@@ -120,13 +120,19 @@ def _commands(value: Any) -> tuple[str, ...]:
 # --- a form -----------------------------------------------------------------------------------------------
 
 
+@cache
+def _defaults(kind: type) -> Mapping[str, Any]:
+    """Field of a form → its default, or `MISSING`."""
+    return {field.name: field.default for field in fields(kind)}
+
+
 def _made(kind: type[T], readers: Mapping[str, Reader], value: Any) -> T:
     """A form of which every key is as its reader wants it; one with a default may be left out."""
     made = {}
-    for field in fields(kind):  # type: ignore[arg-type]  # every form is a dataclass
-        if field.name in readers:
-            given = value[field.name] if field.default is MISSING else value.get(field.name, field.default)
-            made[field.name] = given if given is field.default else readers[field.name](given)
+    for key, default in _defaults(kind).items():
+        if key in readers:
+            given = value[key] if default is MISSING else value.get(key, default)
+            made[key] = given if given is default else readers[key](given)
     return kind(**made)
 
 
@@ -208,7 +214,7 @@ def _read(
     kind: type, readers: Mapping[str, tuple[Reader, str]], event: Mapping[str, Any], faults: list[str]
 ) -> dict[str, Any]:
     """The keys of a form that have other values than their default, each read, or noted as a fault."""
-    defaults = {field.name: field.default for field in fields(kind)}
+    defaults = _defaults(kind)
     read = {}
     for key, (reader, wrong) in readers.items():
         given = event.get(key) if defaults[key] is MISSING else event.get(key, defaults[key])
