@@ -129,7 +129,7 @@ def _defaults(kind: type) -> Mapping[str, Any]:
 def _made(kind: type[T], readers: Mapping[str, Reader], value: Any) -> T:
     """A form of which every key is as its reader wants it; one with a default may be left out."""
     made = {}
-    for key, default in _defaults(kind).items():
+    for key, default in _defaults(kind).items():  # type: ignore[arg-type]  # a class can be hashed
         if key in readers:
             given = value[key] if default is MISSING else value.get(key, default)
             made[key] = given if given is default else readers[key](given)
