@@ -9,6 +9,8 @@ from typing import Any
 
 import jsonata
 
+from lab.language import UNWATCHED
+
 GUARD_FILE = Path(__file__).parent.parent.parent / "chalicelib" / "machines" / "guard.asl.json"
 
 
@@ -33,7 +35,7 @@ class Asl:
 
     def arguments(self, name: str, states: Mapping[str, Any]) -> Any:
         """A Task's arguments."""
-        return _fill(self.states[name]["Arguments"], states)
+        return _fill(self.states[name]["Arguments"], _text(states))
 
     def error(self, name: str) -> str:
         """The error of a Fail state as it is written: a constant or an expression."""
@@ -60,11 +62,11 @@ class Asl:
 
     def choose(self, name: str, states: Mapping[str, Any]) -> list[tuple[str, Any]]:
         """A Choice, decided by its conditions. A condition on the clock, which the model has not, may go either way."""
-        state = self.states[name]
+        state, text = self.states[name], _text(states)
         possible = []
         for index, choice in enumerate(state["Choices"]):
             either = "$now()" in choice["Condition"] or "$millis()" in choice["Condition"]
-            if either or _fill(choice["Condition"], states) is True:
+            if either or _fill(choice["Condition"], text) is True:
                 possible.append(self._go(name, f"choice {index}", choice["Next"], choice, states))
                 if not either:
                     return possible
@@ -86,7 +88,7 @@ class Asl:
         self, name: str, how: str, target: str, clause: Mapping[str, Any], states: Mapping[str, Any]
     ) -> tuple[str, Any]:
         self.taken.add((name, how, target))
-        output = _fill(clause["Output"], states) if "Output" in clause else states["input"]
+        output = _fill(clause["Output"], _text(states)) if "Output" in clause else states["input"]
         return target, output
 
 
@@ -94,18 +96,23 @@ def _matches(error: str, patterns: list[str]) -> bool:
     return error in patterns or "States.ALL" in patterns
 
 
-def _fill(template: Any, states: Mapping[str, Any]) -> Any:
+def _text(states: Mapping[str, Any]) -> str:
+    return json.dumps(states, sort_keys=True)
+
+
+def _fill(template: Any, states: str) -> Any:
     if isinstance(template, dict):
         return {key: _fill(value, states) for key, value in template.items()}
     if isinstance(template, list):
         return [_fill(value, states) for value in template]
     if isinstance(template, str) and (match := re.fullmatch(r"\{%(.*)%\}", template, re.DOTALL)):
-        return json.loads(_evaluate(match[1], json.dumps(states, sort_keys=True)))
+        return json.loads(_evaluate(match[1], states))
     return template
+
+
+_program = functools.cache(jsonata.Jsonata)
 
 
 @functools.cache
 def _evaluate(expression: str, states: str) -> str:
-    program = jsonata.Jsonata(expression)
-    program.assign("states", json.loads(states))
-    return json.dumps(program.evaluate(None))
+    return json.dumps(_program(expression).evaluate(None, UNWATCHED | {"states": json.loads(states)}))
