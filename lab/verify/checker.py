@@ -279,11 +279,7 @@ class _Recorded:
             shown = self._next("details", PAUSE if pause_number(name) else run_id(slot, run_number(name) or 0))
         if shown is None:
             return None
-        error = {FAILED: "BatchGuard.TaskFailed", UNCLEAR: "Unclean.LostSight"}.get(shown.status)
-        given: dict[str, Any] = {"guard_execution": self._me if shown.mine else "somebody else's"}
-        given |= {"renewal": shown.renewal, "target": _TARGETS.get(shown.place), "job": JOBS[shown.job]}
-        output = json.dumps({"tasks": [_task_arn(number) for number in shown.tasks]})
-        return details_of(_execution(shown, self._now, self._pool), json.dumps(given), error=error, output=output)
+        return _details(shown, self._now, self._pool, self._me if shown.mine else "somebody else's")
 
     def created_at(self, machine: str) -> datetime:
         old = self._next("created_at", slot_of(machine))
@@ -336,6 +332,16 @@ def _waiting(name: str, place: int) -> Execution:
     return Execution(execution_arn(WAITING_MACHINE, name), name, "RUNNING", BEGAN + timedelta(seconds=1 + 2 * place))
 
 
+@functools.cache
+def _details(shown: Shown, now: datetime, pool: str, asked_by: str) -> Details:
+    error = {FAILED: "BatchGuard.TaskFailed", UNCLEAR: "Unclean.LostSight"}.get(shown.status)
+    given = {"guard_execution": asked_by, "renewal": shown.renewal}
+    given |= {"target": _TARGETS.get(shown.place), "job": JOBS[shown.job]}
+    output = json.dumps({"tasks": [_task_arn(number) for number in shown.tasks]})
+    return details_of(_execution(shown, now, pool), json.dumps(given), error=error, output=output)
+
+
+@functools.cache
 def _execution(shown: Shown, now: datetime, pool: str) -> Execution:
     name = pause_name(1) if shown.number == PAUSE else run_name(shown.number)
     arn = execution_arn(MACHINES[pool][shown.slot], name)
@@ -355,6 +361,7 @@ def _task_arn(number: int) -> str:
     return f"arn:aws:ecs:eu-west-1:123456789012:task/batch/{number:06d}"
 
 
+@functools.cache
 def _task(seen: SeenTask, now: datetime, pool: str) -> Mapping[str, Any]:
     override: dict[str, Any] = {"name": "app", "command": ["bin/report"]}
     if seen.of:

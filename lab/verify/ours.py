@@ -6,7 +6,7 @@ Every step below is one thing that happens at one moment: a read, a StartExecuti
 import functools
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.decide import availability as protocol
@@ -21,6 +21,17 @@ from lab.verify.world import ALIVE, DELIVERED, JUST_NOW, OPEN, Features, World
 
 Itself = tuple[str, str, str, str, int, int, int]
 """All that the state machine knows of a guard execution in a state."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look of a guard's checker, in one world: what is the same for everything that it may be shown."""
+
+    event: str
+    shown: dict[Wanted, list[tuple[Any, bool, str]]] = field(default_factory=dict)
+    """By what it wants to read: all that this may show."""
+    ended: set[Any] = field(default_factory=set)
+    """What came of it: by which reads the checker got there makes no difference any more."""
 
 
 class Ours(Actions):
@@ -120,7 +131,7 @@ class Ours(Actions):
             if self.features.slow_checks:
                 yield Step(guard, world, "asks the checker, which looks at its clock")
                 return
-        yield from self._read_on(guard, world, self._event(guard), "", ecs=False)
+        yield from self._read_on(guard, world, Look(self._event(guard)), "", ecs=False)
         if self.features.crashes and guard.reads and world.mishaps:
             world = world.mishap()
             lost = self.asking(self.excused(guard))
@@ -128,7 +139,7 @@ class Ours(Actions):
             yield Step(lost, world, "'s checker dies; it is asked again")
             yield from self.give_up(lost, world, "Lambda.Unknown", "'s checker dies once too often")
 
-    def _read_on(self, guard: Guard, world: World, event: str, said: str, *, ecs: bool) -> Iterator[Step[Guard]]:
+    def _read_on(self, guard: Guard, world: World, look: Look, said: str, *, ecs: bool) -> Iterator[Step[Guard]]:
         """Read until the others must get their turn: after each read, or (unless `fine`) where it may matter.
 
         What Step Functions may show only grows: every state that an execution has had. So whatever a read shows now,
@@ -136,16 +147,21 @@ class Ours(Actions):
         is a read of ECS just before (`ecs`), which has to stay where it is.
         """
         assert guard.reads is not None
-        answer = self.checker.ask(event, guard.clock, guard.reads, guard.place, guard.slots, guard.memory)
+        answer = self.checker.ask(look.event, guard.clock, guard.reads, guard.place, guard.slots, guard.memory)
         if not isinstance(answer, Wanted):
-            yield from self._answered(guard, world, answer, said)
+            end = (answer, guard.excused, guard.pause_seen, guard.older_seen, world.remembered)
+            if end not in look.ended:
+                look.ended.add(end)
+                yield from self._answered(guard, world, answer, said)
             return
         of_ecs = answer.what in {"tasks", "describe"}
         together = not said or (not self.features.fine and not ecs) or (ecs and of_ecs and not self.features.slow_stops)
         if not together:
             yield Step(guard, world, said)
             return
-        for view, excused, words in views(answer, guard, world, self.features):
+        if answer not in look.shown:
+            look.shown[answer] = list(views(answer, guard, world, self.features))
+        for view, excused, words in look.shown[answer]:
             after = guard._replace(
                 reads=(*guard.reads, Read(answer.what, answer.of, view)),
                 excused=self.track and (guard.excused or excused),
@@ -159,7 +175,7 @@ class Ours(Actions):
             elif answer.what == "waiter" and view is not None and view.status == OPEN and not guard.waits:
                 after = after._replace(older_seen=guard.older_seen or _is_next(answer.of, guard.reads))
             around = with_memory(world, view) if answer.what == "describe" and self.features.warm else world
-            yield from self._read_on(after, around, event, f"{said}; {words}" if said else words, ecs=of_ecs)
+            yield from self._read_on(after, around, look, f"{said}; {words}" if said else words, ecs=of_ecs)
 
     def _answered(self, guard: Guard, world: World, answer: Decided | Failed, said: str) -> Iterator[Step[Guard]]:
         """What the state machine does with the checker's answer."""
