@@ -40,8 +40,8 @@ test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end 
 	@test -x "$(CHROMIUM)" || { echo "make test needs Chromium: apt-get install chromium, or set CHROMIUM=/path/to/it" >&2; exit 1; }
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-unit: $(BIN)/.ready  ## run the unit tests alone, without the emulator and the thorough ones
-	$(BIN)/python -m pytest tests/unit -n auto --dist worksteal -m "not thorough"
+unit: $(BIN)/.ready  ## run the quick unit tests: no emulator, no thorough ones, and 20 examples of a property
+	$(BIN)/python -m pytest tests/unit -n auto --dist worksteal -m "not thorough" --hypothesis-profile quick
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 from collections.abc import Iterator
@@ -15,11 +16,13 @@ from lab.emulator import ACCOUNT, REGION, Emulator
 from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
 from tests.commands import forked
+from tests.properties import register
 from tests.support import deployed_stage
 from tests.workers import SPREAD, Spread, in_order, shared
 
 # A shell has what it runs in the background ignore Ctrl-C, and the commands that a test interrupts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+register()
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +56,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread | Non
         return None
     config.option.loadscopereorder = False  # or the files with the most tests would come first
     return Spread(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """What has been imported and collected stays: it need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

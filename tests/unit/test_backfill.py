@@ -23,6 +23,7 @@ from guardctl.errors import INTERRUPTED, NOT_RUN, Stop
 from guardctl.ledger import Entry, Outcome
 from guardctl.stage import Stage
 from lab.play import BEGIN, Play, Played, Program
+from tests.properties import examples
 from tests.unit.test_guardctl_pools import staged
 
 MINUTE = 60.0
@@ -244,7 +245,7 @@ def test_interrupted_twice_it_goes_on_and_runs_no_time_twice(sleeps: tuple[int, 
 
 
 @pytest.mark.thorough
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(first=st.integers(1, 200), second=st.integers(1, 200))
 def test_interrupted_anywhere_it_goes_on_and_runs_no_time_twice(first: int, second: int) -> None:
     interrupted_after(first, second)

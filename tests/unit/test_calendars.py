@@ -31,6 +31,7 @@ from chalicelib.decide.schedule import (
 )
 from guardctl.days_off import Coming, coming, with_verdict
 from guardctl.holiday_data import computed, written
+from tests.properties import examples
 
 deterministic = settings(derandomize=True, deadline=None, database=None)
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -341,7 +342,7 @@ RULES = st.one_of(
 
 
 @pytest.mark.thorough
-@settings(deterministic, max_examples=250)
+@settings(deterministic, max_examples=examples(250))
 @given(
     st.sampled_from(PLACES),
     RULES,
@@ -380,7 +381,7 @@ def test_the_times_are_those_of_an_independent_reading(
 
 
 @pytest.mark.thorough
-@settings(deterministic, max_examples=60)
+@settings(deterministic, max_examples=examples(60))
 @given(
     st.sampled_from(PLACES),
     st.sampled_from(["next", "previous"]),

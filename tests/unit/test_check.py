@@ -22,6 +22,7 @@ from chalicelib.read.aws import reading
 from chalicelib.read.tasks import Ecs
 from tests.documents import read
 from tests.mocks import container_failure
+from tests.properties import examples
 from tests.world import NOW, FakeExecutions, ago, execution
 
 FUNCTION = "arn:aws:lambda:ap-northeast-1:123456789012:function:batch-guard-dev-check"
@@ -890,7 +891,7 @@ HISTORIES = [
 
 
 @pytest.mark.thorough
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(150), deadline=None, derandomize=True, database=None)
 @given(events(), st.sampled_from(HISTORIES), st.booleans())
 def test_whatever_is_thrown_at_it_ends_as_an_answer_or_as_a_named_exception(
     event: Any, history: tuple[Execution, ...], orphan: bool

@@ -14,8 +14,9 @@ from chalicelib.decide.deadlines import Moment, moments, plan
 from chalicelib.decide.pace import Bucket
 from chalicelib.decide.policy import Enabled, Overlap
 from chalicelib.decide.schedule import Schedule, between, parse_schedule
+from tests.properties import examples
 
-deterministic = settings(derandomize=True, deadline=None, database=None, max_examples=40)
+deterministic = settings(derandomize=True, deadline=None, database=None, max_examples=examples(40))
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SMALL = Bucket(50, 2)

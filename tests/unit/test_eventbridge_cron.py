@@ -16,6 +16,7 @@ from pyawscron import AWSCron
 from chalicelib.decide.cron_fields import ScheduleRefused
 from chalicelib.decide.expressions import Schedule, parse_schedule
 from chalicelib.decide.schedule import between, latest, upcoming
+from tests.properties import examples
 
 deterministic = settings(derandomize=True, deadline=None, database=None)
 
@@ -122,7 +123,7 @@ DAYS = [NIGHT + n * DAY for n in range(1, 5 * 365)]
 
 
 @pytest.mark.thorough
-@settings(deterministic, max_examples=40)
+@settings(deterministic, max_examples=examples(40))
 @given(ranges(1, 12), ranges(1, 31), ranges(1, 7), st.booleans())
 def test_days_that_wrap_over_years(months: str, days: str, weekdays: str, by_week: bool) -> None:
     right = [time for time in DAYS if time.month in stands_for(months, 1, 12)]
@@ -141,7 +142,7 @@ def test_days_that_wrap_over_years(months: str, days: str, weekdays: str, by_wee
 
 
 @pytest.mark.thorough
-@settings(deterministic, max_examples=40)
+@settings(deterministic, max_examples=examples(40))
 @given(st.integers(1, 31), st.integers(1, 31), ranges(1, 12), st.sampled_from(["", ",L", ",LW", ",7,21"]))
 def test_the_nearest_weekday_over_years(first: int, second: int, months: str, also: str) -> None:
     named = {"": set[int](), ",7,21": {7, 21}}
@@ -162,7 +163,7 @@ def test_the_nearest_weekday_over_years(first: int, second: int, months: str, al
     assert latest([schedule], "UTC", DAYS[-1], within=5 * 366 * DAY) == (right[-1] if right else None)
 
 
-@settings(deterministic, max_examples=30)
+@settings(deterministic, max_examples=examples(30))
 @given(ranges(0, 59), ranges(0, 23))
 def test_times_of_day_that_wrap(minutes: str, hours: str) -> None:
     schedule = parse_schedule(f"cron({minutes} {hours} * * ? *)")
@@ -204,7 +205,7 @@ FROM = st.integers(0, 2 * 366 * 24 * 60).map(lambda minutes: NIGHT + timedelta(m
 
 
 @pytest.mark.thorough
-@settings(deterministic, max_examples=200)
+@settings(deterministic, max_examples=examples(200))
 @given(straight(0, 59), straight(0, 23), DAY_FIELDS, MONTHS, YEARS, FROM)
 def test_pyawscron_agrees(
     minute: str, hour: str, day: tuple[str, str], month: str, years: str, start: datetime

@@ -17,6 +17,7 @@ from chalicelib.config import jobs
 from guardctl.template import definition
 from lab.language import UNWATCHED
 from lab.play import with_pools
+from tests.properties import examples
 
 BATCH, GUARD, TELLS = (definition(machine)["States"] for machine in ("batch", "guard", "telling"))
 IS_IT_TOLD = "Is it told?"
@@ -266,7 +267,7 @@ def test_a_missing_permission_is_believed_after_five_minutes() -> None:
         assert leads_to("ECS.AccessDeniedException", cause, minutes=5.1) == NEVER
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(60), deadline=None, derandomize=True, database=None)
 @given(
     st.sampled_from([error for error, *_ in ANSWERS]) | st.text(max_size=20), st.text(max_size=60), st.text(max_size=20)
 )

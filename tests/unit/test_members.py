@@ -12,6 +12,7 @@ from chalicelib.config import members
 from chalicelib.config.jobs import JobsFile, JobsFileInvalid, parse
 from chalicelib.config.run_task import run_task
 from guardctl import template
+from tests.properties import examples
 
 HEAD = '[defaults.ecs]\ncluster = "c"\ncontainer = "app"\ntask_definition = "report"\n'
 AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
@@ -272,7 +273,7 @@ def stripped(value: Any) -> Any:
     return [stripped(inner) for inner in value] if isinstance(value, list) else value
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=30)
+@settings(derandomize=True, deadline=None, database=None, max_examples=examples(30))
 @given(written=values(members.shape()))
 def test_whatever_the_model_takes_reaches_run_task_under_its_own_name(written: dict[str, Any]) -> None:
     containers = written.get("overrides", {}).get("containerOverrides", [])

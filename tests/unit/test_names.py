@@ -37,6 +37,7 @@ from chalicelib.names import (
     waiting_machine,
     waits_after,
 )
+from tests.properties import examples
 
 
 @given(st.integers(min_value=1, max_value=10**12))
@@ -161,7 +162,7 @@ def test_no_pools_slot_is_anothers_nor_another_machine(slots: list[tuple[str, in
     assert len({*machines, guard_machine("dev"), waiting_machine("dev")}) == len(slots) + 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(JOB_NAMES, JOB_NAMES, MINUTES_EVER, MINUTES_EVER)
 def test_different_starts_have_different_names(one: str, other: str, time: datetime, later: datetime) -> None:
     same = (one, time) == (other, later)

@@ -13,6 +13,7 @@ from chalicelib.decide import pace
 from chalicelib.decide.expressions import parse_schedule
 from chalicelib.decide.pace import Bucket, Curve, Planned
 from chalicelib.decide.schedule import Schedule, bounded
+from tests.properties import examples
 
 SIX = datetime(2026, 11, 23, 18, tzinfo=UTC)
 TOKYO, VIRGINIA = (pace.curve(pace.quotas(region)) for region in ("ap-northeast-1", "us-east-1"))
@@ -136,7 +137,7 @@ FILES = st.lists(
 MINUTES = st.integers(-40, 80).map(lambda minutes: SIX + timedelta(minutes=minutes))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(FILES, CURVES, MINUTES, st.integers(1, 12))
 def test_never_before_its_time_and_never_over_the_quota(
     jobs: list[AJob], curve: Curve, since: datetime, minutes: int
@@ -153,7 +154,7 @@ def test_never_before_its_time_and_never_over_the_quota(
         assert whole - each <= curve.burst
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(FILES, CURVES, MINUTES, st.integers(1, 9), st.data())
 def test_the_same_from_any_tick(jobs: list[AJob], curve: Curve, since: datetime, minutes: int, data: st.DataObject) -> None:  # fmt: skip
     """Two ticks that look at the same minute see the same, wherever each begins to look."""
@@ -169,7 +170,7 @@ def test_the_same_from_any_tick(jobs: list[AJob], curve: Curve, since: datetime,
     assert one.waiting == two.waiting
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(FILES, CURVES, MINUTES)
 def test_in_order(jobs: list[AJob], curve: Curve, since: datetime) -> None:
     """Of what was never held back, nobody is passed by who came later, or stands further down in the file."""

@@ -28,13 +28,14 @@ from chalicelib.decide.schedule import (
     renewals,
     upcoming,
 )
+from tests.properties import examples
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 TUESDAY = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
 # The same examples each time: a failure is a change of the code, never luck.
 deterministic = settings(derandomize=True, deadline=None, database=None)
-over_years = settings(deterministic, max_examples=40)
+over_years = settings(deterministic, max_examples=examples(40))
 """For what walks through three years, day by day, in each example."""
 
 

@@ -22,6 +22,7 @@ from guardctl.chart import GLYPHS, HandTask, Row, Timeline, drawn
 from guardctl.ledger import Entry, Outcome
 from guardctl.marks import MOST, marks
 from guardctl.page import html
+from tests.properties import examples
 
 SIX = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 MACHINES = "arn:aws:states:us-east-1:123456789012:stateMachine:batch-guard-dev"
@@ -321,7 +322,7 @@ def rows_of_a_day(draw: st.DrawFn) -> Row:
 
 
 @given(rows_of_a_day())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_every_time_stands_in_one_mark_that_looks_as_its_worst(row: Row) -> None:
     day = timeline(row, minutes=1440)
     found = marks(day, row)
