@@ -82,6 +82,10 @@ class Played:
     redrives: int = 0
     at: Any = None
     """Where a redrive goes on: its definition, the state, its input and the variables."""
+    step: Callable[[], None] | None = None
+    """What moves it on."""
+    next: int = 0
+    """The number in its play of when that happens; 0 for never."""
 
     @property
     def arn(self) -> str:
@@ -133,6 +137,8 @@ class Play(Interpreter, Tasks):
         self.calls: list[str] = []
         self._of_machine: dict[str, list[Played]] = {}
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._dropped: set[int] = set()
+        """The numbers of what will not happen after all."""
         self._function = f"arn:aws:lambda:{region}:123456789012:function:{function_name(stage, 'check')}"
         self._who_waits: dict[str, Any] = {}
         self._memory = Ecs(self)  # type: ignore[arg-type]  # this object answers for ECS, too
@@ -198,15 +204,16 @@ class Play(Interpreter, Tasks):
         """The executions of those who wait for shared pools, or pause jobs of them."""
         return [e for e in self.executions.values() if e.machine == self.waiting_machine]
 
-    def at(self, seconds: float, happens: Callable[[], Any]) -> None:
-        """Let something happen so many seconds from now."""
-        moment = self.now + timedelta(seconds=max(0.0, seconds))
-        heapq.heappush(self._heap, (moment, next(self._number), lambda: happens() and None))
+    def at(self, seconds: float, happens: Callable[[], Any]) -> int:
+        """Let something happen so many seconds from now; its number."""
+        moment, number = self.now + timedelta(seconds=max(0.0, seconds)), next(self._number)
+        heapq.heappush(self._heap, (moment, number, lambda: happens() and None))
+        return number
 
     def run_until(self, seconds: float | None = None) -> None:
         """Let everything happen until so many seconds from now; until nothing is left to happen if None."""
         end = self.now + timedelta(seconds=seconds) if seconds is not None else None
-        while self._heap and (end is None or self._heap[0][0] <= end):
+        while not self.idle and (end is None or self._heap[0][0] <= end):
             moment, _, happens = heapq.heappop(self._heap)
             self.now = max(self.now, moment)
             happens()
@@ -215,6 +222,8 @@ class Play(Interpreter, Tasks):
     @property
     def idle(self) -> bool:
         """Nothing is left to happen."""
+        while self._heap and self._heap[0][1] in self._dropped:
+            self._dropped.remove(heapq.heappop(self._heap)[1])
         return not self._heap
 
     def abort(self, execution: Played, error: str | None = None, cause: str | None = None) -> None:
@@ -254,6 +263,7 @@ class Play(Interpreter, Tasks):
         def step() -> None:
             if execution.status != "RUNNING" or execution.redrives != redrives:
                 return
+            execution.next = 0
             try:
                 seconds = next(steps)
             except StopIteration as done:
@@ -261,13 +271,27 @@ class Play(Interpreter, Tasks):
             except StatesError as error:
                 self._close(execution, "FAILED", error=error.error, cause=error.cause)
             else:
-                self.at(seconds, step)
+                execution.next = self.at(seconds, step)
 
-        self.at(0.05, step)
+        execution.step, execution.next = step, self.at(0.05, step)
+
+    def _asleep(self, execution: Played) -> Callable[[float], None]:
+        step = execution.step
+        assert step is not None
+
+        def wake(seconds: float) -> None:
+            if execution.step is step and execution.next:
+                self._dropped.add(execution.next)
+                execution.next = self.at(seconds, step)
+
+        return wake
 
     def _close(self, execution: Played, status: str, **ending: Any) -> None:
         if execution.status == "RUNNING":
             execution.status, execution.stopped_at = status, self.now
+            if execution.next:
+                self._dropped.add(execution.next)
+                execution.next = 0
             for key, value in ending.items():
                 setattr(execution, key, value)
 
@@ -298,7 +322,7 @@ class Play(Interpreter, Tasks):
                 self.stop_task(arguments["Task"])
                 return {}
             case "ecs:runTask.sync":
-                return (yield from self._run_task(arguments, timeout))
+                return (yield from self._run_task(execution, arguments, timeout))
         raise AssertionError(f"{service} is not played")
 
     def _invoke(self, event: Any) -> Any:

@@ -9,6 +9,9 @@ from typing import Any
 
 from lab.language import Json, StatesError, Steps
 
+_LOOKS = timedelta(seconds=2)
+"""How often a step that waits for its task looks at it."""
+
 
 @dataclass
 class RunningTask:
@@ -25,6 +28,8 @@ class RunningTask:
     exit_code: int | None = None
     stop_code: str = ""
     stopped_reason: str = ""
+    wake: Callable[[float], None] | None = None
+    """Lets the step that waits for it look again, so many seconds from now."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -66,7 +71,11 @@ class Tasks:
         """A step that waits for a task does not hear of its end."""
         self._number = itertools.count(1)
 
-    def at(self, seconds: float, happens: Callable[[], Any]) -> None:
+    def at(self, seconds: float, happens: Callable[[], Any]) -> int:
+        raise NotImplementedError
+
+    def _asleep(self, execution: Any) -> Callable[[float], None]:
+        """What wakes it before what it waits for has passed."""
         raise NotImplementedError
 
     def _refused(self, call: str) -> bool:
@@ -98,7 +107,7 @@ class Tasks:
         task.started_by = started_by
         return task
 
-    def _run_task(self, arguments: Json, timeout: float) -> Steps:
+    def _run_task(self, execution: Any, arguments: Json, timeout: float) -> Steps:
         if self._refused("RunTask"):
             raise StatesError("ECS.AmazonECSException", "Rate exceeded (Service: AmazonECS; ThrottlingException)")
         answer = self.run_task_answers.pop(0) if self.run_task_answers else self.run_task_fails() or self.program
@@ -112,12 +121,19 @@ class Tasks:
             raise answer
         end = self.now + timedelta(seconds=timeout)
         while self.now < end:
+            task.wake = None
             if task.stopped_at is not None and not self.deaf:
                 said = self._as_step_functions_says(task)
                 if task.exit_code == 0:
                     return said
                 raise StatesError("States.TaskFailed", json.dumps(said))
-            yield min(2.0, (end - self.now).total_seconds())
+            left = (end - self.now).total_seconds()
+            if task.stopped_at is None:  # until then there is nothing to see, and none of these looks is played
+                task.wake = self._asleep(execution)
+                yield left
+            else:
+                yield min(_LOOKS.total_seconds(), left)
+        task.wake = None
         raise StatesError("States.Timeout", "")
 
     def _new_task(self, cluster: str, family: str, overrides: Json, program: Program) -> RunningTask:
@@ -131,6 +147,8 @@ class Tasks:
         if task.stopped_at is None:
             task.stopped_at, task.exit_code = self.now, exit_code
             task.stop_code, task.stopped_reason = stop_code, reason
+            if task.wake is not None:
+                task.wake(((task.created_at - self.now) % _LOOKS).total_seconds())
 
     def stop_task(self, arn: str, exit_code: int = 143) -> None:
         """StopTask: the task ends some seconds later."""
