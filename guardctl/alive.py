@@ -47,6 +47,7 @@ def stop(
     cause: str,
     say: Callable[[str], None],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[str, ...]:
     """Stop the runs, then every task of the job until none is alive; the ARNs of the tasks, all seen STOPPED.
 
@@ -86,7 +87,7 @@ def stop(
             if not alive and not hidden:
                 return tuple(sorted(told))
             say(f"waiting until {_named(alive)} STOPPED" if alive else "looking for a task that ECS may not show yet")
-            time.sleep(_POLL_SECONDS)
+            sleep(_POLL_SECONDS)
 
 
 def _pages(stage: Stage, job: Job) -> list[tuple[Execution, ...]]:

@@ -83,6 +83,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
     monkeypatch.delenv("AWS_CHALICE_CLI_MODE", raising=False)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))  # between its tries
     import app  # noqa: PLC0415 (it reads the environment)
 
     for cached in (app._stage, app._jobs):  # the clients are the same for every test, and slow to make
@@ -320,7 +321,7 @@ def imported(
     """A script in a copy of the project whose stage prod has these jobs, as Chalice's command line or Lambda has it."""
     directory.mkdir(exist_ok=True)
     shutil.copy(PROJECT / "app.py", directory)
-    shutil.copytree(PROJECT / "chalicelib", directory / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "chalicelib", directory / "chalicelib")
     (directory / "chalicelib/jobs/prod.toml").write_text(jobs, encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1", "BATCH_GUARD_STAGE": "prod"}
     return subprocess.run(

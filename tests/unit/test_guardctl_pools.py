@@ -411,7 +411,7 @@ def test_stop_ends_the_jobs_own_runs_and_tasks_and_no_neighbours() -> None:
     report = stage.job("report")
     found = alive.look(stage, report)
     assert [run.arn.rpartition("-seats")[2] for run in found.runs] == ["--2:run-000001"]
-    alive.stop(stage, report, found, "wrong day", lambda _: play.run_until(10), now=lambda: play.now)
+    alive.stop(stage, report, found, "wrong day", lambda _: None, now=lambda: play.now, sleep=play.run_until)
     assert {task.family: task.stopped_at is None for task in play.tasks} == {"solver": True, "report": False}
     assert [run.status for run in play.runs("solver")] == ["RUNNING", "ABORTED"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents import ROOT
+from tests.sources import imports
 
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -34,11 +35,10 @@ def packages(*places: str) -> set[str]:
 
 def imported(file: Path) -> Iterator[str]:
     """The first names of what a file imports, but for the type checker."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in imports(file, for_types=True):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("mypy_boto3"):
+        elif node.module and not node.module.startswith("mypy_boto3"):
             yield node.module.partition(".")[0]
 
 

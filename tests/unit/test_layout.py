@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import imports, parsed
+
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = sorted((ROOT / "chalicelib").rglob("*.py"))
 
@@ -38,16 +40,7 @@ def room(module: str) -> str:
 
 def imported(file: Path) -> Iterator[str]:
     """What a module imports when it is loaded or called; what it imports for the type checker alone is no import."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
+    for node in imports(file, for_types=False):
         if isinstance(node, ast.ImportFrom) and node.module == "chalicelib":
             yield from (f"chalicelib.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -70,7 +63,7 @@ def test_nothing_imports_upwards(file: Path) -> None:
 @pytest.mark.parametrize("file", sorted((ROOT / "chalicelib" / "decide").glob("*.py")), ids=lambda file: file.name)
 def test_what_decides_is_pure(file: Path) -> None:
     assert not IMPURE & {module.partition(".")[0] for module in imported(file)}
-    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)}
+    calls = {ast.unparse(node.func) for node in ast.walk(parsed(file)) if isinstance(node, ast.Call)}
     assert not calls & {"datetime.now", "datetime.utcnow", "open", "print", "date.today"}
 
 
