@@ -28,14 +28,34 @@ class StatesError(Exception):
         self.cause = cause
 
 
-UNWATCHED: Json = {"__evaluate_entry": None, "__evaluate_exit": None}
-"""To bind beside the variables: jsonata-python looks for these two at every step, through all frames up to theirs."""
+class _Frame(jsonata.Jsonata.Frame):  # type: ignore[misc]  # the package has no types
+    """jsonata-python looks for two hooks at every step, through all frames up to the first. Nobody has set them."""
+
+    def lookup(self, name: str) -> Any:
+        if name in {"__evaluate_entry", "__evaluate_exit"}:
+            return None
+        frame = self
+        while frame is not None:
+            if name in frame.bindings:
+                return frame.bindings[name]
+            frame = frame.parent
+        return None
+
+
+class Program(jsonata.Jsonata):  # type: ignore[misc]
+    """An expression, read once; what it is asked with is bound apart, so that nothing stays."""
+
+    def create_frame(self, enclosing_environment: Any = None) -> Any:
+        return _Frame(enclosing_environment)
+
+
+program = functools.cache(Program)
 
 
 @functools.cache
-def _program(expression: str) -> Any:
+def _as_object(expression: str) -> Program:
     # An object keeps null, and drops what is undefined: the engine returns None for both.
-    return jsonata.Jsonata(f"{{'v': ({expression})}}")
+    return Program(f"{{'v': ({expression})}}")
 
 
 def evaluate(template: Any, variables: Mapping[str, Any], now: datetime) -> Any:
@@ -46,12 +66,12 @@ def evaluate(template: Any, variables: Mapping[str, Any], now: datetime) -> Any:
         return [evaluate(value, variables, now) for value in template]
     if not (isinstance(template, str) and (match := re.fullmatch(r"\{%(.*)%\}", template, re.DOTALL))):
         return template
-    program = _program(match[1])
+    program = _as_object(match[1])
     bound = {name: jsonata.utils.Utils.NULL_VALUE if value is None else value for name, value in variables.items()}
     program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
     program.register_lambda("now", lambda: stamp_ms(now))
     try:
-        value = program.evaluate(None, UNWATCHED | bound)
+        value = program.evaluate(None, bound)
     except jsonata.JException as error:
         raise StatesError(QUERY, str(error)) from error
     if not value or "v" not in value:

@@ -23,10 +23,8 @@ def _statements(body: Sequence[ast.AST], *, for_types: bool) -> Iterator[ast.AST
     """An import is a statement, so no expression need be looked into."""
     for each in body:
         yield each
-        inner = ("body", "orelse", "finalbody", "handlers", "cases")
-        if isinstance(each, ast.If) and not for_types and ast.unparse(each.test) == "TYPE_CHECKING":
-            inner = inner[1:2]
-        for part in inner:
+        skipped = isinstance(each, ast.If) and not for_types and ast.unparse(each.test) == "TYPE_CHECKING"
+        for part in ("orelse",) if skipped else ("body", "orelse", "finalbody", "handlers", "cases"):
             found = getattr(each, part, ())
             if isinstance(found, list):
                 yield from _statements(found, for_types=for_types)

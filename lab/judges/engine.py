@@ -1,5 +1,6 @@
 """The engine of the tests, jsonata-python, asked as `Node.evaluate` asks the reference engine."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,17 +9,25 @@ from typing import Any
 import jsonata
 from jsonata.utils import Utils
 
+from lab.language import Program
+
 
 def evaluate(expression: str, now: int, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """``{"value": …}``, ``{}`` for undefined, or ``{"error": code, "message": …}`` for each case; `now` in epoch ms."""
-    program = jsonata.Jsonata(expression)
-    program.set_output_convert_nulls(False)
+    program = _program(expression)
     program.register_lambda("parse", lambda text: None if text is None else json.loads(text))
     program.register_lambda("millis", lambda: now)
     program.register_lambda(
         "now", lambda: datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
     )
     return [_answer(program, case) for case in cases]
+
+
+@functools.cache
+def _program(expression: str) -> Program:
+    program = Program(expression)
+    program.set_output_convert_nulls(False)
+    return program
 
 
 def _answer(program: jsonata.Jsonata, case: Mapping[str, Any]) -> dict[str, Any]:

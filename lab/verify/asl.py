@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonata
-
-from lab.language import UNWATCHED
+from lab.language import program
 
 GUARD_FILE = Path(__file__).parent.parent.parent / "chalicelib" / "machines" / "guard.asl.json"
 
@@ -110,9 +108,6 @@ def _fill(template: Any, states: str) -> Any:
     return template
 
 
-_program = functools.cache(jsonata.Jsonata)
-
-
 @functools.cache
 def _evaluate(expression: str, states: str) -> str:
-    return json.dumps(_program(expression).evaluate(None, UNWATCHED | {"states": json.loads(states)}))
+    return json.dumps(program(expression).evaluate(None, {"states": json.loads(states)}))

@@ -117,7 +117,7 @@ MUTANTS = (
         alive._outlived,
         "and task.stopped_at >= execution.stopped_at - CLOCKS",
         "",
-        _two(aborts=1, old_tasks=True, task_retries=True),
+        _two(aborts=1, old_tasks=True, task_retries=True, stale=False),
     ),
     Mutant(
         "of a run that was described, but is not on the page, the task is not minded",
@@ -132,7 +132,7 @@ MUTANTS = (
         alive.is_clean,
         'return failed and (details.error or "").startswith(CLEAN)',
         "return failed",
-        _two(aborts=1, unclear=True, failures=True),
+        _two(aborts=1, unclear=True, failures=True, stale=False),
     ),
     Mutant(
         "a task started by hand is not minded",
@@ -230,7 +230,7 @@ MUTANTS = (
         availability._look_at_tasks,
         "targets.setdefault(details.target.place, details.target)",
         "pass",
-        _two(aborts=1, moves=1),
+        _two(aborts=1, moves=1, stale=False),
     ),
     Mutant(
         "a copied task is ignored",
@@ -286,14 +286,14 @@ MUTANTS = (
         overlap._replace,
         'if held.why == "run" and run_number(held.holder.name):',
         "if False:",
-        _two(overlap="replace"),
+        _two(overlap="replace", stale=False),
     ),
     Mutant(
         "a task left behind is waited for though it should be stopped",
         overlap._in_the_way,
         'if in_time and held.why == "orphan" and stops:',
         "if False:",
-        _two(ORPHAN, orphans="stop"),
+        _two(ORPHAN, orphans="stop", stale=False),
     ),
     Mutant(
         "only the first slot is looked at",
@@ -314,7 +314,7 @@ MUTANTS = (
         availability.judge,
         "if mine is None or request.losses >= MAX_LOSSES:",
         "if mine is None:",
-        replace(_two(slots=2), starts=(UNLUCKY, SCHEDULE, SCHEDULE)),
+        replace(_two(slots=2, stale=False), starts=(UNLUCKY, SCHEDULE, SCHEDULE)),
     ),
     Mutant(
         "a task by hand fills no slot",

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from chalicelib.config import jobs
 from guardctl.template import definition
-from lab.language import UNWATCHED
+from lab.language import program as compiled
 from lab.play import with_pools
 from tests.properties import examples
 
@@ -46,13 +45,7 @@ def evaluate(template: Any, states: dict[str, Any], *, now: datetime = STARTED, 
     program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
     program.register_lambda("now", lambda: f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z")
     program.register_lambda("parse", json.loads)  # Step Functions' own
-    return program.evaluate(None, UNWATCHED | {"states": states, **variables})
-
-
-@cache
-def compiled(expression: str) -> Any:
-    """The expression, read once: what it is asked with is bound apart, so that nothing stays."""
-    return jsonata.Jsonata(expression)
+    return program.evaluate(None, {"states": states, **variables})
 
 
 def a_run(**execution: Any) -> dict[str, Any]:
