@@ -273,6 +273,7 @@ def test_the_stage(
 PROJECT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cli", [True, False], ids=["by Chalice's command line", "in Lambda"])
 def test_a_faulty_jobs_file_ends_a_command_and_is_an_answer_in_lambda(tmp_path: Path, cli: bool) -> None:
     done = imported(tmp_path, '[jobs.report]\noverlap = "wait"\n', ASK, cli=cli)
@@ -287,6 +288,7 @@ def test_a_faulty_jobs_file_ends_a_command_and_is_an_answer_in_lambda(tmp_path: 
         assert fault in answer["reason"]
 
 
+@pytest.mark.thorough
 def test_a_faulty_jobs_file_keeps_nobody_from_removing_a_stage(tmp_path: Path) -> None:
     done = imported(tmp_path, '[jobs.report]\noverlap = "wait"\n', "import app", cli=True, command="delete")
     assert (done.returncode, done.stderr) == (0, "")
@@ -301,6 +303,7 @@ run_task = { ofNextYear = true }
 """
 
 
+@pytest.mark.thorough
 def test_a_member_of_run_task_is_looked_up_before_the_deployment_and_handed_on_in_lambda(tmp_path: Path) -> None:
     refused = imported(tmp_path / "cli", NEWER, SHOW, cli=True)
     assert refused.returncode == 1

@@ -141,6 +141,7 @@ def test_max_failures_lets_some_pass() -> None:
 OVERLAPS = ("skip", "queue", "replace")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("overlap", OVERLAPS)
 def test_a_run_in_the_way_is_waited_for_and_no_name_is_spent(overlap: str) -> None:
     play, _, stage = staged(_with(overlap))
@@ -158,6 +159,7 @@ def _with(overlap: str) -> str:
     return JOBS.replace("[jobs.report]", f'[jobs.report]\noverlap = "{overlap}"')
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("overlap", OVERLAPS[:2])
 def test_a_start_that_loses_the_race_is_tried_again(overlap: str) -> None:
     play, aws, stage = staged(_with(overlap))

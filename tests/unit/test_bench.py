@@ -21,6 +21,7 @@ CALLS = {"ListExecutions": 1, "ListTasks": 2}
 # --- the top of the hour --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_who_comes_all_at_once_is_refused_and_asks_again_and_paced_nobody_is() -> None:
     rushed, paced = (crowd.played(24, crowd.TOKYO, paced=each, minutes=1) for each in (False, True))
     assert rushed.refused > 0

@@ -118,6 +118,7 @@ EXPRESSIONS = st.sampled_from(
 MINUTES = st.integers(-3000, 3000)
 
 
+@pytest.mark.thorough
 @deterministic
 @given(st.lists(EXPRESSIONS, min_size=1, max_size=3), MINUTES | st.none(), MINUTES | st.none(), MINUTES, MINUTES)
 def test_bounds_take_away_what_is_outside_and_nothing_else(

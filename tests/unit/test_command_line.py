@@ -53,6 +53,7 @@ def test_a_mistake_is_a_sentence(
     assert (ended.value.code, capsys.readouterr()) == (2, ("", f"{says}\n"))
 
 
+@pytest.mark.thorough
 def test_a_disk_that_is_full_is_a_sentence() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

@@ -136,6 +136,7 @@ def test_a_moment_is_what_the_clock_shows_within_a_day(job: Watched, around: dat
     assert scheduled < moment <= scheduled + DAY + HOUR
 
 
+@pytest.mark.thorough
 @deterministic
 @given(watched(), AROUND, SOON)
 def test_what_is_asked_of_one_time_and_of_the_last_agrees_with_the_ticks(
@@ -209,6 +210,7 @@ def test_no_more_than_a_fifth_of_what_comes_in_is_called() -> None:
     assert {look.moment.calls for look in looks} == {2, 3}, "with a queue a start that waited may lie between"
 
 
+@pytest.mark.thorough
 def test_a_later_tick_agrees_on_what_the_ones_before_it_looked_up() -> None:
     for minute in (1, 6, 12):
         now = SIX + minute * MINUTE

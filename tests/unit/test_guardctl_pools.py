@@ -222,6 +222,7 @@ def status(stage: Stage, play: Play, *jobs: str) -> list[JobStatus]:
 # --- what is told of a job --------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_last_run_and_usual_duration_are_the_jobs_own_though_its_neighbours_fill_the_page() -> None:
     play, _, stage = staged(a_day_of_neighbours())
     close, imports = status(stage, play, "day-close", "import")
@@ -239,6 +240,7 @@ def test_last_run_and_usual_duration_are_the_jobs_own_though_its_neighbours_fill
     assert timedelta(seconds=30) <= imports.usual.median < timedelta(seconds=40)
 
 
+@pytest.mark.thorough
 def test_status_of_a_shared_pool_asks_the_same_however_many_runs_its_neighbours_had() -> None:
     play, aws, stage = staged(a_day_of_neighbours())
     status(stage, play, "day-close", "import")
@@ -246,6 +248,7 @@ def test_status_of_a_shared_pool_asks_the_same_however_many_runs_its_neighbours_
     assert aws.calls["DescribeExecution"] <= 2 * 20 + 2 * 10 + 2
 
 
+@pytest.mark.thorough
 def test_the_page_about_pools_says_what_its_commands_cost() -> None:
     def row(reader: Reader, play: Play, job: str) -> Row:
         return reader.row(reader.stage.job(job), BEGIN, play.now, limit=200)
@@ -282,6 +285,7 @@ def test_the_page_about_pools_has_a_sound_example_and_commands_that_exist() -> N
         assert set(re.findall(r"--\w+", words)) <= known, name
 
 
+@pytest.mark.thorough
 def test_history_and_timeline_give_each_run_to_its_job() -> None:
     play, _, stage = staged(a_day_of_neighbours())
     play.start("day-close")
@@ -367,6 +371,7 @@ def test_logs_finds_the_jobs_own_run_in_whichever_slot() -> None:
         log_lines.find_run(reader, solver, "77", None, play.now)
 
 
+@pytest.mark.thorough
 def test_logs_knows_the_start_of_the_newest_run() -> None:
     play, _, stage = staged(a_day_of_neighbours())
     for job, run in (("day-close", "run-000001"), ("import", "run-000145")):

@@ -42,6 +42,7 @@ def imported(file: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
+@pytest.mark.thorough
 def test_the_installed_command_finds_all_that_it_imports() -> None:
     used = packages("guardctl", "chalicelib", "app.py", "guardctl_command.py")
     assert len(used) >= 5

@@ -257,7 +257,7 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
             id="more schedules than a parameter has room for",
         ),
         pytest.param(lambda: many(60, lambda n: "", family="f" * 240), [], id="longer families than one role has room for"),
-        pytest.param(lambda: many(300, lambda n: 'schedule = "0 3 * * *"\nwarn_after = "1d"', more=ALERTS), [], id="300 jobs, with every alarm"),
+        pytest.param(lambda: many(300, lambda n: 'schedule = "0 3 * * *"\nwarn_after = "1d"', more=ALERTS), [], id="300 jobs, with every alarm", marks=pytest.mark.thorough),
         pytest.param(
             lambda: many(34, lambda n: f'orphans = "stop"\necs.cluster = "{n}{"c" * 250}"'),
             [
@@ -268,7 +268,7 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
         pytest.param(
             lambda: many(313, lambda n: 'schedule = "0 3 * * *"\nwarn_after = "1d"', more=ALERTS),
             [r"x:jobs: the dashboard \(Dashboard\) would have 2,510 metrics and AWS takes 2,500; spread the jobs over two stages"],
-            id="more jobs than a dashboard has room for",
+            id="more jobs than a dashboard has room for", marks=pytest.mark.thorough,
         ),
         pytest.param(
             lambda: many(501, lambda n: 'schedule = "0 3 * * *"'),
@@ -276,7 +276,7 @@ ALERTS = '[alerts]\ntopic = "arn:aws:sns:us-east-1:123456789012:alerts"\n'
                 r"x:jobs: the template of the stage's machines would have 5\d\d resources and AWS takes 500; spread",
                 r"x:jobs: the template of the stage's records would have 501 resources and AWS takes 500; spread",
             ],
-            id="more jobs than a stack has room for",
+            id="more jobs than a stack has room for", marks=pytest.mark.thorough,
         ),
     ],
 )  # fmt: skip

@@ -674,6 +674,7 @@ def test_a_deadline_of_no_calendar_throws_nothing(deadline: str) -> None:
     assert asked_again("CantTell", seconds=86_400, deadline=deadline) == (AGAIN if deadline > "2026-11-24" else FAILED)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("days", [1, 7])
 @pytest.mark.parametrize("given", [{}, {"queued_since": "2026-11-23T18:00:00Z"}], ids=["a start", "a waiter"])
 def test_asking_for_as_long_as_a_start_may_does_not_fill_a_history(days: int, given: dict[str, str]) -> None:

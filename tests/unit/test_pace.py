@@ -74,6 +74,7 @@ def test_a_larger_quota_of_the_account_is_used() -> None:
     assert seconds(planned(crowd(250, "cron(0 18 * * ? *)"), own, SIX, hours=1))[-1] == 24.9
 
 
+@pytest.mark.thorough
 def test_who_would_be_first_in_the_file_does_not_pass_the_others_over_again_and_again() -> None:
     """More starts than the quota lets through: everybody gets through now and then, and every time has its end."""
     begin = SIX - timedelta(hours=1)

@@ -493,6 +493,7 @@ SCHEDULES = st.lists(
 )
 
 
+@pytest.mark.thorough
 @deterministic
 @given(WINDOWS, SCHEDULES, st.integers(-200_000, 200_000), st.integers(0, 24 * 3600))
 def test_latest_is_the_last_of_between(

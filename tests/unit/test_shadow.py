@@ -268,6 +268,7 @@ WOULD = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("overlap", NIGHTS)
 def test_seven_nights_in_shadow_are_told_as_the_guard_would_have_had_them(overlap: str) -> None:
     guarded, as_guarded = nights(overlap, shadow=False)

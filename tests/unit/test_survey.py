@@ -144,6 +144,7 @@ def test_what_is_bad_comes_first_and_a_row_that_can_not_be_read_says_why(by_name
     assert "states:ListExecutions" in alone[0].unread
 
 
+@pytest.mark.thorough
 def test_a_job_that_fails_all_day_does_not_leave_the_others_without_their_reason() -> None:
     jobs = "".join(f'[jobs.{job}]\nschedule = "{when}"\necs = {{ task_definition = "{job}" }}\n' for job, when in [("m", "* * * * *"), ("n", "0 3 * * *"), ("s", "0 4 * * *")])  # fmt: skip
     aws, stage = staged(jobs)
@@ -160,6 +161,7 @@ def test_a_job_that_fails_all_day_does_not_leave_the_others_without_their_reason
     ]
 
 
+@pytest.mark.thorough
 def test_the_last_bad_one_of_a_job_is_found_however_often_it_has_run_since() -> None:
     jobs = "".join(f'[jobs.{job}]\nschedule = "{when}"\necs = {{ task_definition = "{job}" }}\n' for job, when in [("m", "* * * * *"), ("n", "0 3 * * *")])  # fmt: skip
     aws, stage = staged(jobs)
@@ -267,6 +269,7 @@ def test_a_person_takes_half_of_a_quota_at_most_and_the_guard_has_the_rest() -> 
     assert people("ap-northeast-1", {"ListExecutions": Bucket(400, 40)})["ListExecutions"] == Bucket(200, 20)
 
 
+@pytest.mark.thorough
 def test_two_hundred_and_fifty_jobs_in_tokyo_are_read_within_four_minutes_at_half_the_quota() -> None:
     every = "".join(f'[jobs.d{n}]\nschedule = "{n % 60} {1 + n // 60} * * *"\necs = {{ task_definition = "d{n}" }}\n' for n in range(250))  # fmt: skip
     aws, stage = staged(every)

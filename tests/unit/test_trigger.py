@@ -300,6 +300,7 @@ def cold(client: FakeStepFunctions) -> Trigger:
     return replace(trigger(client, file=CROWD), handled=set())
 
 
+@pytest.mark.thorough
 def test_a_tick_sends_what_falls_into_its_minute_and_ends_within_it() -> None:
     client = FakeStepFunctions()
     sent: dict[str, datetime] = {}
@@ -321,6 +322,7 @@ def test_a_tick_sends_what_falls_into_its_minute_and_ends_within_it() -> None:
     assert max(sent.values()) == SIX.replace(second=0) + timedelta(seconds=85)
 
 
+@pytest.mark.thorough
 def test_what_a_tick_missed_is_made_up_for_as_the_quota_allows() -> None:
     client = FakeStepFunctions()
     tick(cold(client), SIX + timedelta(minutes=1))
