@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from chalicelib.decide.nearest import nearest
@@ -53,12 +54,17 @@ def advice(word: str) -> str:
         return f'write "{same}"'
     if word.isupper() and len(word) <= _ABBREVIATED:  # also WEST, though Brazil has a zone of that name
         return f"an abbreviation may be several zones', or half a year of one: {BY_PLACE}"
-    places = {name for name in available_timezones() if is_zone(name)}
+    places = _places()
     asked = word.replace(" ", "_").lower()
     if found := [name for name in places if asked in {name.lower(), name.rpartition("/")[2].lower()}]:
         return f'did you mean "{min(found, key=lambda name: (name.lower() != asked, len(name), name))}"?'
     like = nearest(word, places, alike=0.8)
     return f'did you mean "{like}"?' if like else RIGHT
+
+
+@cache
+def _places() -> frozenset[str]:
+    return frozenset(name for name in available_timezones() if is_zone(name))
 
 
 def _of_offset(word: str) -> str | None:
