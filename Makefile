@@ -41,7 +41,7 @@ test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end 
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 unit: $(BIN)/.ready  ## run the quick unit tests: no emulator, no thorough ones, and 20 examples of a property
-	$(BIN)/python -m pytest tests/unit -n auto --dist loadfile -m "not thorough" --hypothesis-profile quick
+	$(BIN)/python -m pytest tests/unit -p tests.quick -m "not thorough" --hypothesis-profile quick
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo
