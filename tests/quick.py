@@ -32,7 +32,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     os.close(taken)
     session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # or each fork would make its own
     forks: dict[connection.Connection, int] = {}
-    for _ in range(len(os.sched_getaffinity(0))):
+    for _ in range(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
         told, tells = Pipe(duplex=False)
         pid = os.fork()
         if not pid:

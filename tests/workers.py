@@ -53,8 +53,8 @@ def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
         if item.path in short:
             return 1
         if is_unit(item.nodeid):
-            return 3 if item.path in long else 4
-        return 2 if "tests/emulator/" in item.nodeid else 3
+            return 3 if item.path in long else 5
+        return 2 if "tests/emulator/" in item.nodeid else 4
 
     return sorted(items, key=rank)
 

@@ -206,6 +206,7 @@ def test_a_paused_job_ends_it_with_the_reason() -> None:
     assert [each.outcome for each in done(backfill(play, stage, anyway=True))] == ["succeeded"] * 3
 
 
+@pytest.mark.thorough
 def test_a_time_that_its_schedule_has_under_way_is_waited_for() -> None:
     play, _, stage = staged(JOBS)
     play.program = Program(seconds=20 * MINUTE)
@@ -216,6 +217,7 @@ def test_a_time_that_its_schedule_has_under_way_is_waited_for() -> None:
     assert by_hand(play) == [f"{name}-by-hand-1" for name in NAMES[1:]]
 
 
+@pytest.mark.thorough
 def test_a_time_that_was_waited_for_and_failed_is_a_failure() -> None:
     play, _, stage = staged(JOBS)
     play.run_task_answers = [Program(seconds=20 * MINUTE, exit_code=3)]

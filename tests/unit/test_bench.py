@@ -29,6 +29,7 @@ def test_who_comes_all_at_once_is_refused_and_asks_again_and_paced_nobody_is() -
     assert report.missed([paced, *(crowd.planned(jobs, crowd.TOKYO) for jobs in (100, 250))]) == []
 
 
+@pytest.mark.thorough
 def test_a_crowd_that_misses_its_goal_is_said_to() -> None:
     paced = crowd.planned(250, crowd.TOKYO)
     for missing in (replace(paced, lost=1), replace(paced, transitions=8), replace(paced, last=101)):

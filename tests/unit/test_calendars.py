@@ -184,6 +184,7 @@ def test_a_rate_that_does_not_move_starts_when_it_would_have() -> None:
     assert nominal([moving], israel, datetime(2024, 10, 26, 23, 30, tzinfo=UTC)) is None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("expression", "rule", "expected"),
     [

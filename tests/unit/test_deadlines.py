@@ -105,6 +105,7 @@ def watched(draw: st.DrawFn) -> Watched:
     )
 
 
+@pytest.mark.thorough
 @deterministic
 @given(watched(), AROUND, SOON, st.lists(SOON, max_size=6))
 def test_every_scheduled_time_has_one_moment_for_each_key_however_the_ticks_fall(
@@ -126,6 +127,7 @@ def test_every_scheduled_time_has_one_moment_for_each_key_however_the_ticks_fall
     )
 
 
+@pytest.mark.thorough
 @deterministic
 @given(watched(), AROUND, SOON)
 def test_a_moment_is_what_the_clock_shows_within_a_day(job: Watched, around: datetime, shift: timedelta) -> None:
@@ -193,6 +195,7 @@ def ticked(first: datetime, last: datetime) -> list[deadlines.Look]:
     return found
 
 
+@pytest.mark.thorough
 def test_a_crowd_is_looked_up_by_one_tick_after_the_other_and_nobody_is_lost() -> None:
     looks = ticked(SIX - 5 * MINUTE, SIX + 20 * MINUTE)
     names = [look.moment.name for look in looks]
@@ -203,6 +206,7 @@ def test_a_crowd_is_looked_up_by_one_tick_after_the_other_and_nobody_is_lost() -
     assert max(look.at for look in looks if look.moment.at == SIX) - SIX > 5 * MINUTE, "the last of them late"
 
 
+@pytest.mark.thorough
 def test_no_more_than_a_fifth_of_what_comes_in_is_called() -> None:
     looks = ticked(SIX - 5 * MINUTE, SIX + 20 * MINUTE)
     for look, behind in pairwise(looks):

@@ -10,11 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import hcl2
 import pytest
-from check_jsonschema.builtin_schemas import get_builtin_schema
-from jsonschema.validators import validator_for
-from ruamel.yaml import YAML
 
 from tests.documents import ROOT, read
 from tests.unit.test_docs import GUARDCTL
@@ -29,11 +25,16 @@ def text(path: str) -> str:
 
 
 def workflow(path: str) -> Any:
+    from ruamel.yaml import YAML  # noqa: PLC0415 (with the judges a tenth of what all unit tests take to collect)
+
     return YAML(typ="safe", pure=True).load(text(path))  # YAML 1.2: in 1.1 the key `on` is a boolean
 
 
 @cache
 def judge() -> Any:
+    from check_jsonschema.builtin_schemas import get_builtin_schema  # noqa: PLC0415 (see workflow)
+    from jsonschema.validators import validator_for  # noqa: PLC0415
+
     schema = get_builtin_schema("vendor.github-workflows")
     return validator_for(schema)(schema)
 
@@ -93,7 +94,10 @@ def test_the_page_trusts_the_environment_that_deploys_and_names_the_variables() 
     assert set(re.findall(r"vars\.(\w+)", text(EXAMPLE))) <= spans
 
 
+@pytest.mark.thorough
 def test_terraform_takes_what_the_readmes_pipeline_deploys() -> None:
+    import hcl2  # noqa: PLC0415 (see workflow)
+
     plain = hcl2.SerializationOptions(strip_string_quotes=True, explicit_blocks=False)
     found = hcl2.loads(text("docs/examples/batch-guard.tf"), serialization_options=plain)
     stack = found["resource"][0]["aws_cloudformation_stack"]["batch_guard"]

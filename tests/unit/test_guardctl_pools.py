@@ -306,6 +306,7 @@ def test_history_and_timeline_give_each_run_to_its_job() -> None:
 UTC_ZONE: Any = UTC
 
 
+@pytest.mark.thorough
 def test_why_follows_a_start_that_waited_for_its_neighbour() -> None:
     play, aws, stage = staged()
     play.program = Program(seconds=10 * MINUTE)
@@ -490,6 +491,7 @@ def test_a_job_that_is_not_deployed_can_not_be_paused_and_its_stage_is_named(job
         pauses.pause(stage, job, "the database moves", None, BEGIN)
 
 
+@pytest.mark.thorough
 def test_a_pause_outlasts_a_long_backfill() -> None:
     """Its runs are on the page that a start reads, which shows the newest hundred."""
     play, _, stage = staged()

@@ -55,6 +55,7 @@ def test_what_is_installed_is_what_was_tested() -> None:
     assert {name: tested.get(name) for name in DECLARED} == DECLARED
 
 
+@pytest.mark.thorough
 def test_what_ships_is_pinned_by_hash_and_is_all_that_the_functions_import() -> None:
     lines = [line for line in SHIPS.splitlines() if line and not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==\S+( --hash=sha256:[0-9a-f]{64})+", line)] == []

@@ -335,6 +335,7 @@ CROWD = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("file", "expected"),
     [

@@ -137,6 +137,7 @@ def test_nobody_meets_anybody_before_the_slots_are_held(
 # --- crowds -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_crowd_says_who_is_late_and_who_is_held_back_and_comes_once_for_all_its_days() -> None:
     jobs = {f"j{n:03}": 'schedule = "0 3 * * *"' for n in range(250)}
     every = file(**jobs, last='schedule = "0 3 * * *"\nstart_deadline = "1m"')
@@ -301,6 +302,7 @@ def test_a_rare_job_of_a_busy_pool_is_found_by_the_names_of_its_last_times() -> 
     assert found.usual["close"] == usual(40, runs=6)
 
 
+@pytest.mark.thorough
 def test_diff_asks_for_durations_only_where_times_change() -> None:
     aws, stage = staged(SHARED)
     close = Times(aws, stage, "close")

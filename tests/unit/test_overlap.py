@@ -312,6 +312,7 @@ def test_a_queue_in_which_everybody_gave_up_is_not_joined() -> None:
         replace(RUNS, details={name: Details(GAVE_UP)}).decide(start("queue", place_taken=name))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("days", [1, 7])
 def test_waiting_stays_far_from_the_end_of_a_history(days: int) -> None:
     waited, looks = timedelta(0), 0

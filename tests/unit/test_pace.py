@@ -46,6 +46,7 @@ def seconds(sent: tuple[Planned, ...], at: datetime = SIX) -> list[float]:
     return [(each.at - at).total_seconds() for each in sent if each.start.scheduled_at == at and not each.held_back]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("curve", "number", "last"),
     [

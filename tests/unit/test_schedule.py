@@ -358,6 +358,7 @@ AWS_WEEKDAYS = st.one_of(
 CRON_WEEKDAYS = _numbers(0, 6, lambda t: t.isoweekday() % 7).filter(lambda f: "*" not in f.text and "/" not in f.text)
 
 
+@pytest.mark.thorough
 @over_years
 @given(MONTHS, AWS_DAYS, AWS_WEEKDAYS, st.booleans(), st.sampled_from(["*", "2027", "2026,2028", "2027-2199"]))
 def test_eventbridge_days_are_the_calendars(month: Field, day: Field, week: Field, by_week: bool, years: str) -> None:

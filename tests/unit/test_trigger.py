@@ -333,6 +333,7 @@ def test_what_a_tick_missed_is_made_up_for_as_the_quota_allows() -> None:
     assert not any("verdict" in given for given in client.taken.values())
 
 
+@pytest.mark.thorough
 def test_a_start_that_is_sent_at_its_instant_is_not_late() -> None:
     fresh, late = cold(FakeStepFunctions()), []
     fresh.now.__self__.at = SIX.replace(second=0)  # type: ignore[attr-defined]
