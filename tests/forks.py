@@ -141,5 +141,6 @@ def end(command: Callable[[], None]) -> NoReturn:
 if __name__ == "__main__":
     load()
     gc.freeze()  # or each fork would go through it all, and so have its own copy
+    gc.disable()  # a command is over before that pays
     asked = serve(sys.argv[1])
     end(lambda: become(**asked))
