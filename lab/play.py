@@ -281,17 +281,21 @@ class Play(Interpreter, Tasks):
 
         def wake(seconds: float) -> None:
             if execution.step is step and execution.next:
-                self._dropped.add(execution.next)
+                self._drop(execution)
                 execution.next = self.at(seconds, step)
 
         return wake
 
+    def _drop(self, execution: Played) -> None:
+        """It moves no more by itself."""
+        if execution.next:
+            self._dropped.add(execution.next)
+            execution.next = 0
+
     def _close(self, execution: Played, status: str, **ending: Any) -> None:
         if execution.status == "RUNNING":
             execution.status, execution.stopped_at = status, self.now
-            if execution.next:
-                self._dropped.add(execution.next)
-                execution.next = 0
+            self._drop(execution)
             for key, value in ending.items():
                 setattr(execution, key, value)
 

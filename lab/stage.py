@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 _COPIED = ("app.py", "chalicelib", "guardctl", "requirements.txt", ".chalice")
-_LEFT = shutil.ignore_patterns(
-    "deployed", "deployments"
-)  # what was compiled here is still good there: copies keep their times
+# What was compiled here is still good there: copies keep their times.
+_LEFT = shutil.ignore_patterns("deployed", "deployments")
 
 
 class CommandFailed(Exception):
@@ -42,23 +41,34 @@ class CommandFailed(Exception):
 
 
 class Runner(Protocol):
-    """Runs a Python module in `directory`, with `stdin` for its input."""
+    """Runs ``python arguments`` (``-m module …`` or ``-c code …``) in `directory`, with `stdin` for its input."""
 
     def __call__(
-        self,
-        module: str,
-        arguments: Sequence[str],
-        directory: Path,
-        environment: Mapping[str, str],
-        stdin: str | None = None,
+        self, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
     ) -> "subprocess.CompletedProcess[str]": ...
 
 
 def in_a_process(
-    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
+    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """As a person would: ``python -m module …``."""
-    return _communicate([sys.executable, "-m", module, *arguments], directory, environment, stdin)
+    """As a person would."""
+    command = [sys.executable, *arguments]
+    with subprocess.Popen(
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(stdin)
+        except BaseException:
+            _end_group(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 @dataclass(frozen=True)
@@ -106,14 +116,11 @@ class LocalStage:
 
     def command(self, *arguments: str, stdin: str | None = None, code: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run a Python module of the project (``guardctl …``). Raises `CommandFailed`."""
-        module, *rest = arguments
-        return self._judged(self.run(module, rest, self.directory, self._environment(), stdin), arguments, code)
+        return self._run(["-m", *arguments], stdin, code)
 
     def chalice(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run ``chalice …`` in the project. Raises `CommandFailed`."""
-        command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments]
-        done = _communicate(command, self.directory, self._environment(), stdin)
-        return self._judged(done, ("chalice", *arguments), 0)
+        return self._run(["-c", "import sys; from chalice.cli import main; sys.exit(main())", *arguments], stdin, 0)
 
     def deploy(self) -> None:
         """Deploy for real: ``guardctl deploy``, and what the jobs need of ECS."""
@@ -243,18 +250,12 @@ class LocalStage:
     def _arn(self, machine: str) -> str:
         return f"arn:aws:states:{self.emulator.region}:{self.emulator.account}:stateMachine:{machine}"
 
-    def _environment(self) -> dict[str, str]:
+    def _run(self, arguments: list[str], stdin: str | None, code: int) -> "subprocess.CompletedProcess[str]":
         require_loopback(self.emulator.endpoint)
-        return {**self.emulator.environment(), "COLUMNS": "200"}
-
-    @staticmethod
-    def _judged(
-        done: "subprocess.CompletedProcess[str]", shown: Sequence[str], code: int
-    ) -> "subprocess.CompletedProcess[str]":
+        done = self.run(arguments, self.directory, {**self.emulator.environment(), "COLUMNS": "200"}, stdin)
         if done.returncode != code:
-            raise CommandFailed(
-                f"{' '.join(shown)} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}"
-            )
+            shown = " ".join(arguments[1:])
+            raise CommandFailed(f"{shown} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}")
         return done
 
 
@@ -288,27 +289,6 @@ def until(look: Callable[[], Any], *, within: float, what: str) -> Any:
             raise TimeoutError(f"not within {within:.0f} s: {what}")
         time.sleep(min(0.5, max(0.05, waited / 20)))
     return answer
-
-
-def _communicate(
-    command: list[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
-) -> "subprocess.CompletedProcess[str]":
-    with subprocess.Popen(
-        command,
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    ) as process:
-        try:
-            stdout, stderr = process.communicate(stdin)
-        except BaseException:
-            _end_group(process)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def _end_group(process: "subprocess.Popen[str]") -> None:

@@ -38,11 +38,10 @@ sys.exit(code if code >= 0 else 128 - code)
 
 
 def forked(
-    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
+    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """``python -m module …`` in `directory`, without loading what is loaded. See `lab.stage.Runner`."""
-    command = ["-m", module, *arguments]
-    told = {"group": True, "arguments": command, "directory": str(directory), "environment": dict(environment)}
+    """``python arguments`` in `directory`, without loading what is loaded: a `lab.stage.Runner`."""
+    told = {"group": True, "arguments": [*arguments], "directory": str(directory), "environment": dict(environment)}
     with (
         socket.socket(socket.AF_UNIX) as connection,
         tempfile.TemporaryFile("w+", encoding="utf-8") as given,
@@ -62,7 +61,7 @@ def forked(
                 with suppress(ProcessLookupError):
                     os.killpg(number, signal.SIGKILL)
                 raise
-        return subprocess.CompletedProcess(command, code, _all_of(out), _all_of(err))
+        return subprocess.CompletedProcess([*arguments], code, _all_of(out), _all_of(err))
 
 
 def python() -> str:

@@ -59,7 +59,7 @@ def environment(project: LocalStage) -> dict[str, str]:
 
 def acceptance(project: LocalStage, *options: str) -> tuple[int, str]:
     """The exit code, and all that was said."""
-    done = forked("guardctl", ["acceptance", *options], project.directory, environment(project))
+    done = forked(["-m", "guardctl", "acceptance", *options], project.directory, environment(project))
     return done.returncode, done.stdout + done.stderr
 
 

@@ -34,7 +34,7 @@ def guardctl(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command in the stage's directory, without some variables and with others. It never shows a traceback."""
     environment = {k: v for k, v in stage.emulator.environment().items() if k not in without} | variables
-    done = forked("guardctl", arguments, stage.directory, environment)
+    done = forked(["-m", "guardctl", *arguments], stage.directory, environment)
     assert "Traceback" not in done.stderr + done.stdout
     return done
 

@@ -56,14 +56,14 @@ NOT_MADE_HERE = {
 COMMANDS = {
     "viewer": (["status"], ["status", "second"], ["status", "third"], ["check", "second"], ["problems"], ["history", "second"], ["timeline"], ["logs", "second"], ["why", "first", "2026-01-01T03:00Z"], ["verify"], ["diff"], ["next"], ["backfill", "first", "--from", "2026-01-01", "--dry-run"]),
     "operator": (["pause", "second", "--reason", "x"], ["stop", "second", "--yes"], ["resume", "second"], ["pause", "--pool", "seats", "--reason", "x"], ["resume", "--pool", "seats"]),
-    "deployer": (["import", "--dry-run"], ["handover", "first", "--yes"], ["handover", "second", "--yes"], ["deploy", "--dry-run"], ["destroy", "--yes"]),
+    "deployer": (["import", "--dry-run"], ["handover", "first", "--yes"], ["handover", "second", "--yes"], ["deploy", "--dry-run"], ["deploy"], ["destroy", "--yes"]),
 }  # fmt: skip
 
 
 def run_by(stage: LocalStage, person: str, *command: str) -> str:
     """Run guardctl with an access key of the person's own; the emulator takes any."""
     environment = {**stage.emulator.environment(), "AWS_ACCESS_KEY_ID": person}
-    done = forked("guardctl", [*command, "--stage", stage.name], stage.directory, environment)
+    done = forked(["-m", "guardctl", *command, "--stage", stage.name], stage.directory, environment)
     return done.stdout + done.stderr
 
 
