@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -112,40 +113,7 @@ class Emulator:
 
     def session(self) -> boto3.Session:
         """A boto3 session whose every client goes to the emulator, whatever the environment says."""
-        import boto3  # noqa: PLC0415  (the emulator's own process runs this file and has no use for it)
-        import botocore.session  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
-
-        endpoint = self.endpoint
-        # One attempt: a retry would hide what a test wants to see, and the emulator's StartExecution is
-        # not idempotent. Proxies are never asked for 127.0.0.1. The pool is for a hundred starts at once.
-        config = Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            proxies={},
-            max_pool_connections=128,
-        )
-
-        class LoopbackSession(boto3.Session):
-            def client(self, *args: Any, **kwargs: Any) -> Any:
-                merged = config.merge(kwargs["config"]) if kwargs.get("config") else config
-                return super().client(*args, **{**kwargs, "endpoint_url": endpoint, "config": merged})
-
-        # No profile and no file of the caller's: a profile that does not exist would fail here.
-        from_nowhere: dict[str, Any] = {
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
-        own = botocore.session.Session(session_vars=from_nowhere)
-        own.register_component("data_loader", _descriptions())
-        return LoopbackSession(
-            aws_access_key_id=self.account,
-            aws_secret_access_key=SECRET,
-            region_name=self.region,
-            botocore_session=own,
-        )
+        return _session(self)
 
     @overload
     def client(self, service: Literal["stepfunctions"]) -> SFNClient: ...
@@ -206,9 +174,49 @@ def emulator(
 
 
 @functools.cache
+def _session(emulator: Emulator) -> boto3.Session:
+    """One for all clients: making it is half of what a client costs."""
+    import boto3  # noqa: PLC0415  (only who makes a client needs it)
+    import botocore.session  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    endpoint, lock = emulator.endpoint, threading.Lock()
+    # One attempt: a retry would hide what a test wants to see, and the emulator's StartExecution is
+    # not idempotent. Proxies are never asked for 127.0.0.1. The pool is for a hundred starts at once.
+    config = Config(
+        connect_timeout=5,
+        read_timeout=60,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        proxies={},
+        max_pool_connections=128,
+    )
+
+    class LoopbackSession(boto3.Session):
+        def client(self, *args: Any, **kwargs: Any) -> Any:
+            merged = config.merge(kwargs["config"]) if kwargs.get("config") else config
+            with lock:  # a session is for one thread
+                return super().client(*args, **{**kwargs, "endpoint_url": endpoint, "config": merged})
+
+    # No profile and no file of the caller's: a profile that does not exist would fail here.
+    from_nowhere: dict[str, Any] = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    own = botocore.session.Session(session_vars=from_nowhere)
+    own.register_component("data_loader", _descriptions())
+    return LoopbackSession(
+        aws_access_key_id=emulator.account,
+        aws_secret_access_key=SECRET,
+        region_name=emulator.region,
+        botocore_session=own,
+    )
+
+
+@functools.cache
 def _descriptions() -> Any:
-    """botocore's descriptions of the services, read once for all sessions: half of what a client costs."""
-    from botocore.loaders import create_loader  # noqa: PLC0415  (see session)
+    """botocore's descriptions of the services, read once for all sessions: the other half."""
+    from botocore.loaders import create_loader  # noqa: PLC0415  (see _session)
 
     return create_loader()
 

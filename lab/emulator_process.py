@@ -9,6 +9,7 @@ import os
 import runpy
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,9 +18,18 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab import forks
+else:  # the project is not on this process's path
+    forks = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("forks.py")), run_name="forks"))
 
 # Only this process has a use for MiniStack's modules: each mend imports those that it changes.
+
+
+BOTO = "import botocore.session; botocore.session.get_session().create_client('sts', 'us-east-1')"
+"""Loads what a client needs."""
 
 
 def main(directory: str) -> None:
@@ -36,12 +46,14 @@ def main(directory: str) -> None:
     os.dup2(nothing, 0)
     threading.Thread(target=end_with_the_parent, daemon=True).start()
 
+    fork_the_processes_of_functions()
     let_a_timeout_be_an_expression()
     simulate_all_that_is_asked()
     unpack_once()
     give_the_ids_that_a_tag_asks_for()
     have_functions_ready_at_once()
     count_what_an_expression_computes()
+    know_what_is_asked_and_not_there()
     if seconds := os.environ.get("BATCH_GUARD_TASK_SECONDS"):
         threading.Thread(target=end_tasks, args=(float(seconds),), daemon=True).start()
     sys.argv = ["ministack"]
@@ -54,6 +66,36 @@ def have_functions_ready_at_once() -> None:
     from ministack.services import lambda_svc  # noqa: PLC0415
 
     lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0
+
+
+def fork_the_processes_of_functions() -> None:
+    """The runtime has boto3 already; each process of a function would load it anew, for a quarter of a second."""
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+
+    path = "forks"  # in this process's own folder, which may be too long for a socket's name
+    loaded: list[Any] = []
+    lock = threading.Lock()
+
+    class Worker(forks.Fork):
+        def __init__(self, command: list[str], *, cwd: str, env: dict[str, str], **_: Any) -> None:
+            with lock:
+                if not loaded:
+                    loaded.append(forks.start(path, BOTO))
+            (given, stdin), (stdout, out), (stderr, err) = (os.pipe() for _ in range(3))
+            super().__init__(path, command[1:], cwd, env, (given, out, err))
+            for end in (given, out, err):
+                os.close(end)
+            self.stdin = os.fdopen(stdin, "w", buffering=1)
+            self.stdout, self.stderr = os.fdopen(stdout), os.fdopen(stderr)
+
+    lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Worker})
+
+
+def know_what_is_asked_and_not_there() -> None:
+    """MiniStack has no Service Quotas. To learn that AWS has, it reads the descriptions of all 400 services: 8 s."""
+    from ministack.core import router  # noqa: PLC0415
+
+    router._KNOWN_AWS_SERVICE_NAMES = {"servicequotas"}
 
 
 def count_what_an_expression_computes() -> None:

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 
 LOOKS_EVERY = 1.0
 """Seconds between two looks at the jobs files."""
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, ``kill``, and the terminal's window that is closed."""
 READY = "Ready. Ctrl-C ends it and forgets all that was deployed."
 
 
 def main(project: Path, task_seconds: float) -> int:
     """Serve until Ctrl-C. The exit code is 0 then: that is how it is meant to end."""
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    for ends in (signal.SIGINT, signal.SIGTERM):
+    for ends in ENDS:
         signal.signal(ends, _end_once)
     try:
         with (
@@ -203,7 +205,7 @@ def alone_on_the_terminal() -> Iterator[None]:
 
 
 def _end_once(*_: object) -> NoReturn:
-    for ends in (signal.SIGINT, signal.SIGTERM):
+    for ends in ENDS:
         signal.signal(ends, signal.SIG_IGN)  # a second one would stop the cleaning up
     raise KeyboardInterrupt
 

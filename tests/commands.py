@@ -1,4 +1,4 @@
-"""The project's commands as forks of a process in which the libraries are loaded already (`tests/forks.py`).
+"""The project's commands as forks of a process in which the libraries are loaded already (`lab/forks.py`).
 
 Loading them takes longer than most commands do, and so it is with what they start: chalice, and chalice's pip. The
 modules of the project are loaded by each command, out of the stage's own copy, as if a person had typed it. That a
@@ -9,10 +9,8 @@ Ctrl-C, of the demo and of what is typed without an account.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
+
+from lab import forks
 
 # For `sys.executable` of a command: what it starts is a fork, too, if it is code that is given on the command line.
 _EXECUTABLE = """#!{python} -IS
@@ -41,26 +41,21 @@ def forked(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """``python arguments`` in `directory`, without loading what is loaded: a `lab.stage.Runner`."""
-    told = {"group": True, "arguments": [*arguments], "directory": str(directory), "environment": dict(environment)}
     with (
-        socket.socket(socket.AF_UNIX) as connection,
         tempfile.TemporaryFile("w+", encoding="utf-8") as given,
         tempfile.TemporaryFile("w+", encoding="utf-8") as out,
         tempfile.TemporaryFile("w+", encoding="utf-8") as err,
     ):
         given.write(stdin or "")
         given.seek(0)
-        connection.connect(_socket())
-        message = json.dumps({**told, "executable": python()}).encode() + b"\n"
-        socket.send_fds(connection, [message], [given.fileno(), out.fileno(), err.fileno()])
-        with connection.makefile() as answer:
-            number = int(answer.readline())
-            try:
-                code = int(answer.readline())
-            except BaseException:
-                with suppress(ProcessLookupError):
-                    os.killpg(number, signal.SIGKILL)
-                raise
+        streams = [stream.fileno() for stream in (given, out, err)]
+        fork = forks.Fork(_socket(), arguments, str(directory), environment, streams, group=True, executable=python())
+        try:
+            code = fork.wait()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(fork.pid, signal.SIGKILL)
+            raise
         return subprocess.CompletedProcess([*arguments], code, _all_of(out), _all_of(err))
 
 
@@ -74,18 +69,16 @@ def _all_of(file: TextIO) -> str:
     return file.read()
 
 
-@functools.cache
 def _socket() -> str:
     """Where forks are to be had, as long as this process lives."""
+    return _started()[0]
+
+
+@functools.cache
+def _started() -> tuple[str, subprocess.Popen[bytes]]:
     path = f"{tempfile.mkdtemp()}/forks"
     executable = Path(f"{path}.python")  # see `python`
     executable.write_text(_EXECUTABLE.format(python=sys.executable, path=path), encoding="utf-8")
     executable.chmod(0o755)
-    server = subprocess.Popen(
-        [sys.executable, "-P", str(Path(__file__).with_name("forks.py")), path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert server.stdout
-    assert server.stdout.readline() == b"ready\n"
-    return path
+    loaded = Path(__file__).with_name("loaded.py")
+    return path, forks.start(path, f"import runpy; runpy.run_path({str(loaded)!r})")

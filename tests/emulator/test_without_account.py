@@ -28,6 +28,7 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp("make", ["make", "-f", sys.argv[1]])
 """
+CTRL_C = b"\x03"
 ANOTHER = """
 [jobs.day-close.ecs]
 task_definition = "close:3"
@@ -55,8 +56,10 @@ def made(project: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str]
     try:
         yield running, typed
     finally:
-        os.close(typed)  # its session ends with its terminal
-        running.communicate()
+        if running.poll() is None:
+            os.write(typed, CTRL_C)
+        os.close(typed)
+        running.communicate(timeout=60)
 
 
 def told(running: subprocess.Popen[str], last: str) -> str:
@@ -103,7 +106,7 @@ def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(tmp_path: Path
             file.write(ANOTHER)
         told(running, "stage dev: task definition close:3 with container main")
 
-        os.write(typed, b"\x03")  # Ctrl-C
+        os.write(typed, CTRL_C)
         output, errors = running.communicate(timeout=60)
         assert (running.returncode, errors) == (0, ""), output
         assert [file.name for file in of_a_real_account.parent.iterdir()] == ["prod.json"]

@@ -1,0 +1,50 @@
+"""What the forks of `tests/commands.py` have loaded: the libraries of this project's commands, nothing of the project.
+
+`lab/forks.py` runs this before it listens.
+"""
+
+import functools
+import hashlib
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import boto3
+from botocore.loaders import JSONFileLoader, Loader, create_loader
+from chalice.deploy.packager import DependencyBuilder
+
+MODULES = """
+    chalice.cli.factory cronsim pip._internal.cli.main pip._internal.commands.download rich.console typer._adapters
+"""
+SERVICES = "cloudformation cloudwatch ec2 ecs events iam lambda logs s3 scheduler ssm stepfunctions sts"
+_HERE = Path(sys.argv[1])  # the socket; a command has other arguments
+_build = DependencyBuilder.build_site_packages
+
+
+def _build_once(self: DependencyBuilder, abi: str, requirements_filepath: str, target_directory: str) -> None:
+    """What Chalice has of pip for its zip, of one requirements.txt, is downloaded once for all deployments."""
+    wanted = Path(requirements_filepath).read_bytes()
+    built = _HERE.with_name(f"{abi}-{hashlib.sha256(wanted).hexdigest()}")
+    if not built.exists():
+        making = tempfile.mkdtemp(dir=built.parent)
+        _build(self, abi, requirements_filepath, making)
+        with suppress(OSError):  # another was faster
+            Path(making).rename(built)
+    shutil.copytree(built, target_directory, copy_function=os.link, dirs_exist_ok=True)
+
+
+DependencyBuilder.build_site_packages = _build_once  # type: ignore[method-assign]
+
+for module in MODULES.split():
+    importlib.import_module(module)
+# Most of what a client costs is reading its service's description, and which there are; each session would anew.
+_read = functools.cache(JSONFileLoader().load_file)
+_available = functools.cache(create_loader().list_available_services)
+JSONFileLoader.load_file = lambda _, path: _read(path)  # type: ignore[assignment, method-assign]
+Loader.list_available_services = lambda self, type_name: _available(type_name)  # type: ignore[method-assign]
+for service in SERVICES.split():
+    boto3.client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # type: ignore[call-overload]
