@@ -89,48 +89,71 @@ class Fork:
 
 def serve(path: str) -> dict[str, Any]:
     """Answer on the socket `path`. Returns what was asked, in the fork that is to become it."""
+    asking: dict[int, socket.socket] = {}
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # or nothing would be written below
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that attend
         print("ready", flush=True)
-        connection = None
-        while connection is None:
-            ready, _, _ = select.select([listener, sys.stdin], [], [])
+        while True:
+            ready, _, _ = select.select([listener, sys.stdin, woken], [], [])
             if sys.stdin in ready:  # whoever has started this is gone
                 shutil.rmtree(os.path.dirname(os.path.abspath(path)), ignore_errors=True)
                 os._exit(0)
-            connection, _ = listener.accept()
-            if os.fork():
-                connection.close()
-                connection = None
+            if woken in ready:
+                os.read(woken, 4096)
+                _tell_who_has_ended(asking)
+            if listener in ready:
+                connection, _ = listener.accept()
+                asked, streams = _asked(connection)
+                if not asked:  # whoever asked is gone
+                    connection.close()
+                    continue
+                command = os.fork()
+                if not command:
+                    break
+                for stream in streams:
+                    os.close(stream)
+                asking[command] = connection
+                _tell(connection, command)
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    return _attend(connection)
+    for other in (connection, *asking.values()):
+        other.close()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    return asked
 
 
-def _attend(connection: socket.socket) -> dict[str, Any]:
-    """Fork once more, and answer with the number of that process and at last with its exit code."""
+def _asked(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     message, streams, _, _ = socket.recv_fds(connection, 1_000_000, 3)
     while not message.endswith(b"\n"):
-        message += connection.recv(1_000_000)
-    asked: dict[str, Any] = json.loads(message)
-    command = os.fork()
-    if command == 0:
-        connection.close()
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-            os.close(stream)
-        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
-        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-        return asked
-    for stream in streams:
-        os.close(stream)
-    with suppress(BrokenPipeError):  # whoever asked was killed
-        connection.sendall(b"%d\n" % command)
-        _, status = os.waitpid(command, 0)
-        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
-    os._exit(0)
+        more = connection.recv(1_000_000)
+        if not more:
+            return {}, streams
+        message += more
+    return json.loads(message), streams
+
+
+def _tell_who_has_ended(asking: dict[int, socket.socket]) -> None:
+    while asking:
+        command, status = os.waitpid(-1, os.WNOHANG)
+        if not command:
+            return
+        with asking.pop(command) as connection:
+            _tell(connection, os.waitstatus_to_exitcode(status))
+
+
+def _tell(connection: socket.socket, number: int) -> None:
+    with suppress(OSError):  # or so by now
+        connection.sendall(b"%d\n" % number)
 
 
 def become(group: bool, arguments: list[str], directory: str, environment: dict[str, str], executable: str) -> None:

@@ -1,9 +1,10 @@
 """The project's commands as forks of a process in which the libraries are loaded already (`lab/forks.py`).
 
 Loading them takes longer than most commands do, and so it is with what they start: chalice, and chalice's pip. The
-modules of the project are loaded by each command, out of the stage's own copy, as if a person had typed it. That a
-command works in a process of its own, the tests of the command line see (`tests/unit/test_command_line.py`), those of
-Ctrl-C, of the demo and of what is typed without an account.
+modules of the project are those of the stage's own copy: guardctl's are loaded once for as long as no file of the copy
+changes, but for the commands themselves, and Chalice loads them as ever. That a command works in a process of its own,
+the tests of the command line see (`tests/unit/test_command_line.py`), those of Ctrl-C, of the demo and of what is typed
+without an account.
 """
 
 from __future__ import annotations
@@ -37,6 +38,18 @@ sys.exit(code if code >= 0 else 128 - code)
 """
 
 
+# All but the commands, and the console, which looks at its environment when it is loaded.
+_LOAD_PROJECT = """
+import importlib, os, pathlib, sys
+sys.path[0] = os.getcwd()
+for file in sorted([*pathlib.Path("chalicelib").rglob("*.py"), *pathlib.Path("guardctl").rglob("*.py")]):
+    name = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+    if "guardctl.console" not in file.read_text(encoding="utf-8") and file.stem not in ("console", "__main__"):
+        importlib.import_module(name)
+assert "guardctl.console" not in sys.modules
+"""
+
+
 def forked(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -49,7 +62,8 @@ def forked(
         given.write(stdin or "")
         given.seek(0)
         streams = [stream.fileno() for stream in (given, out, err)]
-        fork = forks.Fork(_socket(), arguments, str(directory), environment, streams, group=True, executable=python())
+        where = _with_project(directory, _state(directory)) if [*arguments[:2]] == ["-m", "guardctl"] else _socket()
+        fork = forks.Fork(where, arguments, str(directory), environment, streams, group=True, executable=python())
         try:
             code = fork.wait()
         except BaseException:
@@ -72,6 +86,31 @@ def _all_of(file: TextIO) -> str:
 def _socket() -> str:
     """Where forks are to be had, as long as this process lives."""
     return _started()[0]
+
+
+@functools.cache
+def _with_project(directory: Path, _: int) -> str:
+    """Where forks are to be had that have loaded the project of that folder, as its files are now."""
+    path = f"{tempfile.mkdtemp()}/forks"
+    given, held = os.pipe()  # its end is this process's
+    ready, out = os.pipe()
+    _held.append(held)
+    arguments = [forks.__file__, path, _LOAD_PROJECT]
+    forks.Fork(_socket(), arguments, str(directory), os.environ, (given, out, 2), executable=python())
+    os.close(given)
+    os.close(out)
+    with os.fdopen(ready) as lines:
+        assert lines.readline() == "ready\n", f"the project in {directory} can't be loaded"
+    return path
+
+
+def _state(directory: Path) -> int:
+    """What changes when a module does."""
+    files = (file for package in ("chalicelib", "guardctl") for file in (directory / package).rglob("*.py"))
+    return hash(tuple((str(file), file.stat().st_mtime_ns) for file in files))
+
+
+_held: list[int] = []
 
 
 @functools.cache
