@@ -207,16 +207,18 @@ def unpack_once() -> None:
             members: Iterable[str | zipfile.ZipInfo] | None = None,
             pwd: bytes | None = None,
         ) -> None:
-            """Make `path`, an empty directory, a link to the one place where this zip is unpacked."""
+            """Fill `path` with links to where each package of this zip is unpacked, which other zips have as well."""
             assert path is not None
-            assert self.filename is not None
-            digest = hashlib.sha256(Path(self.filename).read_bytes()).hexdigest()
-            unpacked = Path(tempfile.gettempdir(), f"unpacked-{digest}")
-            with lock:
-                if not unpacked.exists():
-                    super().extractall(unpacked, members, pwd)
-            Path(path).rmdir()
-            Path(path).symlink_to(unpacked, target_is_directory=True)
+            by_name: dict[str, list[zipfile.ZipInfo]] = {}
+            for info in self.infolist():
+                by_name.setdefault(info.filename.partition("/")[0], []).append(info)
+            for name, infos in by_name.items():
+                content = repr([(info.filename, info.CRC) for info in infos]).encode()
+                unpacked = Path(tempfile.gettempdir(), f"unpacked-{hashlib.sha256(content).hexdigest()}")
+                with lock:
+                    if not unpacked.exists():
+                        super().extractall(unpacked, infos)
+                Path(path, name).symlink_to(unpacked / name)
 
     # Its module alone sees this: what else of `zipfile` it uses is there as before.
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
