@@ -18,7 +18,8 @@ from botocore.loaders import JSONFileLoader, Loader, create_loader
 from chalice.deploy.packager import DependencyBuilder
 
 MODULES = """
-    chalice.cli.factory cronsim pip._internal.cli.main pip._internal.commands.download rich.console typer._adapters
+    cfnlint.runner chalice.cli.factory cronsim pip._internal.cli.main pip._internal.commands.download rich.console
+    typer._adapters
 """
 SERVICES = "cloudformation cloudwatch ec2 ecs events iam lambda logs s3 scheduler ssm stepfunctions sts"
 _HERE = Path(sys.argv[1])  # the socket; a command has other arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,15 @@ def eventually(predicate: Callable[[], T], *, within: float, what: str = "") -> 
             raise AssertionError(f"not within {within:g} s: {what or predicate!r}; the last answer was {answer!r}")
         time.sleep(min(0.5, max(0.02, waited / 20)))  # or it would be asking all the time, with a core that others need
     return answer
+
+
+def lint(*templates: Path) -> None:
+    """No error and no warning of cfn-lint about any of them."""
+    for each in templates:  # it reads a definition without its substitutions, and wants a partition in an ARN
+        each.write_text(each.read_text(encoding="utf-8").replace("${Partition}", "aws"), encoding="utf-8")
+    linter = "import sys; from cfnlint.runner import main; sys.exit(main())"
+    done = forked(["-c", linter, *map(str, templates)], templates[0].parent, os.environ)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 @contextmanager

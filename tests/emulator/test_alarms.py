@@ -13,8 +13,7 @@ from chalicelib.decide.schedule import parse_schedule
 from guardctl import alarms, template
 from lab.emulator import Emulator
 from lab.stage import LocalStage
-from tests.emulator.test_template import lint
-from tests.support import eventually, local_stage
+from tests.support import eventually, lint, local_stage
 
 ALERTS_TOML = Path(__file__).with_name("alerts.toml").read_text(encoding="utf-8")
 JOBS = parse(ALERTS_TOML, stage="watched", place="alerts.toml")

@@ -9,8 +9,7 @@ import pytest
 from lab.emulator import Emulator
 from lab.stage import LocalStage
 from tests.emulator.test_deployment import edit
-from tests.emulator.test_template import lint
-from tests.support import local_stage
+from tests.support import lint, local_stage
 
 BOUNDARY = "arn:aws:iam::000000000000:policy/boundary"
 STAGE = f"""

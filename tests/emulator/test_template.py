@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ from chalicelib.config.jobs import Alerts, Ecs, Job, JobsFile, load
 from guardctl import project, template
 from guardctl.stage import PROJECT, Stage
 from lab.emulator import Emulator
-from tests.support import local_stage
+from tests.support import lint, local_stage
 
 SHIPPED = sorted(file.stem for file in (PROJECT / "chalicelib" / "jobs").glob("*.toml"))
 EVERY_KEY = Path(__file__).with_name("every_key.toml").read_text(encoding="utf-8")
@@ -39,17 +37,6 @@ def jobs_file(directory: Path, stage: str, text: str) -> JobsFile:
     """The jobs file of a stage with this text."""
     (directory / f"{stage}.toml").write_text(text, encoding="utf-8")
     return load(stage, directory)
-
-
-def lint(*templates: Path) -> None:
-    """No error and no warning of cfn-lint about any of them."""
-    for each in templates:  # it reads a definition without its substitutions, and wants a partition in an ARN
-        each.write_text(each.read_text(encoding="utf-8").replace("${Partition}", "aws"), encoding="utf-8")
-    linter = "import sys; from cfnlint.runner import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", linter, *map(str, templates)], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 def statements(resource: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +26,7 @@ from guardctl.acceptance.running import LOOKED
 from guardctl.acceptance.trial import TAG, Cancelled, Clock, Names, Trial
 from guardctl.errors import AWS, Stop
 from tests.documents import ROOT
+from tests.support import lint
 
 NAMES = Names("trial0000")
 NAME = re.compile("`([^`]+)`")
@@ -611,9 +610,7 @@ def test_cloudformation_would_take_the_stack(tmp_path: Path) -> None:
     """As far as cfn-lint knows, which reads the machines' definitions too."""
     file = tmp_path / "stack.json"
     file.write_text(json.dumps(stack.template(NAMES, "aws")), encoding="utf-8")
-    linter = "import sys; from cfnlint.runner import main; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", linter, file], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    lint(file)
 
 
 def test_the_copy_of_the_project_knows_the_trial_only_and_is_gone_afterwards() -> None:
