@@ -22,7 +22,7 @@ def scopes(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:
     found: dict[str, list[pytest.Item]] = {}
     for item in items:
         found.setdefault(_scope(item), []).append(item)
-    return sorted(found.values(), key=lambda scope: (_rank(scope), -len(scope)))
+    return sorted(found.values(), key=_order)
 
 
 def on_emulator(item: pytest.Item) -> bool:
@@ -33,15 +33,25 @@ def on_emulator(item: pytest.Item) -> bool:
 def _scope(item: pytest.Item) -> str:
     if marked := item.get_closest_marker("together"):
         return str(marked.args[0])
-    return item.nodeid.partition("::" if item.nodeid.startswith("tests/unit/") else "[")[0]
+    return item.nodeid.partition("::" if _is_unit(item) else "[")[0]
 
 
-def _rank(scope: list[pytest.Item]) -> int:
-    if scope[0].get_closest_marker("waits"):
-        return 0
-    if on_emulator(scope[0]):
-        return 1
-    return 2 if any(item.get_closest_marker("thorough") for item in scope) else 3
+def _is_unit(item: pytest.Item) -> bool:
+    return item.nodeid.startswith("tests/unit/")
+
+
+def _order(scope: list[pytest.Item]) -> tuple[int, int]:
+    """Where modules have fixtures their scopes stay in a row: so a worker sets those up once."""
+    first = scope[0]
+    if first.get_closest_marker("long"):
+        return 0, 0
+    if first.get_closest_marker("together"):
+        return 1, 0
+    if on_emulator(first):
+        return 2, 0
+    if not _is_unit(first) or any(item.get_closest_marker("thorough") for item in scope):
+        return 3, 0
+    return 4, -len(scope)
 
 
 @contextmanager

@@ -116,12 +116,12 @@ SEVERAL = {
     "conftest.py": NOTES + FIXTURES + "@pytest.fixture\ndef says(request): note(request.node.name)\n",
     "tests/unit/test_small.py": "def test_small(says): ...\n",
     "tests/unit/test_large.py": "def test_1(says): ...\ndef test_2(says): ...\n",
-    "tests/unit/test_long.py": "import pytest\n@pytest.mark.thorough\ndef test_long(says): ...\n",
+    "tests/unit/test_slow.py": "import pytest\n@pytest.mark.thorough\ndef test_slow(says): ...\n",
     "tests/contracts/test_some.py": """import pytest
 @pytest.mark.parametrize('n', [1, 2, 3])
 def test_rows(says, n): ...
-@pytest.mark.waits
-def test_waits(says): ...
+@pytest.mark.long
+def test_begins(says): ...
 @pytest.mark.together('pair')
 def test_first(says): ...
 def test_alone(says): ...
@@ -134,18 +134,12 @@ def test_second(says): ...
 def test_the_longest_begin_and_fixtures_are_kept_as_long_as_they_are_used(tmp_path: Path) -> None:
     run(tmp_path, SEVERAL, "--workers", "1")
     assert [what for what, _ in noted(tmp_path)] == [
-        "test_waits",
+        *("test_begins", "test_first", "test_second"),
+        *("test_rows[1]", "test_rows[2]", "test_rows[3]", "test_alone"),
         "test_some.py over",
-        "test_long",
-        "test_long.py over",
-        *("test_rows[1]", "test_rows[2]", "test_rows[3]", "test_first", "test_second"),
-        "test_some.py over",
-        *("test_1", "test_2"),
-        "test_large.py over",
-        "test_alone",
-        "test_some.py over",
-        "test_small",
-        "test_small.py over",
+        *("test_slow", "test_slow.py over"),
+        *("test_1", "test_2", "test_large.py over"),
+        *("test_small", "test_small.py over"),
         "session over",
     ]
 
