@@ -117,7 +117,7 @@ def _told(workers: dict[connection.Connection, _Worker]) -> Iterator[tuple[str, 
             assert isinstance(ready, connection.Connection)
             try:
                 told = pickle.loads(ready.recv_bytes())
-            except EOFError:
+            except (EOFError, OSError):  # the latter within what it told
                 worker = workers.pop(ready)
                 code = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
                 test = worker.test[:].rstrip(b"\0").decode(errors="replace")
@@ -152,9 +152,9 @@ def _work(session: pytest.Session, place: int, ordered: Scopes, turns: int, tell
     capture.suspend_global_capture()
     config.pluginmanager.unregister(terminal)
     config.pluginmanager.register(teller)
-    factory = config._tmp_path_factory  # type: ignore[attr-defined]
-    factory._basetemp = factory.mktemp(f"worker-{place}", numbered=False)
     try:
+        factory = config._tmp_path_factory  # type: ignore[attr-defined]
+        factory._basetemp = factory.mktemp(f"worker-{place}", numbered=False)
         try:
             after = _Next(ordered, turns)
             after.listchain()
