@@ -38,10 +38,10 @@ venv: $(BIN)/.ready  ## build .venv, for guardctl and chalice: . .venv/bin/activ
 
 test: $(BIN)/.ready $(JUDGES)  ## run all the tests (unit, contract, end to end on the emulator)
 	@test -x "$(CHROMIUM)" || { echo "make test needs Chromium: apt-get install chromium, or set CHROMIUM=/path/to/it" >&2; exit 1; }
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -p tests.runner --workers $(WORKERS)
 
 unit: $(BIN)/.ready  ## run the quick unit tests: no emulator, no thorough ones, and 20 examples of a property
-	$(BIN)/python -m pytest tests/unit -p tests.quick -m "not thorough" --hypothesis-profile quick
+	$(BIN)/python -m pytest tests/unit -p tests.runner -m "not thorough" --hypothesis-profile quick
 
 demo: $(BIN)/.ready  ## the real thing at work on this machine
 	$(BIN)/python -m lab.demo

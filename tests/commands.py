@@ -62,7 +62,7 @@ def forked(
         given.write(stdin or "")
         given.seek(0)
         streams = [stream.fileno() for stream in (given, out, err)]
-        where = _with_project(directory, _state(directory)) if [*arguments[:2]] == ["-m", "guardctl"] else _socket()
+        where = _with_project(directory, _state(directory)) if [*arguments[:2]] == ["-m", "guardctl"] else server()
         fork = forks.Fork(where, arguments, str(directory), environment, streams, group=True, executable=python())
         try:
             code = fork.wait()
@@ -75,7 +75,7 @@ def forked(
 
 def python() -> str:
     """An executable that is this Python; ``-c code`` is forked."""
-    return f"{_socket()}.python"
+    return f"{server()}.python"
 
 
 def _all_of(file: TextIO) -> str:
@@ -83,8 +83,8 @@ def _all_of(file: TextIO) -> str:
     return file.read()
 
 
-def _socket() -> str:
-    """Where forks are to be had, as long as this process lives."""
+def server() -> str:
+    """Where forks are to be had, as long as this process lives, or a fork of it."""
     return _started()[0]
 
 
@@ -96,7 +96,7 @@ def _with_project(directory: Path, _: int) -> str:
     ready, out = os.pipe()
     _held.append(held)
     arguments = [forks.__file__, path, _LOAD_PROJECT]
-    forks.Fork(_socket(), arguments, str(directory), os.environ, (given, out, 2), executable=python())
+    forks.Fork(server(), arguments, str(directory), os.environ, (given, out, 2), executable=python())
     os.close(given)
     os.close(out)
     with os.fdopen(ready) as lines:

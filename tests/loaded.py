@@ -38,6 +38,7 @@ def _build_once(self: DependencyBuilder, abi: str, requirements_filepath: str, t
     shutil.copytree(built, target_directory, copy_function=os.link, dirs_exist_ok=True)
 
 
+os.setsid()  # a terminal's Ctrl-C is for whoever asks: what is torn down then may still need commands
 DependencyBuilder.build_site_packages = _build_once  # type: ignore[method-assign]
 
 for module in MODULES.split():

@@ -1,8 +1,7 @@
-"""How `make test` spreads the tests over its workers, of which there are more than cores: most tests here wait.
+"""What the workers of `make test` and `make unit` (`tests/runner.py`) divide among them, and what they share.
 
-What waits longest begins first, with something short behind it (a worker is always told of its next test). What a
-worker can't share goes on one: a file of unit tests, and the tests of an ``xdist_group``. All else is spread test by
-test; the deployed stage, which half of them use, is made by the first worker that needs it.
+A worker takes one scope at a time: what can't be shared, or is dear to make, is used by the tests of one. The deployed
+stage, which half of the tests on the emulator use, is made by the first worker that needs it.
 """
 
 from __future__ import annotations
@@ -10,58 +9,49 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
-from xdist.scheduler import LoadGroupScheduling
-
-SPREAD = "loadgroup"
-"""pytest's ``--dist`` for which all this holds."""
 
 
-class Spread(LoadGroupScheduling):  # type: ignore[misc]  # xdist tells no types
-    """Without a group a unit test goes with its file, and any other with its own parameters."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        group = str(super()._split_scope(nodeid))
-        if group != nodeid:
-            return group
-        file, _, test = nodeid.partition("::")
-        return file if is_unit(nodeid) else f"{file}::{test.partition('[')[0]}"
+def scopes(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:
+    """The tests of one `together`, a file of unit tests, or a test with all its parameters; the longest first."""
+    found: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        found.setdefault(_scope(item), []).append(item)
+    return sorted(found.values(), key=_order)
 
 
-def is_unit(nodeid: str) -> bool:
-    """Whether it is one of the unit tests, which wait for nothing."""
-    return nodeid.startswith("tests/unit/")
-
-
-def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """What is marked `waits`; a few short files; what needs the emulator; long files of unit tests; the rest."""
-    sizes = Counter(item.path for item in items if is_unit(item.nodeid))
-    waits = {_scope(item) for item in items if item.get_closest_marker("waits")}
-    several = sorted((size, path) for path, size in sizes.items() if size > 2)
-    short = {path for _, path in several[: 3 * len(waits)]}
-    long = {item.path for item in items if is_unit(item.nodeid) and item.get_closest_marker("thorough")}
-
-    def rank(item: pytest.Item) -> int:
-        if item.get_closest_marker("waits"):
-            return 0
-        if item.path in short:
-            return 1
-        if is_unit(item.nodeid):
-            return 3 if item.path in long else 5
-        return 2 if "tests/emulator/" in item.nodeid else 4
-
-    return sorted(items, key=rank)
+def on_emulator(item: pytest.Item) -> bool:
+    """Whether it is one of the tests that deploy, and type commands."""
+    return item.nodeid.startswith("tests/emulator/")
 
 
 def _scope(item: pytest.Item) -> str:
-    group = item.get_closest_marker("xdist_group")
-    return str(group.args[0]) if group else item.nodeid
+    if marked := item.get_closest_marker("together"):
+        return str(marked.args[0])
+    return item.nodeid.partition("::" if _is_unit(item) else "[")[0]
+
+
+def _is_unit(item: pytest.Item) -> bool:
+    return item.nodeid.startswith("tests/unit/")
+
+
+def _order(scope: list[pytest.Item]) -> tuple[int, int]:
+    """Where modules have fixtures their scopes stay in a row: so a worker sets those up once."""
+    first = scope[0]
+    if first.get_closest_marker("long"):
+        return 0, 0
+    if first.get_closest_marker("together"):
+        return 1, 0
+    if on_emulator(first):
+        return 2, 0
+    if not _is_unit(first) or any(item.get_closest_marker("thorough") for item in scope):
+        return 3, 0
+    return 4, -len(scope)
 
 
 @contextmanager

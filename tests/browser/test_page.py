@@ -13,7 +13,7 @@ from guardctl.page import html
 from tests import nights
 from tests.browser.conftest import Opened
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.together("browser")
 """One browser for all, and the week is made up once."""
 
 

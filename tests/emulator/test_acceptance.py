@@ -94,7 +94,7 @@ def left(aws: Emulator) -> list[str]:
     return [name for name in found if "trial" in name]
 
 
-@pytest.mark.waits
+@pytest.mark.long
 def test_the_report_says_what_differs_here_and_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:
     before, began = contents(project.directory), time.time()
     path = tmp_path / "report"
@@ -126,7 +126,7 @@ def assert_allowed(called: set[str]) -> None:
     assert {call.partition(":")[0] for call in unnamed} <= services
 
 
-@pytest.mark.waits
+@pytest.mark.long
 def test_after_ctrl_c_nothing_is_left(project: LocalStage, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "guardctl", "acceptance", "--yes", "--report", str(tmp_path / "report")],

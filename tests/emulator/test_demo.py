@@ -81,7 +81,7 @@ def processes_with(temporary: Path) -> list[str]:
     return found
 
 
-@pytest.mark.waits
+@pytest.mark.long
 def test_every_step_of_the_story_holds(tmp_path: Path) -> None:
     """About 90 s: EventBridge's first tick comes a minute after the deployment."""
     with demo(tmp_path) as running:
@@ -115,7 +115,7 @@ def interrupted(running: "subprocess.Popen[str]", temporary: Path) -> None:
         eventually(lambda: not processes_with(temporary), within=10, what="no process of the demo is left")
 
 
-@pytest.mark.waits
+@pytest.mark.long
 def test_ctrl_c_during_the_story_leaves_nothing(tmp_path: Path) -> None:
     """About 15 s: the deployment comes first."""
     with demo(tmp_path) as running:

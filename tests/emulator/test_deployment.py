@@ -24,7 +24,7 @@ ecs = { task_definition = "first" }
 ecs = { task_definition = "second" }
 """
 THIRD = '\n[jobs.third]\necs = { task_definition = "third" }\n'
-together = pytest.mark.xdist_group("deployed")
+together = pytest.mark.together("deployed")
 """For those that use `deployed`: on one worker, which deploys it."""
 CREATED = [
     "the guard machine",
@@ -201,7 +201,7 @@ def stopped(shown: str) -> list[str]:
     return [line.split()[1] for line in shown.splitlines() if line.startswith("stopped ")]
 
 
-@pytest.mark.xdist_group("leaving")
+@pytest.mark.together("leaving")
 def test_a_removed_jobs_waiter_run_and_task_are_stopped_first(leaving: LocalStage) -> None:
     task = busy(leaving, "third")
     assert json.loads(leaving.ended(leaving.start("third"))["output"])["outcome"] == "queued"
@@ -278,7 +278,7 @@ def test_functions_deployed_from_elsewhere_are_not_left_without_machines(deploye
     assert in_the_account(what_is_there(deployed)) == in_the_account(before)
 
 
-@pytest.mark.xdist_group("leaving")
+@pytest.mark.together("leaving")
 def test_destroy_says_what_is_lost_then_stops_what_is_open_then_removes_everything(leaving: LocalStage) -> None:
     task = busy(leaving, "second")
     leaving.command("guardctl", "pause", "second", "--stage", leaving.name, "--reason", "rest")

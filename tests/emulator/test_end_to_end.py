@@ -288,7 +288,7 @@ def start_run(stage: LocalStage, job: str, run: str, case: str = "") -> str:
     )["executionArn"]
 
 
-of_one_job = pytest.mark.xdist_group("unclear")
+of_one_job = pytest.mark.together("unclear")
 
 
 @of_one_job

@@ -17,7 +17,7 @@ IN_SIX_HOURS = datetime.now(UTC) + timedelta(hours=6)
 """No time of a job here is near, whenever the tests run."""
 
 
-pytestmark = pytest.mark.xdist_group("handover")
+pytestmark = pytest.mark.together("handover")
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def make(emulator: Emulator) -> None:
     scheduler.create_schedule(**here({key: value for key, value in told.items() if key != "Arn"}))
 
 
-pytestmark = pytest.mark.xdist_group("import")
+pytestmark = pytest.mark.together("import")
 
 
 @pytest.fixture(scope="module")

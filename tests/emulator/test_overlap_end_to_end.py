@@ -49,7 +49,7 @@ def test_queue_who_waited_too_long_gives_up_and_leaves_the_place(stage: LocalSta
     stage.finish("impatient")
 
 
-@pytest.mark.xdist_group("replaced")  # one job
+@pytest.mark.together("replaced")  # one job
 def test_replace_stops_the_run_and_starts_when_its_task_is_stopped(stage: LocalStage) -> None:
     stage.ended(stage.start("replaced"))
     old = stage.a_task("replaced")
@@ -67,7 +67,7 @@ def test_replace_stops_the_run_and_starts_when_its_task_is_stopped(stage: LocalS
     stage.finish("replaced")
 
 
-@pytest.mark.xdist_group("replaced")  # one job
+@pytest.mark.together("replaced")  # one job
 def test_replace_never_stops_a_task_by_hand(stage: LocalStage) -> None:
     by_hand = stage.run_task_by_hand("replaced")
     assert errors([stage.ended(stage.start("replaced"))]) == ["BatchGuard.AlreadyRunning"]

@@ -67,7 +67,7 @@ def run_by(stage: LocalStage, person: str, *command: str) -> str:
     return done.stdout + done.stderr
 
 
-pytestmark = pytest.mark.xdist_group("people")
+pytestmark = pytest.mark.together("people")
 
 
 @pytest.fixture(scope="module")

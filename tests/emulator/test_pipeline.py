@@ -57,7 +57,7 @@ def pipeline(stage: LocalStage, script: str) -> "subprocess.CompletedProcess[str
     )
 
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.waits]
+pytestmark = [pytest.mark.together("pipeline"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

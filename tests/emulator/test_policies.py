@@ -110,7 +110,7 @@ class Apart(Emulator):
         return self.session().client(service, aws_access_key_id="this-test", aws_secret_access_key=SECRET)
 
 
-pytestmark = pytest.mark.xdist_group("policies")
+pytestmark = pytest.mark.together("policies")
 
 
 @pytest.fixture(scope="module")

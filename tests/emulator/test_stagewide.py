@@ -41,7 +41,7 @@ NAME = "wide"
 TAG = {"Key": "team", "Value": "data"}
 
 
-pytestmark = pytest.mark.xdist_group("stagewide")
+pytestmark = pytest.mark.together("stagewide")
 
 
 @pytest.fixture(scope="module")

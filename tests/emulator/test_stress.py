@@ -302,7 +302,7 @@ def test_the_judge_finds_what_a_bypass_of_the_guard_does(stage: LocalStage) -> N
     assert any(found.what.startswith("run-000001 and run-000002 were alive together") for found in findings)
 
 
-@pytest.mark.waits
+@pytest.mark.long
 def test_a_small_load_on_a_bad_day_overlaps_nowhere_and_loses_nothing() -> None:
     outcome = stress(plan(1, starts=18, seconds=6), lambda _: None, held=6, rounds=1, checkers=5)
     told = [f"{f.kind} of {f.job}: {f.what}\n" + "\n".join(story(outcome.history, f)) for f in outcome.findings]

@@ -21,7 +21,7 @@ from lab.verify.scenarios import HISTORIES, LOST, MEET, NOBODY, NOTHING, ORPHAN,
 from lab.verify.world import BESIDE, CLEARED, JOINED, MANY, OVERLAP, REPLACED, STARTS, TWO_TASKS, Features
 from lab.verify.world import LOST as NOBODY_RAN
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.long]
 
 
 def scenario(
