@@ -62,7 +62,9 @@ def forked(
         given.write(stdin or "")
         given.seek(0)
         streams = [stream.fileno() for stream in (given, out, err)]
-        where = _with_project(directory, _state(directory)) if [*arguments[:2]] == ["-m", "guardctl"] else server()
+        where = server()
+        if [*arguments[:2]] == ["-m", "guardctl"]:
+            where = _with_project(directory, _state(directory), "PYTHONDONTWRITEBYTECODE" not in environment)
         fork = forks.Fork(where, arguments, str(directory), environment, streams, group=True, executable=python())
         try:
             code = fork.wait()
@@ -89,14 +91,15 @@ def server() -> str:
 
 
 @functools.cache
-def _with_project(directory: Path, _: int) -> str:
+def _with_project(directory: Path, _: int, compiles: bool) -> str:
     """Where forks are to be had that have loaded the project of that folder, as its files are now."""
     path = f"{tempfile.mkdtemp()}/forks"
     given, held = os.pipe()  # its end is this process's
     ready, out = os.pipe()
     _held.append(held)
     arguments = [forks.__file__, path, _LOAD_PROJECT]
-    forks.Fork(server(), arguments, str(directory), os.environ, (given, out, 2), executable=python())
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "" if compiles else "1"}
+    forks.Fork(server(), arguments, str(directory), environment, (given, out, 2), executable=python())
     os.close(given)
     os.close(out)
     with os.fdopen(ready) as lines:
