@@ -55,6 +55,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if any(map(on_emulator, session.items)):
         commands.server()  # or each worker would start one
     workers = _start(session, config.option.workers or _cores())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C, or the workers would go on for a while
     missing = {item.nodeid for item in session.items}
     try:
         for kind, told in _told(workers):

@@ -182,11 +182,12 @@ def test_after_the_first_failure_the_others_tear_down_what_they_use(tmp_path: Pa
     assert [what for what, _ in noted(tmp_path)] == ["torn down"]
 
 
-def test_ctrl_c_ends_all_and_they_tear_down_what_they_use(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_it_ends_all_and_they_tear_down_what_they_use(tmp_path: Path, number: signal.Signals) -> None:
     files = {"test_f.py": NOTES + ENDLESS}
     with subprocess.Popen(command(tmp_path, files), cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         eventually((tmp_path / "begun").exists, within=30)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         shown, _ = running.communicate(timeout=30)
     assert running.returncode == pytest.ExitCode.INTERRUPTED
     assert "!!!!! KeyboardInterrupt !!!!!" in shown
