@@ -79,6 +79,7 @@ def test_a_range_that_wraps(field: str, written: str) -> None:
 # --- over years: a brute-force reading ----------------------------------------------------------------------
 
 
+@cache
 def stands_for(term: str, low: int, high: int) -> set[int]:
     """A range with its step, counted by walking: from the first, round the end, to the last."""
     ends, _, step = term.partition("/")
@@ -119,7 +120,8 @@ def nearest_weekday(year: int, month: int, day: int) -> int | None:
 
 
 NIGHT = datetime(2026, 1, 1, tzinfo=UTC)
-DAYS = [NIGHT + n * DAY for n in range(1, 5 * 365)]
+DAYS = [NIGHT + n * DAY for n in range(1, 3 * 366)]
+"""Until the end of 2028, a leap year."""
 
 
 @pytest.mark.thorough
@@ -137,8 +139,9 @@ def test_days_that_wrap_over_years(months: str, days: str, weekdays: str, by_wee
         assert right == []
         return
     assert between([schedule], "UTC", NIGHT, DAYS[-1]) == right
-    back = [latest([schedule], "UTC", time + DAY / 2, within=DAY / 2) for time in DAYS[::7]]
-    assert back == [time if time in right else None for time in DAYS[::7]]
+    holds = set(right)
+    back = [latest([schedule], "UTC", time + DAY / 2, within=DAY / 2) for time in DAYS[::29]]
+    assert back == [time if time in holds else None for time in DAYS[::29]]
 
 
 @pytest.mark.thorough
@@ -160,7 +163,7 @@ def test_the_nearest_weekday_over_years(first: int, second: int, months: str, al
         assert right == []
         return
     assert between([schedule], "UTC", NIGHT, DAYS[-1]) == right
-    assert latest([schedule], "UTC", DAYS[-1], within=5 * 366 * DAY) == (right[-1] if right else None)
+    assert latest([schedule], "UTC", DAYS[-1], within=3 * 366 * DAY) == (right[-1] if right else None)
 
 
 @settings(deterministic, max_examples=examples(30))
@@ -205,7 +208,7 @@ FROM = st.integers(0, 2 * 366 * 24 * 60).map(lambda minutes: NIGHT + timedelta(m
 
 
 @pytest.mark.thorough
-@settings(deterministic, max_examples=examples(200))
+@settings(deterministic, max_examples=examples(100))
 @given(straight(0, 59), straight(0, 23), DAY_FIELDS, MONTHS, YEARS, FROM)
 def test_pyawscron_agrees(
     minute: str, hour: str, day: tuple[str, str], month: str, years: str, start: datetime
