@@ -48,6 +48,8 @@ class Survey:
     jobs: Sequence[Job]
     start: datetime
     now: datetime
+    _known: dict[Any, list[datetime]] = field(default_factory=dict, init=False)
+    """By schedules and zone, every time: many jobs have the same, and each is asked for more than once."""
 
     def rows(self, limit: int = DESCRIPTIONS) -> Iterator[Row]:
         """A row a job, those of a pool beside each other, as they come: first what is known to be bad.
@@ -90,17 +92,19 @@ class Survey:
         if any(each[1] > self.start for each in deployed.values() if each):
             return False
         asked = sum(len(self._times(each)) for each in deployed.values() if each)
-        everything = sum(
-            len(with_verdict(job.schedules, job.timezone, self.start, self.now))
-            for job in stage.file.jobs.values()
-            if job.enabled
-        )
+        everything = sum(len(self._every(job)) for job in stage.file.jobs.values() if job.enabled)
         return asked <= 1 + everything // _A_PAGE
 
     def _times(self, deployed: Deployed) -> list[datetime]:
         job, since = deployed
-        times = with_verdict(job.schedules, job.timezone, self.start, self.now)
+        times = self._every(job)
         return times[bisect.bisect_left(times, since) :]
+
+    def _every(self, job: Job) -> list[datetime]:
+        key = job.schedules, job.timezone
+        if key not in self._known:
+            self._known[key] = with_verdict(*key, self.start, self.now)
+        return self._known[key]
 
     def _listed(
         self,

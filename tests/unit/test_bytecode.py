@@ -46,7 +46,7 @@ def vendored(project: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy that somebody has run a command in before, and that was deployed then; ``vendor/`` is full."""
+    """A copy that somebody has run a command in before, and that was deployed then."""
     made = copied(tmp_path_factory.mktemp("project") / "one")
     run(made, "import app")
     assert list((made / "chalicelib").rglob("__pycache__"))
@@ -55,8 +55,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_copies_have_the_same_bytes_whatever_was_run_in_them(project: Path, tmp_path: Path) -> None:
-    vendor = deployed(project)
-    assert vendor == deployed(copied(tmp_path / "two"))
+    two = copied(tmp_path / "two")
+    shutil.copytree(project / "vendor", two / "vendor")
+    (two / "vendor" / "left_behind.py").touch()
+    vendor = vendored(project)
+    assert vendor == deployed(two)
     assert not list((project / "chalicelib").rglob("__pycache__"))
     assert {cache_from_source(name) for name in ("app.py", "chalicelib/check.py", "cronsim/__init__.py")} <= set(vendor)
     assert "models/endpoints.json" in vendor

@@ -127,7 +127,7 @@ def test_one_line_made_wrong_is_caught(mutant: Mutant) -> None:
     assert good is None or found.stories.keys() == {f"{UNREACHABLE}: {good}"}
 
     def far_enough(states: int) -> None:
-        if states >= min(found.states, 2_000):  # more is for `make verify`
+        if states >= min(found.states, 1_000):  # more is for `make verify`
             raise StopIteration
 
     with suppress(StopIteration):
