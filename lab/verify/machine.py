@@ -118,6 +118,15 @@ class Guard(NamedTuple):
         return TOO_LATE if self.late else YIELDED if self.yielded else ON_TIME
 
 
+Itself = tuple[str, str, str, str, int, int, int]
+"""All that the state machine knows of a guard execution in a state."""
+
+
+def itself(guard: Guard) -> Itself:
+    """What is worked out for one holds for all guards of which the state machine knows the same."""
+    return guard.kind, guard.name, guard.given, guard.input, guard.age, guard.after, guard.row
+
+
 class Machine:
     """guard.asl.json in motion. With `track` unset it is not kept who ran, which makes fewer states."""
 
@@ -125,6 +134,7 @@ class Machine:
         self.features = features
         self.asl = asl or Asl()
         self.track = track
+        self._caught: dict[tuple[str, Itself, str], list[tuple[str, Any]]] = {}
         self.ends = {name for name, state in self.asl.states.items() if state["Type"] in {"Succeed", "Fail"}}
 
     def move(
@@ -172,8 +182,10 @@ class Machine:
         self, guard: Guard, world: World, error: str, said: str, more: tuple[Guard, ...] = ()
     ) -> Iterator[Step[Guard]]:
         """An error that Step Functions does not retry (any more): before or after the deadline."""
-        target, data = self.asl.fail(guard.at, error, self.error(guard, error))
-        for moved in self.follow(guard, target, data):
+        key = (guard.at, itself(guard), error)
+        if key not in self._caught:
+            self._caught[key] = [*self.follow(guard, *self.asl.fail(guard.at, error, self.error(guard, error)))]
+        for moved in self._caught[key]:
             yield self.move(self.excused(guard), world, moved, said, more=more)
 
     def end(

@@ -14,13 +14,10 @@ from chalicelib.names import waits_after
 from lab.verify.actions import Actions
 from lab.verify.asl import Asl
 from lab.verify.checker import PAUSE, Decided, Failed, Read, RealChecker, Wanted, rows
-from lab.verify.machine import CHECK, ENDED, ME, UNLUCKY, Guard
+from lab.verify.machine import CHECK, ENDED, ME, UNLUCKY, Guard, Itself, itself
 from lab.verify.protocol import NOT_YET, SAME_EVENT, Step
 from lab.verify.reads import remembered, views, with_memory
 from lab.verify.world import ALIVE, DELIVERED, JUST_NOW, OPEN, Features, World
-
-Itself = tuple[str, str, str, str, int, int, int]
-"""All that the state machine knows of a guard execution in a state."""
 
 
 @dataclass(frozen=True)
@@ -199,17 +196,17 @@ class Ours(Actions):
 
     def _event(self, guard: Guard) -> str:
         """What the checker is asked. Worked out once for all guards of which the state machine knows the same."""
-        itself = _itself(guard)
-        if itself not in self._events:
+        known = itself(guard)
+        if known not in self._events:
             payload = self.asl.arguments(CHECK, self.states(guard))["Payload"]
             if self.features.resizes:
                 payload["guard"]["slots"] = guard.row
-            self._events[itself] = json.dumps(payload, sort_keys=True)
-        return self._events[itself]
+            self._events[known] = json.dumps(payload, sort_keys=True)
+        return self._events[known]
 
     def _obey(self, guard: Guard, payload: str) -> list[tuple[str, Any]]:
         """Where the state machine goes with this decision; likewise."""
-        key = (_itself(guard), payload)
+        key = (itself(guard), payload)
         if key not in self._obeyed:
             target, data = self.asl.succeed(CHECK, self.states(guard, result={"Payload": json.loads(payload)}))
             self._obeyed[key] = list(self.follow(guard, target, data))
@@ -227,7 +224,3 @@ def _words(payload: str) -> str:
     decision = json.loads(payload)
     words = decision.get("next_run") or decision.get("waiter") or (decision.get("holder") or {}).get("name")
     return f"{decision['outcome']} {words or decision.get('error') or ''}".rstrip()
-
-
-def _itself(guard: Guard) -> Itself:
-    return guard.kind, guard.name, guard.given, guard.input, guard.age, guard.after, guard.row
