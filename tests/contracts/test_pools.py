@@ -7,12 +7,14 @@ import pytest
 
 from chalicelib.config.jobs import parse
 from chalicelib.contract import BY_HAND
+from chalicelib.read.executions import PAGE_SIZE
 from lab.play import Play, Played, Program, StatesError, with_pools
 from tests.contracts.bad_day import bad_day
 from tests.contracts.keys import definition
 from tests.contracts.played import DEFAULTS, played
 
 MINUTE = 60.0
+MORE_THAN_A_PAGE = PAGE_SIZE + 5
 JOBS = (
     DEFAULTS
     + """
@@ -126,11 +128,11 @@ def test_of_several_that_wait_the_oldest_goes_first_each_time() -> None:
     ecs = '[defaults.ecs]\ncluster = "batch"\ncontainer = "app"\nlaunch_type = "EC2"\n'
     queueing = '[defaults]\npool = "one"\noverlap = "queue"\nqueue_timeout = "9h"\n'
     play = stage(queueing + ecs + "".join(f'[jobs.{job}]\necs.task_definition = "{job}"\n' for job in "abcde"))
-    play.program = Program(seconds=60 * MINUTE)
+    play.program = Program(seconds=25 * MINUTE)
     for job in "abcde":
         play.start(job)
         play.run_until(4 * MINUTE)
-    play.run_until(360 * MINUTE)
+    play.run_until(150 * MINUTE)
     runs = sorted(play.runs("a"), key=lambda run: run.started_at)
     assert [json.loads(run.given)["job"] for run in runs] == [*"abcde"]
 
@@ -239,11 +241,11 @@ def test_a_paused_job_rests_through_its_neighbours_runs_and_holds_none_up() -> N
     play = stage()
     play.program = Program(seconds=20)
     pause = paused(play, "import")
-    for n in range(150):
+    for n in range(MORE_THAN_A_PAGE):
         play.at(n * MINUTE, lambda: play.start("report"))
-    play.at(149.5 * MINUTE, lambda: play.start("import"))
-    play.run_until(155 * MINUTE)
-    assert len(of(play, "report")) == 150
+    play.at((MORE_THAN_A_PAGE - 0.5) * MINUTE, lambda: play.start("import"))
+    play.run_until((MORE_THAN_A_PAGE + 5) * MINUTE)
+    assert len(of(play, "report")) == MORE_THAN_A_PAGE
     assert not of(play, "import")
     play.abort(pause)
     play.start("import")
@@ -305,15 +307,15 @@ def test_at_most_as_many_run_as_there_are_slots_and_no_fewer(lag: int) -> None:
     assert {task.environment["BATCH_SLOT"] for task in play.tasks} == {"1", "2", "3"}
 
 
-def test_200_short_runs_beside_a_long_one() -> None:
+def test_more_short_runs_than_a_page_has_beside_a_long_one() -> None:
     play = stage()
     play.run_task_answers = [Program(seconds=300 * MINUTE)]
     play.program = Program(seconds=30)
     play.start("a")
-    for n in range(200):
+    for n in range(MORE_THAN_A_PAGE):
         play.at(30 + n * MINUTE, lambda: play.start("a"))
-    play.run_until(205 * MINUTE)
-    assert len(play.tasks) == 201
+    play.run_until((MORE_THAN_A_PAGE + 5) * MINUTE)
+    assert len(play.tasks) == MORE_THAN_A_PAGE + 1
     assert at_once(play, "two") == 2
 
 
