@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cronsim import CronSim, CronSimError
@@ -73,6 +74,7 @@ class Schedule:
     """What the days of the job's calendar do to it; None: nothing."""
 
 
+@lru_cache(maxsize=1024)
 def parse_schedule(expression: str) -> Schedule:
     """Read an EventBridge `cron(...)`, `rate(...)` or `at(...)`, or five-field cron. Raises ScheduleRefused.
 
@@ -219,6 +221,7 @@ def _happening(schedule: Schedule) -> Schedule:
 
 def _checked(fields: list[str]) -> str:
     """Five-field cron joined for cronsim, which understands each field and would not misread any."""
+    understood = _is_understood(fields)
     for field, (name, right) in zip(fields, _FIELDS.items(), strict=True):
         for term in field.split(","):
             first, _, step = term.partition("/")
@@ -232,12 +235,18 @@ def _checked(fields: list[str]) -> str:
             if two := _two_ranges(name, low, high):
                 wrong = f'{name} "{term}" runs backwards, which five-field cron does not'
                 raise ScheduleRefused(wrong, f'write "{two}"' if not step else "write its numbers, separated by commas")
-        try:
-            # One field at a time, so that the message can show which.
-            CronSim(" ".join(field if each == name else "*" for each in _FIELDS), _SOME_DAY)
-        except CronSimError:
-            raise ScheduleRefused(f'{name} "{field}" is not understood', f"it may be {right}") from None
+        # One field at a time, so that the message can show which.
+        if not understood and not _is_understood([field if each == name else "*" for each in _FIELDS]):
+            raise ScheduleRefused(f'{name} "{field}" is not understood', f"it may be {right}")
     return " ".join(fields)
+
+
+def _is_understood(fields: list[str]) -> bool:
+    try:
+        CronSim(" ".join(fields), _SOME_DAY)
+    except CronSimError:
+        return False
+    return True
 
 
 def _uncommon(term: str, fields: list[str]) -> ScheduleRefused:
