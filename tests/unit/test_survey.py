@@ -104,7 +104,7 @@ def test_a_day_of_mixed_skips_and_failed_checks_is_not_told_wrongly() -> None:
 
 
 @pytest.mark.thorough
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.sampled_from(["ran", "failed", "skipped", "not checked", "slowly not checked", "missed"]), min_size=30, max_size=120), st.integers(1, 80))  # fmt: skip
 def test_whatever_a_day_brings_what_is_told_is_true(kinds: list[str], limit: int) -> None:
     aws, stage = staged('[jobs.m]\nschedule = "* * * * *"\necs = { task_definition = "m" }\n')
