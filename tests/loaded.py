@@ -14,14 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import boto3
+import botocore.httpsession
+from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 from chalice.deploy.packager import DependencyBuilder
 
 MODULES = """
-    cfnlint.runner chalice.cli.factory cronsim pip._internal.cli.main pip._internal.commands.download rich.console
-    typer._adapters
+    chalice.cli.factory cronsim pip._internal.cli.main pip._internal.commands.download rich.console typer._adapters
 """
-SERVICES = "cloudformation cloudwatch ec2 ecs events iam lambda logs s3 scheduler ssm stepfunctions sts"
+SERVICES = "cloudformation cloudwatch ecs events iam lambda logs s3 scheduler ssm stepfunctions sts"
 _HERE = Path(sys.argv[1])  # the socket; a command has other arguments
 _build = DependencyBuilder.build_site_packages
 
@@ -43,10 +44,14 @@ DependencyBuilder.build_site_packages = _build_once  # type: ignore[method-assig
 
 for module in MODULES.split():
     importlib.import_module(module)
-# Most of what a client costs is reading its service's description, and which there are; each session would anew.
+# What a session or a client would do anew: read the descriptions, look which there are, find the aliases of 500 events,
+# and make a context for TLS.
 _read = functools.cache(JSONFileLoader().load_file)
 _available = functools.cache(create_loader().list_available_services)
+_aliased = functools.cache(EventAliaser(HierarchicalEmitter())._alias_event_name)  # type: ignore[attr-defined]
 JSONFileLoader.load_file = lambda _, path: _read(path)  # type: ignore[assignment, method-assign]
 Loader.list_available_services = lambda self, type_name: _available(type_name)  # type: ignore[method-assign]
+EventAliaser._alias_event_name = lambda self, event_name: _aliased(event_name)  # type: ignore[attr-defined]
+botocore.httpsession.create_urllib3_context = functools.cache(botocore.httpsession.create_urllib3_context)
 for service in SERVICES.split():
     boto3.client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # type: ignore[call-overload]
