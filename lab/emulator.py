@@ -26,11 +26,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -140,6 +140,40 @@ class Emulator:
         return self.session().client(service)
 
 
+class Process(Protocol):
+    """Of `subprocess.Popen`, what is needed of the emulator's process."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+    def wait(self) -> int: ...
+
+
+class Begin(Protocol):
+    """Starts ``python arguments`` as the leader of a session: Ctrl-C is for us, and one signal ends it and its own."""
+
+    def __call__(
+        self, arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[int]
+    ) -> Process: ...
+
+
+def in_a_process(
+    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[int]
+) -> Process:
+    """As a process of its own."""
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=directory,
+        env=environment,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+
+
 @contextmanager
 def emulator(
     *,
@@ -148,6 +182,7 @@ def emulator(
     log_level: LogLevel = "WARNING",
     environment: Mapping[str, str] | None = None,
     task_seconds: float | None = None,
+    begin: Begin = in_a_process,
 ) -> Iterator[Emulator]:
     """Start an emulator with nothing in it and stop it when the block is left.
 
@@ -155,6 +190,7 @@ def emulator(
     `mock_config` is what AWS's Step Functions Local calls its mock configuration file: it answers a step
     of an execution that was started with `<state machine ARN>#<test case>`.
     `task_seconds` is how long an ECS task runs until it ends by itself, with exit code 0; None: until it is stopped.
+    `begin` is for tests, which have loaded already what it loads.
     """
     directory = Path(tempfile.mkdtemp(prefix="batch-guard-emulator-"))
     try:
@@ -163,7 +199,7 @@ def emulator(
         with contextlib.ExitStack() as stack:
             for remaining in reversed(range(PORTS_TO_TRY)):
                 try:
-                    endpoint = stack.enter_context(_process(directory, settings))
+                    endpoint = stack.enter_context(_process(directory, settings, begin))
                     break
                 except _PortTaken as taken:
                     if not remaining:
@@ -268,21 +304,16 @@ def _settings(
 
 
 @contextmanager
-def _process(directory: Path, settings: Mapping[str, str]) -> Iterator[str]:
+def _process(directory: Path, settings: Mapping[str, str], begin: Begin) -> Iterator[str]:
     """One attempt on one port: its endpoint, once it answers."""
     port = _free_port()
     identity = secrets.token_hex(8)
+    given, held = os.pipe()  # when `held` is closed, by whatever, the emulator ends
     with _log(directory).open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROCESS), str(directory)],
-            # The health answer repeats MINISTACK_EDITION: so we know that it is ours that answers.
-            env={**settings, "GATEWAY_PORT": str(port), "MINISTACK_EDITION": identity},
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-            start_new_session=True,  # Ctrl-C is for us; and one signal reaches all its Lambda workers
-        )
+        # The health answer repeats MINISTACK_EDITION: so we know that it is ours that answers.
+        told = {**settings, "GATEWAY_PORT": str(port), "MINISTACK_EDITION": identity}
+        process = begin(["-P", str(_PROCESS), str(directory)], directory, told, (given, log.fileno(), log.fileno()))
+    os.close(given)
     try:
         endpoint = f"http://127.0.0.1:{port}"
         _wait_until_ready(process, endpoint, identity, _log(directory))
@@ -292,8 +323,7 @@ def _process(directory: Path, settings: Mapping[str, str]) -> Iterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        if process.stdin:
-            process.stdin.close()
+        os.close(held)
 
 
 def _free_port() -> int:
@@ -303,7 +333,7 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], endpoint: str, identity: str, log: Path) -> None:
+def _wait_until_ready(process: Process, endpoint: str, identity: str, log: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -5,6 +5,7 @@ could import what their zip has not. What is mended here is in docs/emulator.md,
 """
 
 import functools
+import gc
 import hashlib
 import os
 import runpy
@@ -41,6 +42,7 @@ def main(directory: str) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 
+    gc.enable()  # it may be a fork of one that has not
     # Off stdin, so that no child of the emulator can hold it.
     pipe = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -36,7 +37,7 @@ def start(path: str, load: str) -> "subprocess.Popen[bytes]":
 
 
 class Fork:
-    """``python arguments`` in `directory`, in a process group of its own if asked. To be used as `subprocess.Popen`."""
+    """``python arguments`` in `directory`, in a session of its own if asked. To be used as `subprocess.Popen`."""
 
     def __init__(
         self,
@@ -157,17 +158,21 @@ def _tell(connection: socket.socket, number: int) -> None:
 
 
 def become(group: bool, arguments: list[str], directory: str, environment: dict[str, str], executable: str) -> None:
-    """What ``python arguments`` does, of ``-m module``, ``-c code`` and a file. Raises what the command raises."""
+    """What ``python arguments`` does, of ``-m module``, ``-c code`` and ``[-P] file``. Raises what the command raises."""
     if group:
-        os.setpgid(0, 0)
+        os.setsid()
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # to be looked up in that
     time.tzset()
     os.chdir(directory)
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.executable = executable
     kind, *rest = arguments
-    if kind == "-m":
+    if kind == "-P":
+        sys.argv = rest
+        runpy.run_path(rest[0], run_name="__main__")
+    elif kind == "-m":
         sys.path.insert(0, directory)
         sys.argv = rest
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)

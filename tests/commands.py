@@ -75,6 +75,13 @@ def forked(
         return subprocess.CompletedProcess([*arguments], code, _all_of(out), _all_of(err))
 
 
+def forked_emulator(
+    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[int]
+) -> forks.Fork:
+    """A `lab.emulator.Begin`: a third of what an emulator computes is loading."""
+    return forks.Fork(server(), arguments, str(directory), environment, streams, group=True)
+
+
 def python() -> str:
     """An executable that is this Python; ``-c code`` is forked."""
     return f"{server()}.python"

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from lab.emulator import ACCOUNT, REGION, Emulator
-from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
 from tests.commands import forked
 from tests.properties import register
-from tests.support import deployed_stage
+from tests.support import deployed_stage, start_emulator
 from tests.workers import shared
 
 # A shell has what it runs in the background ignore Ctrl-C, and the commands that a test interrupts would inherit that.

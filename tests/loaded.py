@@ -1,4 +1,4 @@
-"""What the forks of `tests/commands.py` have loaded: the libraries of this project's commands, nothing of the project.
+"""What the forks of `tests/commands.py` have loaded: the libraries of commands and of the emulator, nothing of ours.
 
 `lab/forks.py` runs this before it listens.
 """
@@ -21,6 +21,7 @@ from chalice.deploy.packager import DependencyBuilder
 
 MODULES = """
     chalice.cli.factory cronsim pip._internal.cli.main pip._internal.commands.download rich.console typer._adapters
+    defusedxml.ElementTree hypercorn.asyncio hypercorn.protocol.h2 hypercorn.protocol.ws_stream jsonata yaml
 """
 SERVICES = "cloudformation cloudwatch ecs events iam lambda logs s3 scheduler ssm stepfunctions sts"
 _HERE = Path(sys.argv[1])  # the socket; a command has other arguments

@@ -11,16 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from lab import stage
-from lab.emulator import emulator as start_emulator
+from lab import emulator, stage
 from lab.stage import LocalStage
-from tests.commands import forked
+from tests.commands import forked, forked_emulator
 from tests.mocks import mock_config
 
 T = TypeVar("T")
 
 local_stage = partial(stage.local_stage, run=forked)
 """`lab.stage.local_stage`, whose commands begin at once."""
+
+start_emulator = partial(emulator.emulator, begin=forked_emulator)
+"""`lab.emulator.emulator`, which begins at once."""
 
 
 def eventually(predicate: Callable[[], T], *, within: float, what: str = "") -> T:

@@ -22,11 +22,10 @@ from guardctl.acceptance.stack import template
 from guardctl.acceptance.trial import TAG, Names
 from guardctl.errors import INTERRUPTED, NOT_RUN, OK
 from lab.emulator import Emulator
-from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
 from tests.commands import forked
 from tests.emulator.trail import UNNAMED, calls
-from tests.support import local_stage
+from tests.support import local_stage, start_emulator
 
 PATIENCE = "20s"
 """Longer than the emulator needs for anything but what it never does."""

@@ -21,9 +21,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.emulator import Emulator
-from lab.emulator import emulator as start_emulator
 from tests import targets
-from tests.support import eventually
+from tests.support import eventually, start_emulator
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

@@ -12,13 +12,12 @@ import pytest
 
 from chalicelib.config.jobs import parse
 from guardctl import people
-from lab.emulator import emulator as start_emulator
 from lab.stage import LocalStage
 from tests import targets as aws
 from tests.commands import forked
 from tests.emulator.test_deployment import JOBS as TWO_JOBS
 from tests.emulator.trail import UNNAMED, calls
-from tests.support import local_stage
+from tests.support import local_stage, start_emulator
 
 MOVED = TWO_JOBS.replace("[jobs.first]", '[jobs.first]\nimported_from = "schedule/default/first"').replace(
     "[jobs.second]", '[jobs.second]\nimported_from = "rule/default/second"'
