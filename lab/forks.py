@@ -158,7 +158,7 @@ def _tell(connection: socket.socket, number: int) -> None:
 
 
 def become(group: bool, arguments: list[str], directory: str, environment: dict[str, str], executable: str) -> None:
-    """What ``python arguments`` does, of ``-m module``, ``-c code`` and ``[-P] file``. Raises what the command raises."""
+    """What ``python arguments`` does, of ``-m module``, ``-c code`` and ``[-P] file``. Raises what that raises."""
     if group:
         os.setsid()
     os.environ.clear()
