@@ -12,8 +12,6 @@ from typing import Any, Protocol
 
 import jsonata
 
-from lab.expressions import NULL, Frame, Program
-
 Json = dict[str, Any]
 Steps = Generator[float, None, Any]
 """Something that takes time: it yields the seconds until it is to go on."""
@@ -30,54 +28,60 @@ class StatesError(Exception):
         self.cause = cause
 
 
+class _Frame(jsonata.Jsonata.Frame):  # type: ignore[misc]  # the package has no types
+    """jsonata-python looks for two hooks at every step, through all frames up to the first. Nobody has set them."""
+
+    def lookup(self, name: str) -> Any:
+        if name in {"__evaluate_entry", "__evaluate_exit"}:
+            return None
+        frame = self
+        while frame is not None:
+            if name in frame.bindings:
+                return frame.bindings[name]
+            frame = frame.parent
+        return None
+
+
+class Program(jsonata.Jsonata):  # type: ignore[misc]
+    """An expression, read once; what it is asked with is bound apart, so that nothing stays."""
+
+    def create_frame(self, enclosing_environment: Any = None) -> Any:
+        return _Frame(enclosing_environment)
+
+
 program = functools.cache(Program)
+
+
+@functools.cache
+def _as_object(expression: str) -> Program:
+    # An object keeps null, and drops what is undefined: the engine returns None for both.
+    return Program(f"{{'v': ({expression})}}")
 
 
 def evaluate(template: Any, variables: Mapping[str, Any], now: datetime) -> Any:
     """What Step Functions makes of a template: its expressions evaluated. Raises `StatesError`."""
-    frame = Frame(Program.static_frame)
-    frame.bindings = {name: NULL if value is None else value for name, value in variables.items()}
-    frame.bindings["millis"] = Program.JLambda(lambda: int(now.timestamp() * 1000))
-    frame.bindings["now"] = Program.JLambda(lambda: stamp_ms(now))
-    return _filled(template, frame)
-
-
-def _filled(template: Any, frame: Any) -> Any:
     if isinstance(template, dict):
-        return {key: _filled(value, frame) for key, value in template.items()}
+        return {key: evaluate(value, variables, now) for key, value in template.items()}
     if isinstance(template, list):
-        return [_filled(value, frame) for value in template]
-    program = _expression(template) if isinstance(template, str) else None
-    if program is None:
+        return [evaluate(value, variables, now) for value in template]
+    if not (isinstance(template, str) and (match := re.fullmatch(r"\{%(.*)%\}", template, re.DOTALL))):
         return template
+    program = _as_object(match[1])
+    bound = {name: jsonata.utils.Utils.NULL_VALUE if value is None else value for name, value in variables.items()}
+    program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
+    program.register_lambda("now", lambda: stamp_ms(now))
     try:
-        value = program.eval(program.ast, None, Frame(frame))
+        value = program.evaluate(None, bound)
     except jsonata.JException as error:
-        program.populate_message(error)
         raise StatesError(QUERY, str(error)) from error
-    if value is None:
-        raise StatesError(QUERY, f"the expression returned nothing: {template[2:-2]}")
-    return _plain(value)
-
-
-@functools.cache
-def _expression(text: str) -> Program | None:
-    match = re.fullmatch(r"\{%(.*)%\}", text, re.DOTALL)
-    return program(match[1]) if match else None
-
-
-def _plain(value: Any) -> Any:
-    """JSON: a copy, since the package's lists and its null are its own."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return None if value is NULL else value
+    if not value or "v" not in value:
+        raise StatesError(QUERY, f"the expression returned nothing: {match[1]}")
+    return json.loads(json.dumps(value["v"]))
 
 
 def stamp_ms(moment: datetime) -> str:
     """``2026-11-23T18:00:00.000Z``, as Step Functions and `$now()` write it."""
-    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 class Interpreted(Protocol):
@@ -127,8 +131,8 @@ class Interpreter:
             state = definition["States"][name]
             execution.states.append(name)
             execution.at = (definition, name, data, dict(variables))
-            entered = {"State": {"Name": name, "EnteredTime": stamp_ms(self.now)}}
-            known = {"input": data, "context": context | entered}
+            context["State"] = {"Name": name, "EnteredTime": stamp_ms(self.now)}
+            known = {"input": data, "context": json.loads(json.dumps(context))}
             match state["Type"]:
                 case "Succeed":
                     return data

@@ -9,7 +9,7 @@ from typing import Any
 import jsonata
 from jsonata.utils import Utils
 
-from lab.expressions import Program
+from lab.language import Program
 
 
 def evaluate(expression: str, now: int, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
