@@ -201,7 +201,8 @@ def alone_on_the_terminal() -> Iterator[None]:
     try:
         yield
     finally:
-        os.tcsetpgrp(sys.stdin.fileno(), before)
+        with suppress(OSError):  # the terminal is closed
+            os.tcsetpgrp(sys.stdin.fileno(), before)
 
 
 def _end_once(*_: object) -> NoReturn:

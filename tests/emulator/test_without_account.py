@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from lab.emulator import Emulator
+from lab.emulator import ACCOUNT, Emulator
 from lab.stage import PROJECT, LocalStage, local_stage
 from lab.without_account import READY
 from tests.documents import read
+from tests.support import eventually
 
 FIRST_JOB = next(
     text
@@ -26,7 +28,7 @@ FIRST_JOB = next(
 ON_ITS_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execvp("make", ["make", "-f", sys.argv[1]])
+os.execvp("sh", ["sh", "-c", 'make -f "$0"; exit $?', sys.argv[1]])
 """
 CTRL_C = b"\x03"
 ANOTHER = """
@@ -37,11 +39,12 @@ container = "main"
 
 
 @contextmanager
-def made(project: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def made(project: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str], IO[bytes]]]:
     """`make emulator` of that project, started on a terminal; and the terminal's other side, to type there."""
     command = f"{sys.executable} -m lab.without_account {project} --seconds 2"
     (temporary / "Makefile").write_text(f"emulator:\n\t@{command}\n")
-    typed, terminal = pty.openpty()
+    other_side, terminal = pty.openpty()
+    typed = open(other_side, "wb", buffering=0)  # noqa: SIM115 (closed below, or by a test)
     running = subprocess.Popen(
         [sys.executable, "-c", ON_ITS_TERMINAL, str(temporary / "Makefile")],
         cwd=PROJECT,
@@ -57,9 +60,26 @@ def made(project: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str]
         yield running, typed
     finally:
         if running.poll() is None:
-            os.write(typed, CTRL_C)
-        os.close(typed)
+            typed.write(CTRL_C)
+        typed.close()
         running.communicate(timeout=60)
+
+
+def test_closing_the_terminal_ends_it(tmp_path: Path) -> None:
+    nowhere = Emulator(endpoint="", region="", account="", log=tmp_path)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with local_stage(nowhere, name="dev", jobs=FIRST_JOB) as copy, made(copy.directory, temporary) as (running, typed):
+        told(running, READY)
+        deployed = copy.directory / ".chalice" / "deployed"
+        deployed.mkdir()
+        (deployed / "dev.json").write_text(f'"arn:aws:lambda:us-east-1:{ACCOUNT}:function:check"')
+        typed.close()
+        running.wait(60)
+        eventually(lambda: not [*deployed.iterdir()], within=10, what="what Chalice remembers is forgotten")
+        eventually(
+            lambda: [file.name for file in temporary.iterdir()] == ["Makefile"], within=10, what="the emulator is gone"
+        )
 
 
 def told(running: subprocess.Popen[str], last: str) -> str:
@@ -106,7 +126,7 @@ def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(tmp_path: Path
             file.write(ANOTHER)
         told(running, "stage dev: task definition close:3 with container main")
 
-        os.write(typed, CTRL_C)
+        typed.write(CTRL_C)
         output, errors = running.communicate(timeout=60)
         assert (running.returncode, errors) == (0, ""), output
         assert [file.name for file in of_a_real_account.parent.iterdir()] == ["prod.json"]
