@@ -283,7 +283,7 @@ def _settings(
         "POWERTOOLS_LOG_LEVEL": "INFO",  # the emulator's own level is not the functions'
         "PYTHONUNBUFFERED": "1",
         "TZ": "UTC",  # as in Lambda
-        "NO_PROXY": "127.0.0.1",  # and no fork asks macOS for its proxies, which may end it
+        "NO_PROXY": "127.0.0.1",  # so no fork asks macOS for its proxies, and crashes (python/cpython#105912)
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "AWS_ACCESS_KEY_ID": ACCOUNT,
