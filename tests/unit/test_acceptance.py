@@ -613,6 +613,7 @@ def test_cloudformation_would_take_the_stack(tmp_path: Path) -> None:
     lint(file)
 
 
+@pytest.mark.thorough
 def test_the_copy_of_the_project_knows_the_trial_only_and_is_gone_afterwards() -> None:
     with copied(NAMES.stage, "a jobs file", {TAG: "trial"}) as directory:
         config = json.loads((directory / ".chalice" / "config.json").read_text(encoding="utf-8"))

@@ -215,6 +215,7 @@ def told(found: Verification, *verdicts: Any) -> list[str]:
     return [f"{each.verdict} {each.what}: {each.reason}" for _, each in found.findings(*verdicts)]
 
 
+@pytest.mark.thorough
 def test_what_is_well_is_ok_and_each_ok_was_read(tmp_path: Path) -> None:
     found, _ = verified(tmp_path, jobs=JOBS + ALERTS)
     assert told(found, "OK", "NG", "SKIP") == [

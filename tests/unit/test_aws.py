@@ -9,6 +9,7 @@ from chalicelib.read.aws import client, timestamp
 from lab.bench.endpoint import account, endpoint, environment
 
 
+@pytest.mark.thorough
 def test_a_client_reads_what_boto3_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = f"arn:aws:states:us-east-1:{account(3, running=True)}:stateMachine:any"
     with endpoint() as url:

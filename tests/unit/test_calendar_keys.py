@@ -274,6 +274,7 @@ def days_of(place: str, first: int, last: int) -> Iterable[str]:
     return map(str, computed(place, first, last))
 
 
+@pytest.mark.thorough
 def test_the_holidays_of_a_place_are_the_librarys() -> None:
     names = computed("JP", 2026, 2026)
     assert names[date(2026, 5, 6)] == "Substitute Holiday"

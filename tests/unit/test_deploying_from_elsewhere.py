@@ -39,6 +39,7 @@ def judge() -> Any:
     return validator_for(schema)(schema)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", [EXAMPLE, OURS])
 def test_a_workflow_is_as_githubs_schema_has_it(path: str) -> None:
     assert [error.message for error in judge().iter_errors(workflow(path))] == []

@@ -45,6 +45,7 @@ def calls(client: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.thorough
 def test_a_client_calls_what_it_would_call_with_botocores_own(shipped: models.Models, service: str) -> None:
     ours, theirs = ([*map(calls, clients(loader, service))] for loader in (shipped, Loader()))
     assert ours == theirs
