@@ -252,11 +252,8 @@ class Reader:
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
             for first in range(0, len(arns), _SIDE_BY_SIDE):
                 some = arns[first : first + _SIDE_BY_SIDE]
-                asked = [arn for arn in some if arn not in self._closed]
-                if len(asked) > 1:
-                    found += pool.map(self.execution, some)
-                else:
-                    found += map(self.execution, some)
+                asks = sum(arn not in self._closed for arn in some)
+                found += (pool.map if asks > 1 else map)(self.execution, some)
                 self.progress(f"{what}: {len(found)} of {len(arns)}")
         return found
 

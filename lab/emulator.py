@@ -213,8 +213,8 @@ def emulator(
 def _session(emulator: Emulator) -> boto3.Session:
     """One for all clients: making it is half of what a client costs."""
     import boto3  # noqa: PLC0415  (only who makes a client needs it)
-    import botocore.session  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
+    import botocore.session  # noqa: PLC0415  (likewise)
+    from botocore.config import Config  # noqa: PLC0415  (likewise)
 
     endpoint, lock = emulator.endpoint, threading.Lock()
     # One attempt: a retry would hide what a test wants to see, and the emulator's StartExecution is

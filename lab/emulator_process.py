@@ -1,7 +1,7 @@
 """The emulator's own process: MiniStack, mended where this project needs it, until the pipe on stdin is closed.
 
 `lab.emulator` starts it, as a file and not as a module: nothing of the project is on its path, or its functions
-could import what their zip has not. What is mended here is in docs/emulator.md, each with its test.
+could import what their zip has not. What is mended here is in docs/emulator.md.
 """
 
 import functools
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 else:  # the project is not on this process's path
     forks = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("forks.py")), run_name="forks"))
 
-# Only this process has a use for MiniStack's modules: each mend imports those that it changes.
-
-
 BOTO = "import botocore.session; botocore.session.get_session().create_client('sts', 'us-east-1')"
 """Loads what a client needs."""
+
+# Only this process has a use for MiniStack's modules: each mend imports those that it changes.
 
 
 def main(directory: str) -> None:
@@ -96,10 +95,15 @@ def fork_the_processes_of_functions() -> None:
 
 
 def know_what_is_asked_and_not_there() -> None:
-    """MiniStack has no Service Quotas. To learn that AWS has, it reads the descriptions of all 400 services: 8 s."""
+    """To learn that AWS has a service that it has not, as Service Quotas, MiniStack reads the descriptions of all 400.
+
+    The folders' names are what most requests are signed for, without their hyphens.
+    """
+    import botocore  # noqa: PLC0415 (as MiniStack's)
     from ministack.core import router  # noqa: PLC0415
 
-    router._KNOWN_AWS_SERVICE_NAMES = {"servicequotas"}
+    names = os.listdir(Path(botocore.__file__).with_name("data"))
+    router._KNOWN_AWS_SERVICE_NAMES = {*names, *(name.replace("-", "") for name in names)}
 
 
 def count_what_an_expression_computes() -> None:

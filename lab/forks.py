@@ -3,7 +3,7 @@
 It is started as a file, as ``python -P forks.py <socket> <code that loads>``: nothing of the project is on its path. It
 listens on the socket, forks for each command, and ends with the process that has started it. A command gets the
 arguments, the folder, the environment and the three streams of whoever asked, and ends as it would have by itself. The
-emulator's Lambda workers are such forks, and the commands of the tests.
+emulator's Lambda workers are such forks; and in tests the emulators themselves, and commands.
 """
 
 import gc
@@ -47,16 +47,17 @@ class Fork:
         environment: Mapping[str, str],
         streams: Sequence[int],
         *,
-        group: bool = False,
+        session: bool = False,
         executable: str = sys.executable,
     ) -> None:
         """Ask on the socket `path`. `streams` are its stdin, stdout and stderr; the caller closes its own of them."""
         self.args = arguments
         self.returncode: int | None = None
-        asked = {"group": group, "arguments": [*arguments], "directory": directory, "environment": dict(environment)}
+        asked: dict[str, Any] = {"session": session, "executable": executable, "directory": directory}
+        asked |= {"arguments": [*arguments], "environment": dict(environment)}
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(path)
-            socket.send_fds(connection, [json.dumps({**asked, "executable": executable}).encode() + b"\n"], streams)
+            socket.send_fds(connection, [json.dumps(asked).encode() + b"\n"], streams)
             self._answer = connection.makefile()
         self.pid = int(self._answer.readline())
 
@@ -153,13 +154,13 @@ def _tell_who_has_ended(asking: dict[int, socket.socket]) -> None:
 
 
 def _tell(connection: socket.socket, number: int) -> None:
-    with suppress(OSError):  # or so by now
+    with suppress(OSError):  # by now, whoever asked may be gone
         connection.sendall(b"%d\n" % number)
 
 
-def become(group: bool, arguments: list[str], directory: str, environment: dict[str, str], executable: str) -> None:
+def become(session: bool, arguments: list[str], directory: str, environment: dict[str, str], executable: str) -> None:
     """What ``python arguments`` does, of ``-m module``, ``-c code`` and ``[-P] file``. Raises what that raises."""
-    if group:
+    if session:
         os.setsid()
     os.environ.clear()
     os.environ.update(environment)

@@ -28,7 +28,7 @@ import json, os, socket, sys
 arguments = sys.argv[1:]
 if arguments[:1] != ["-c"]:
     os.execv({python!r}, [{python!r}, *arguments])
-asked = {{"group": False, "arguments": arguments, "directory": os.getcwd(), "environment": dict(os.environ)}}
+asked = {{"session": False, "arguments": arguments, "directory": os.getcwd(), "environment": dict(os.environ)}}
 asked["executable"] = __file__
 connection = socket.socket(socket.AF_UNIX)
 connection.connect({path!r})
@@ -64,8 +64,8 @@ def forked(
         streams = [stream.fileno() for stream in (given, out, err)]
         where = server()
         if [*arguments[:2]] == ["-m", "guardctl"]:
-            where = _with_project(directory, _state(directory), "PYTHONDONTWRITEBYTECODE" not in environment)
-        fork = forks.Fork(where, arguments, str(directory), environment, streams, group=True, executable=python())
+            where = _with_project(directory, _state(directory), not environment.get("PYTHONDONTWRITEBYTECODE"))
+        fork = forks.Fork(where, arguments, str(directory), environment, streams, session=True, executable=python())
         try:
             code = fork.wait()
         except BaseException:
@@ -79,7 +79,7 @@ def forked_emulator(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[int]
 ) -> forks.Fork:
     """A `lab.emulator.Begin`: a third of what an emulator computes is loading."""
-    return forks.Fork(server(), arguments, str(directory), environment, streams, group=True)
+    return forks.Fork(server(), arguments, str(directory), environment, streams, session=True)
 
 
 def python() -> str:
@@ -101,9 +101,8 @@ def server() -> str:
 def _with_project(directory: Path, _: int, compiles: bool) -> str:
     """Where forks are to be had that have loaded the project of that folder, as its files are now."""
     path = f"{tempfile.mkdtemp()}/forks"
-    given, held = os.pipe()  # its end is this process's
+    given, _held = os.pipe()  # open as long as this process lives, and so long does the other
     ready, out = os.pipe()
-    _held.append(held)
     arguments = [forks.__file__, path, _LOAD_PROJECT]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "" if compiles else "1"}
     forks.Fork(server(), arguments, str(directory), environment, (given, out, 2), executable=python())
@@ -118,9 +117,6 @@ def _state(directory: Path) -> int:
     """What changes when a module does."""
     files = (file for package in ("chalicelib", "guardctl") for file in (directory / package).rglob("*.py"))
     return hash(tuple((str(file), file.stat().st_mtime_ns) for file in files))
-
-
-_held: list[int] = []
 
 
 @functools.cache

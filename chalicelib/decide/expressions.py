@@ -74,7 +74,7 @@ class Schedule:
     """What the days of the job's calendar do to it; None: nothing."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # jobs have schedules in common, and a file is read more than once
 def parse_schedule(expression: str) -> Schedule:
     """Read an EventBridge `cron(...)`, `rate(...)` or `at(...)`, or five-field cron. Raises ScheduleRefused.
 

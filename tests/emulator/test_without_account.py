@@ -9,9 +9,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
+
+import pytest
 
 from lab.emulator import ACCOUNT, Emulator
 from lab.stage import PROJECT, LocalStage, local_stage
@@ -38,13 +39,36 @@ container = "main"
 """
 
 
-@contextmanager
-def made(project: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str], IO[bytes]]]:
-    """`make emulator` of that project, started on a terminal; and the terminal's other side, to type there."""
-    command = f"{sys.executable} -m lab.without_account {project} --seconds 2"
-    (temporary / "Makefile").write_text(f"emulator:\n\t@{command}\n")
+class Made(NamedTuple):
+    """`make emulator`, started on a terminal, in a copy of the project with the README's first job."""
+
+    project: Path
+    temporary: Path
+    running: subprocess.Popen[str]
+    typed: IO[bytes]
+    """The other side of its terminal."""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    nowhere = Emulator(endpoint="", region="", account="", log=tmp_path)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with local_stage(nowhere, name="dev", jobs=FIRST_JOB) as copy:
+        command = f"{sys.executable} -m lab.without_account {copy.directory} --seconds 2"
+        (temporary / "Makefile").write_text(f"emulator:\n\t@{command}\n")
+        running, typed = on_its_terminal(temporary)
+        try:
+            yield Made(copy.directory, temporary, running, typed)
+        finally:
+            if running.poll() is None:
+                typed.write(CTRL_C)
+            typed.close()
+            running.communicate(timeout=60)
+
+
+def on_its_terminal(temporary: Path) -> tuple[subprocess.Popen[str], IO[bytes]]:
     other_side, terminal = pty.openpty()
-    typed = open(other_side, "wb", buffering=0)  # noqa: SIM115 (closed below, or by a test)
     running = subprocess.Popen(
         [sys.executable, "-c", ON_ITS_TERMINAL, str(temporary / "Makefile")],
         cwd=PROJECT,
@@ -56,30 +80,7 @@ def made(project: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str]
         start_new_session=True,
     )
     os.close(terminal)
-    try:
-        yield running, typed
-    finally:
-        if running.poll() is None:
-            typed.write(CTRL_C)
-        typed.close()
-        running.communicate(timeout=60)
-
-
-def test_closing_the_terminal_ends_it(tmp_path: Path) -> None:
-    nowhere = Emulator(endpoint="", region="", account="", log=tmp_path)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    with local_stage(nowhere, name="dev", jobs=FIRST_JOB) as copy, made(copy.directory, temporary) as (running, typed):
-        told(running, READY)
-        deployed = copy.directory / ".chalice" / "deployed"
-        deployed.mkdir()
-        (deployed / "dev.json").write_text(f'"arn:aws:lambda:us-east-1:{ACCOUNT}:function:check"')
-        typed.close()
-        running.wait(60)
-        eventually(lambda: not [*deployed.iterdir()], within=10, what="what Chalice remembers is forgotten")
-        eventually(
-            lambda: [file.name for file in temporary.iterdir()] == ["Makefile"], within=10, what="the emulator is gone"
-        )
+    return running, open(other_side, "wb", buffering=0)
 
 
 def told(running: subprocess.Popen[str], last: str) -> str:
@@ -92,42 +93,53 @@ def told(running: subprocess.Popen[str], last: str) -> str:
     return "".join(lines)
 
 
-def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(tmp_path: Path) -> None:
-    nowhere = Emulator(endpoint="", region="", account="", log=tmp_path)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    with local_stage(nowhere, name="dev", jobs=FIRST_JOB) as copy, made(copy.directory, temporary) as (running, typed):
-        ready = told(running, READY)
-        assert "stage dev: task definition report:1 with container app" in ready
-        exports = dict(re.findall(r"^export (\w+)=(.+)$", ready, re.MULTILINE))
-        aws = Emulator(
-            endpoint=exports["AWS_ENDPOINT_URL"],
-            region=exports["AWS_DEFAULT_REGION"],
-            account=exports["AWS_ACCESS_KEY_ID"],
-            log=tmp_path,
-        )
-        assert exports.items() <= aws.environment().items()
-        stage = LocalStage(aws, copy.directory, "dev")
-        assert " 0 NG" in stage.command("guardctl", "verify").stdout
-        of_a_real_account = copy.directory / ".chalice" / "deployed" / "prod.json"
-        stage.command("guardctl", "deploy")
-        of_a_real_account.write_text("{}")
+def test_closing_the_terminal_ends_it(made: Made) -> None:
+    told(made.running, READY)
+    deployed = made.project / ".chalice" / "deployed"
+    deployed.mkdir()
+    (deployed / "dev.json").write_text(f'"arn:aws:lambda:us-east-1:{ACCOUNT}:function:check"')
+    made.typed.close()
+    made.running.wait(60)
+    eventually(lambda: not [*deployed.iterdir()], within=10, what="what Chalice remembers is forgotten")
+    eventually(lambda: left(made) == ["Makefile"], within=10, what="the emulator is gone")
 
-        waited = stage.command("guardctl", "run", "nightly-report", "--wait").stdout
-        assert "run-000001" in waited
-        assert stage.ended(stage.run_arn("nightly-report", "run-000001"))["status"] == "SUCCEEDED"
-        assert "1 ok" in stage.command("guardctl", "status").stdout
-        files = [file for file in (copy.directory / ".chalice").glob("*") if file.is_file()]
-        assert not [file.name for file in files if exports["AWS_ACCESS_KEY_ID"] in file.read_text()]  # to be committed
-        answer = json.loads(stage.chalice("invoke", "-n", "check", stdin='{"job": "nightly-report"}').stdout)
-        assert (answer["outcome"], answer["running_flg"]) == ("start", False)
 
-        with (copy.directory / "chalicelib" / "jobs" / "dev.toml").open("a") as file:
-            file.write(ANOTHER)
-        told(running, "stage dev: task definition close:3 with container main")
+def left(made: Made) -> list[str]:
+    return [file.name for file in made.temporary.iterdir()]
 
-        typed.write(CTRL_C)
-        output, errors = running.communicate(timeout=60)
-        assert (running.returncode, errors) == (0, ""), output
-        assert [file.name for file in of_a_real_account.parent.iterdir()] == ["prod.json"]
-    assert [file.name for file in temporary.iterdir()] == ["Makefile"]
+
+def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(made: Made, tmp_path: Path) -> None:
+    ready = told(made.running, READY)
+    assert "stage dev: task definition report:1 with container app" in ready
+    exports = dict(re.findall(r"^export (\w+)=(.+)$", ready, re.MULTILINE))
+    aws = Emulator(
+        endpoint=exports["AWS_ENDPOINT_URL"],
+        region=exports["AWS_DEFAULT_REGION"],
+        account=exports["AWS_ACCESS_KEY_ID"],
+        log=tmp_path,
+    )
+    assert exports.items() <= aws.environment().items()
+    stage = LocalStage(aws, made.project, "dev")
+    assert " 0 NG" in stage.command("guardctl", "verify").stdout
+    of_a_real_account = made.project / ".chalice" / "deployed" / "prod.json"
+    stage.command("guardctl", "deploy")
+    of_a_real_account.write_text("{}")
+
+    waited = stage.command("guardctl", "run", "nightly-report", "--wait").stdout
+    assert "run-000001" in waited
+    assert stage.ended(stage.run_arn("nightly-report", "run-000001"))["status"] == "SUCCEEDED"
+    assert "1 ok" in stage.command("guardctl", "status").stdout
+    files = [file for file in (made.project / ".chalice").glob("*") if file.is_file()]
+    assert not [file.name for file in files if exports["AWS_ACCESS_KEY_ID"] in file.read_text()]  # to be committed
+    answer = json.loads(stage.chalice("invoke", "-n", "check", stdin='{"job": "nightly-report"}').stdout)
+    assert (answer["outcome"], answer["running_flg"]) == ("start", False)
+
+    with (made.project / "chalicelib" / "jobs" / "dev.toml").open("a") as file:
+        file.write(ANOTHER)
+    told(made.running, "stage dev: task definition close:3 with container main")
+
+    made.typed.write(CTRL_C)
+    output, errors = made.running.communicate(timeout=60)
+    assert (made.running.returncode, errors) == (0, ""), output
+    assert [file.name for file in of_a_real_account.parent.iterdir()] == ["prod.json"]
+    assert left(made) == ["Makefile"]
