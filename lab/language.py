@@ -3,14 +3,13 @@
 Task with Retry and Catch, Choice, Wait, Succeed, Fail.
 """
 
-import functools
 import json
 import re
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-import jsonata
+from lab.expressions import answer, program, stamp_ms
 
 Json = dict[str, Any]
 Steps = Generator[float, None, Any]
@@ -28,36 +27,6 @@ class StatesError(Exception):
         self.cause = cause
 
 
-class _Frame(jsonata.Jsonata.Frame):  # type: ignore[misc]  # the package has no types
-    """jsonata-python looks for two hooks at every step, through all frames up to the first. Nobody has set them."""
-
-    def lookup(self, name: str) -> Any:
-        if name in {"__evaluate_entry", "__evaluate_exit"}:
-            return None
-        frame = self
-        while frame is not None:
-            if name in frame.bindings:
-                return frame.bindings[name]
-            frame = frame.parent
-        return None
-
-
-class Program(jsonata.Jsonata):  # type: ignore[misc]
-    """An expression, read once; what it is asked with is bound apart, so that nothing stays."""
-
-    def create_frame(self, enclosing_environment: Any = None) -> Any:
-        return _Frame(enclosing_environment)
-
-
-program = functools.cache(Program)
-
-
-@functools.cache
-def _as_object(expression: str) -> Program:
-    # An object keeps null, and drops what is undefined: the engine returns None for both.
-    return Program(f"{{'v': ({expression})}}")
-
-
 def evaluate(template: Any, variables: Mapping[str, Any], now: datetime) -> Any:
     """What Step Functions makes of a template: its expressions evaluated. Raises `StatesError`."""
     if isinstance(template, dict):
@@ -66,22 +35,13 @@ def evaluate(template: Any, variables: Mapping[str, Any], now: datetime) -> Any:
         return [evaluate(value, variables, now) for value in template]
     if not (isinstance(template, str) and (match := re.fullmatch(r"\{%(.*)%\}", template, re.DOTALL))):
         return template
-    program = _as_object(match[1])
-    bound = {name: jsonata.utils.Utils.NULL_VALUE if value is None else value for name, value in variables.items()}
-    program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
-    program.register_lambda("now", lambda: stamp_ms(now))
     try:
-        value = program.evaluate(None, bound)
-    except jsonata.JException as error:
+        found = answer(program(match[1]), variables, now)
+    except ValueError as error:
         raise StatesError(QUERY, str(error)) from error
-    if not value or "v" not in value:
+    if not found:
         raise StatesError(QUERY, f"the expression returned nothing: {match[1]}")
-    return json.loads(json.dumps(value["v"]))
-
-
-def stamp_ms(moment: datetime) -> str:
-    """``2026-11-23T18:00:00.000Z``, as Step Functions and `$now()` write it."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    return found["value"]
 
 
 class Interpreted(Protocol):

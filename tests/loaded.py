@@ -21,7 +21,7 @@ from chalice.deploy.packager import DependencyBuilder
 
 MODULES = """
     chalice.cli.factory cronsim pip._internal.cli.main pip._internal.commands.download rich.console typer._adapters
-    defusedxml.ElementTree hypercorn.asyncio hypercorn.protocol.h2 hypercorn.protocol.ws_stream jsonata yaml
+    defusedxml.ElementTree hypercorn.asyncio hypercorn.protocol.h2 hypercorn.protocol.ws_stream jsonatapy yaml
 """
 SERVICES = "cloudformation cloudwatch ecs events iam lambda logs s3 scheduler ssm stepfunctions sts"
 _HERE = Path(sys.argv[1])  # the socket; a command has other arguments

@@ -34,7 +34,7 @@ TEXTS: Final = (
 """Strings."""
 
 SCALARS: Final = (None, True, False, 0, 1, -1, 1.5, 60, 99_999_999, 10**14)
-"""What is no string. (10**15 would be 1e+15 to jsonata-python; nothing of ours is so large.)"""
+"""What is no string. (Nothing of ours is as large as 10**15.)"""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.language import program
+from lab.expressions import answer, program
 
 GUARD_FILE = Path(__file__).parent.parent.parent / "chalicelib" / "machines" / "guard.asl.json"
 
@@ -110,4 +110,4 @@ def _fill(template: Any, states: str) -> Any:
 
 @functools.cache
 def _evaluate(expression: str, states: str) -> str:
-    return json.dumps(program(expression).evaluate(None, {"states": json.loads(states)}))
+    return json.dumps(answer(program(expression), {"states": json.loads(states)}).get("value"))

@@ -117,26 +117,6 @@ def test_nothing_of_the_callers_settings_reaches_a_client(emulator: Emulator, mo
     assert passed_on["PATH"] == os.environ["PATH"]
 
 
-def test_an_expression_may_wait_for_the_processor(emulator: Emulator) -> None:
-    """A dozen at once take more than the second that MiniStack gives to each."""
-    sfn = emulator.client("stepfunctions")
-    counted = {"Type": "Pass", "Output": "{% $sum([1..6000].($ % 7)) %}", "End": True}
-    machine = sfn.create_state_machine(
-        name="expressions-at-once",
-        roleArn="arn:aws:iam::000000000000:role/there-is-no-such-role",
-        definition=json.dumps({"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": counted}}),
-    )["stateMachineArn"]
-    started = [sfn.start_execution(stateMachineArn=machine)["executionArn"] for _ in range(12)]
-
-    def outputs() -> list[str] | None:
-        answers = [sfn.describe_execution(executionArn=arn) for arn in started]
-        if any(answer["status"] == "RUNNING" for answer in answers):
-            return None
-        return [answer.get("output", answer.get("error", "")) for answer in answers]
-
-    assert eventually(outputs, within=60, what="all have ended") == [str(sum(n % 7 for n in range(1, 6001)))] * 12
-
-
 def test_the_timeout_of_a_state_may_be_an_expression(emulator: Emulator) -> None:
     """As on AWS. MiniStack takes a number only: `lab.emulator_process` evaluates it."""
     sfn, ecs = emulator.client("stepfunctions"), emulator.client("ecs")

@@ -7,14 +7,14 @@ from itertools import accumulate
 from typing import Any
 
 import botocore.session
-import jsonata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.config import jobs
 from guardctl.template import definition
-from lab.language import program as compiled
+from lab import language
+from lab.expressions import program
 from lab.play import with_pools
 from tests.properties import examples
 
@@ -37,15 +37,7 @@ DEADLINE = "2026-11-23T20:00:00Z"
 
 def evaluate(template: Any, states: dict[str, Any], *, now: datetime = STARTED, **variables: Any) -> Any:
     """What Step Functions makes of an expression, or of an object with expressions in it."""
-    if isinstance(template, dict):
-        return {key: evaluate(value, states, now=now, **variables) for key, value in template.items()}
-    if not (isinstance(template, str) and template.startswith("{%")):
-        return template
-    program = compiled(template.removeprefix("{%").removesuffix("%}"))
-    program.register_lambda("millis", lambda: int(now.timestamp() * 1000))
-    program.register_lambda("now", lambda: f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z")
-    program.register_lambda("parse", json.loads)  # Step Functions' own
-    return program.evaluate(None, {"states": states, **variables})
+    return language.evaluate(template, {"states": states, **variables}, now)
 
 
 def a_run(**execution: Any) -> dict[str, Any]:
@@ -73,7 +65,7 @@ def test_a_run_tells_its_task_which_run_it_is_and_changes_nothing_else(
 
 @pytest.mark.parametrize("redrives", [1, 2, 100])
 def test_a_redriven_run_starts_no_task(redrives: int) -> None:
-    with pytest.raises(jsonata.JException, match="a redriven run starts no task: start the job again with guardctl"):
+    with pytest.raises(language.StatesError, match="a redriven run starts no task: start the job again with guardctl"):
         run_task_arguments(CONTAINER, RedriveCount=redrives)
 
 
@@ -453,7 +445,7 @@ def expressions(value: Any) -> Iterator[str]:
     "expression", [*expressions(BATCH), *expressions(GUARD), *expressions(TELLS)], ids=lambda text: text[:50]
 )
 def test_every_expression_can_be_parsed(expression: str) -> None:
-    assert compiled(expression)
+    assert program(expression)
 
 
 @pytest.mark.parametrize("states", [BATCH, GUARD])
