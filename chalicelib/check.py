@@ -6,7 +6,7 @@ It answers a guard's question (`contract.StartQuestion`), a batch machine's that
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
@@ -52,6 +52,7 @@ from chalicelib.parsing import InvalidInput, parse_question, task_in_cause
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed, PermissionDenied
 from chalicelib.read.executions import Executions, all_running
+from chalicelib.values import dataclass
 
 _TO_STOP = timedelta(minutes=10)
 """Who has stopped a run doesn't give up before its task can be seen STOPPED, though the deadline passes."""

@@ -8,12 +8,13 @@ every key that the definitions read and write.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from chalicelib.decide.facts import Claim, Stopping, Target, stamp
 from chalicelib.names import Told
+from chalicelib.values import dataclass
 
 VERSION = 1
 """Of what a guard execution carries. Raise it when a key changes its meaning."""

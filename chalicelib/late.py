@@ -6,7 +6,6 @@ was done, however long ago it was; no list is read. Nothing here writes.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +16,7 @@ from chalicelib.decide.facts import CantTell, Details, Refused, span, stamp
 from chalicelib.names import execution_arn, execution_name, guard_machine, machine_arn, region_of, repetition_name
 from chalicelib.read.executions import Executions
 from chalicelib.read.record import Record, recorded_as
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job, JobsFile

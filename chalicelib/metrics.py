@@ -4,8 +4,9 @@ What each one counts, for people: docs/alarms.md.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from chalicelib.values import dataclass
 
 NAMESPACE = "BatchGuard"
 

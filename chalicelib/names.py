@@ -6,9 +6,10 @@ closed (AWS, API reference of StartExecution). So whoever gets to create ``run-0
 
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+
+from chalicelib.values import dataclass
 
 JOB = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 """A job's name: lower case letters, digits and single hyphens."""

@@ -8,7 +8,7 @@ says the plan (`decide.pace`): a tick sends what falls into its minute, and ends
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +22,7 @@ from chalicelib.decide.pace import LOOK_BACK, Planned
 from chalicelib.decide.schedule import Due, due, latest, left_out, nominal, renewals, unknown
 from chalicelib.names import guard_machine, machine_arn, region_of
 from chalicelib.read.record import Record, recorded_as
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

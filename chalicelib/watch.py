@@ -7,7 +7,7 @@ depends on it: what can't be read now is looked for at the next tick.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from chalicelib.decide.facts import Details, Execution, span, stamp
 from chalicelib.names import batch_machine, machine_arn, parse_told_name, run_number, telling_machine, told_name
 from chalicelib.read.executions import Executions
 from chalicelib.telling import Teller
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job

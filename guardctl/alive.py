@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chalicelib.config.jobs import Job
@@ -11,6 +10,7 @@ from chalicelib.decide.facts import Target as Where
 from chalicelib.names import execution_arn
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
+from chalicelib.values import dataclass
 from guardctl import closing
 from guardctl.interrupts import finishing, interruptible
 from guardctl.stage import Stage

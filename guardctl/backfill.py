@@ -8,7 +8,7 @@ has just said that the job is free; what is in the way is waited for, and never 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import CLOCKS, stamp
 from chalicelib.names import execution_name
 from chalicelib.read.executions import StepFunctions
+from chalicelib.values import dataclass
 from guardctl import starts
 from guardctl.errors import NOT_RUN, Stop
 from guardctl.interrupts import finishing

@@ -5,12 +5,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
+from chalicelib.values import dataclass
 from guardctl.ledger import Entry, Outcome
 from guardctl.wording import SHOWN, folded, localised
 

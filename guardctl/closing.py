@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chalicelib.decide.facts import CLEAN, CLOCKS, TASK_LAG, Execution, Target, Task, newest_run
@@ -17,6 +16,7 @@ from chalicelib.names import execution_name, machine_of, parse_guard_name, pause
 from chalicelib.read import tasks
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import Page, StepFunctions, all_running
+from chalicelib.values import dataclass
 from guardctl.interrupts import finishing
 from guardctl.stacks import Say
 from guardctl.stage import Stage

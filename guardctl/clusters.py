@@ -4,13 +4,14 @@ It answers like the ECS client that `chalicelib.read.tasks` asks, so that the sa
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Lock
 from typing import Any
 
 from chalicelib.config.jobs import Job
 from chalicelib.read.aws import reading
 from chalicelib.read.tasks import Ecs
+from chalicelib.values import dataclass
 
 _BATCH = 100
 FAMILIES = 4

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,6 +15,7 @@ from rich.console import Console
 from chalicelib.config.jobs import DIRECTORY
 from chalicelib.config.tables import seconds_of
 from chalicelib.decide.facts import stamp
+from chalicelib.values import dataclass
 from guardctl.errors import EXIT_CODES, Stop, explained
 from guardctl.ledger import KEPT
 from guardctl.records import Progress

@@ -1,7 +1,6 @@
 """The minutes in which more start than the quotas take, by the trigger's own plan. Pure."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -10,6 +9,7 @@ from chalicelib.config.jobs import JobsFile
 from chalicelib.decide import pace
 from chalicelib.decide.facts import span
 from chalicelib.decide.pace import Planned
+from chalicelib.values import dataclass
 
 _MINUTE = timedelta(minutes=1)
 _NAMES = 3

@@ -11,11 +11,11 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import dropwhile
 from pathlib import Path
 
 from chalicelib.names import Function, machines_stack, package_stack, stack_name
+from chalicelib.values import dataclass
 from guardctl import buckets, closing, pool_changes, project, stacks, stagewide, template
 from guardctl.errors import AWS, Stop
 from guardctl.stacks import Plan, Say

@@ -2,11 +2,11 @@
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from chalicelib.config.jobs import JobsFile
+from chalicelib.values import dataclass
 from guardctl import drift, durations, outlook
 from guardctl.differences import Differences, JobDifference, Written, compare
 from guardctl.stage import Stage

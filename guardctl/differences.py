@@ -7,7 +7,7 @@ named here. The file's text is asked only how its author wrote a duration.
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from chalicelib.decide import schedule
 from chalicelib.decide.calendars import WEEKDAYS, Calendar, read
 from chalicelib.decide.facts import stamp
 from chalicelib.read.record import digest
+from chalicelib.values import dataclass
 from guardctl import days_off
 
 TIMES = 5

@@ -10,7 +10,6 @@ import json
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.request import urlopen
 
@@ -21,6 +20,7 @@ from chalicelib.decide.facts import CantTell
 from chalicelib.names import FUNCTIONS, Function, function_name, function_role, machines_stack, package_stack
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.record import recorded_as
+from chalicelib.values import dataclass
 from guardctl import pool_changes, stacks, template
 from guardctl.differences import settings
 from guardctl.stage import PROJECT, Stage

@@ -7,7 +7,7 @@ those of the machine of who waits. Of a job that is still too rare there, its la
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 
@@ -17,6 +17,7 @@ from chalicelib.decide.usual import ENOUGH, Usual, usual
 from chalicelib.names import parse_guard_name, run_number
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.executions import execution_of
+from chalicelib.values import dataclass
 from guardctl import listed
 from guardctl.errors import Stop, explained
 from guardctl.ledger import Record

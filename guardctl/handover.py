@@ -7,7 +7,6 @@ all its targets, so all its jobs move together.
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from chalicelib.decide.schedule import Schedule, ScheduleRefused, between, parse
 from chalicelib.names import scheduled_name
 from chalicelib.read.aws import NotDeployed
 from chalicelib.trigger import LATE
+from chalicelib.values import dataclass
 from guardctl.errors import AWS, NOT_RUN, Stop
 from guardctl.importing.old import rule_of
 from guardctl.importing.switch import NotThere, Snapshot, Switch, differences, refused_again

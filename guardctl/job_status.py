@@ -10,7 +10,6 @@ shared pools. What would become of a start now is the checker's own decision, ma
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, assert_never
@@ -23,6 +22,7 @@ from chalicelib.decide.usual import did_work, usual
 from chalicelib.names import parse_guard_name, run_number, scheduled_name
 from chalicelib.read.aws import NotDeployed, PermissionDenied
 from chalicelib.read.executions import StepFunctions, all_running
+from chalicelib.values import dataclass
 from guardctl import drift, last_starts, pauses, run_state, trigger_health
 from guardctl.clusters import Clusters
 from guardctl.ledger import KEPT, TICKS, Entry, Facts, asked_by, ledger, of_run

@@ -7,7 +7,7 @@ whichever pool that is; runs that no scheduled time asked for were started by ha
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
@@ -23,6 +23,7 @@ from chalicelib.names import (
     scheduled_name,
     slot_of,
 )
+from chalicelib.values import dataclass
 
 TICKS = timedelta(minutes=3)
 """A scheduled time so long ago that a tick should have sent it."""

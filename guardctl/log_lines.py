@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from chalicelib.names import execution_arn, log_group, machine_of, run_name, run
 from chalicelib.parsing import parse_object
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
+from chalicelib.values import dataclass
 from guardctl.errors import Stop
 from guardctl.ledger import Record
 from guardctl.records import Reader

@@ -6,11 +6,11 @@ two days, and none of its failures is hidden.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal, get_args
 
+from chalicelib.values import dataclass
 from guardctl.chart import Row, Timeline, counts, worst
 from guardctl.ledger import Entry, Outcome
 from guardctl.trouble import gist

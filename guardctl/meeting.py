@@ -6,13 +6,14 @@ is said of whoever would meet it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Literal, assert_never
 
 from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import span
 from chalicelib.decide.usual import ENOUGH, Usual
+from chalicelib.values import dataclass
 
 Then = Literal["steps back", "waits", "replaces it"]
 """What becomes of a start that meets a run: the job's `overlap`."""

@@ -4,7 +4,6 @@ By the jobs file, as the trigger would go by it once it is deployed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
@@ -15,6 +14,7 @@ from chalicelib.decide.facts import stamp
 from chalicelib.decide.pace import Planned
 from chalicelib.decide.schedule import between
 from chalicelib.decide.usual import Usual
+from chalicelib.values import dataclass
 from guardctl import crowds, days_off
 from guardctl.crowds import Crowd
 from guardctl.durations import Durations

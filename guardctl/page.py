@@ -10,12 +10,12 @@ The script copies commands, filters and moves along a row; without it the page s
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from html import escape
 from importlib import resources
 
+from chalicelib.values import dataclass
 from guardctl import page_details, trouble
 from guardctl.chart import GLYPHS, HandTask, Row, Timeline, counts
 from guardctl.ledger import NEEDS_A_PERSON, Entry

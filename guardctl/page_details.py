@@ -1,11 +1,11 @@
 """The page's table of details: what was not a success, and, to be opened, what was."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import span
+from chalicelib.values import dataclass
 from guardctl import links
 from guardctl.chart import GLYPHS, HandTask, Row, Timeline
 from guardctl.ledger import Entry, Outcome

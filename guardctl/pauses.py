@@ -10,13 +10,13 @@ import math
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.decide.facts import Execution, stamp
 from chalicelib.names import parse_guard_name, pause_name, pause_number, pool_pause_name
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import PAGE_SIZE, StepFunctions, all_running
+from chalicelib.values import dataclass
 from guardctl.errors import AWS, Stop
 from guardctl.ledger import Record
 from guardctl.records import Reader

@@ -7,12 +7,12 @@ none of its starts is open; the deployment says so before anything happens.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.names import MOST_SLOTS, batch_machine, parse_guard_name, pause_number, run_number
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import StepFunctions
+from chalicelib.values import dataclass
 from guardctl import closing
 from guardctl.stage import Stage
 

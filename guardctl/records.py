@@ -10,7 +10,7 @@ its input says whose it is.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from chalicelib.parsing import parse_object
 from chalicelib.read import record, tasks
 from chalicelib.read.aws import NotDeployed, reading
 from chalicelib.read.executions import StepFunctions, all_running, execution_of
+from chalicelib.values import dataclass
 from guardctl.chart import HandTask, Row
 from guardctl.clusters import Clusters
 from guardctl.days_off import with_verdict

@@ -1,7 +1,6 @@
 """What an open run is at, where its status does not tell: waiting for room in ECS, or without a task. Only reads."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ from chalicelib.decide.facts import Execution, stamp
 from chalicelib.decide.overlap import without_a_task
 from chalicelib.read import tasks
 from chalicelib.read.executions import StepFunctions
+from chalicelib.values import dataclass
 from guardctl.stage import Stage
 
 ROOM = "Wait for room"

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from chalicelib.values import dataclass
 from guardctl.errors import AWS, Stop
 from guardctl.resource_names import Names
 from guardctl.stage import Stage

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ from chalicelib.names import (
     waiting_machine,
 )
 from chalicelib.read import tasks
+from chalicelib.values import dataclass
 from guardctl.errors import AWS, Stop
 from guardctl.throttle import Throttle, people
 

@@ -3,12 +3,12 @@
 `guardctl.job_status` reads them, `triage`, `meeting` and the commands judge and show them. Times are UTC.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from chalicelib.decide.facts import Execution
 from chalicelib.decide.usual import Usual
+from chalicelib.values import dataclass
 from guardctl.ledger import Entry
 from guardctl.pauses import Pause
 from guardctl.trigger_health import Trigger

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from chalicelib.names import (
     run_number,
 )
 from chalicelib.parsing import parse_object
+from chalicelib.values import dataclass
 from guardctl import pauses
 from guardctl.errors import AWS, Stop
 from guardctl.ledger import Record

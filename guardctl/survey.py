@@ -8,7 +8,7 @@ import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -18,6 +18,7 @@ from chalicelib.config.jobs import Job
 from chalicelib.decide.facts import CantTell, Execution, Refused
 from chalicelib.names import parse_guard_name, scheduled_name
 from chalicelib.read.aws import NotDeployed
+from chalicelib.values import dataclass
 from guardctl import listed
 from guardctl.chart import Row
 from guardctl.clusters import Clusters

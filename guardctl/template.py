@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -29,6 +28,7 @@ from chalicelib.names import (
     waiting_machine,
 )
 from chalicelib.read.record import recorded_as
+from chalicelib.values import dataclass
 from guardctl import alarms, stagewide, told
 from guardctl.cloudformation import Json, allow, arn, logical_id, policy, resolved
 

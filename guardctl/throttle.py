@@ -7,10 +7,11 @@ here. A call that finds its bucket empty waits; nothing is dropped and no other 
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from chalicelib.decide.pace import Bucket, Call, quotas
+from chalicelib.values import dataclass
 
 SHARE = 0.5
 """Of each quota, to people."""

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.decide.facts import span, stamp
 from chalicelib.decide.usual import ENOUGH
+from chalicelib.values import dataclass
 from guardctl.ledger import NEEDS_A_PERSON, Entry
 from guardctl.standing import JobStatus
 

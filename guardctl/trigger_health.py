@@ -3,13 +3,13 @@
 What may not be read is said, and is no reason to show nothing else.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.decide.facts import stamp
 from chalicelib.names import function_name
+from chalicelib.values import dataclass
 from guardctl.stage import Stage
 
 _BACK = timedelta(minutes=15)

@@ -3,11 +3,11 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.names import parse_guard_name
+from chalicelib.values import dataclass
 from guardctl.chart import Row
 from guardctl.ledger import NEEDS_A_PERSON, Entry
 

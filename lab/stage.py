@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from chalicelib.config.jobs import Job, JobsFile, load
 from chalicelib.decide.schedule import renewals
 from chalicelib.names import Function, batch_machine, execution_arn, function_name, guard_machine, pause_number
+from chalicelib.values import dataclass
 from lab.emulator import Emulator, require_loopback
 
 if TYPE_CHECKING:

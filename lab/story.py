@@ -8,13 +8,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
 from chalicelib.decide.facts import stamp
 from chalicelib.names import execution_arn
+from chalicelib.values import dataclass
 from lab.stage import LocalStage, until
 
 STAGE = "local"

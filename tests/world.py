@@ -1,7 +1,7 @@
 """Values for tests: a small made-up history, told in minutes before now."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never, get_args
 
@@ -31,6 +31,7 @@ from chalicelib.decide.words import Command
 from chalicelib.names import execution_arn
 from chalicelib.read.aws import NotDeployed
 from chalicelib.read.executions import Page
+from chalicelib.values import dataclass
 
 NOW = datetime(2026, 11, 23, 19, 1, tzinfo=UTC)
 MACHINE = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:batch-guard-dev-nightly-report"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,6 +10,7 @@ from chalicelib.config.limits import TOPIC_NAME
 from chalicelib.config.tables import BAD, Reader, Spot, array, integer, one_of, text
 from chalicelib.config.task import ARN
 from chalicelib.names import LONGEST_NAME, TOLD, Told, told_name
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from chalicelib.config.jobs import Job

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -42,6 +42,7 @@ from chalicelib.names import (
     function_role,
     repetition_name,
 )
+from chalicelib.values import dataclass
 
 __all__ = ["Alerts", "Ecs", "Fault", "Job", "JobsFile", "JobsFileInvalid", "load", "parse", "place_of"]
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from chalicelib.config.limits import Limit

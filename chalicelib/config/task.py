@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -12,6 +12,7 @@ from chalicelib.config.limits import ECS_NAME, ROLE_NAME, SECURITY_GROUPS, SUBNE
 from chalicelib.config.tables import BAD, Reader, Spot, array, boolean, each_in, one_of, size, text
 from chalicelib.decide import words
 from chalicelib.decide.facts import Target
+from chalicelib.values import dataclass
 
 LaunchType = Literal["FARGATE", "EC2", "EXTERNAL", "MANAGED_INSTANCES"]
 

@@ -10,13 +10,13 @@ comes into DescribeExecution's bucket.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.schedule import Scheduled, between, latest
 from chalicelib.names import scheduled_name
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

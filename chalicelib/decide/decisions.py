@@ -1,9 +1,9 @@
 """The decisions: the state machine obeys, and only `Run` may start a run."""
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from chalicelib.decide.verdicts import Holder
+from chalicelib.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ is known to `spellings.py`. Pure.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from chalicelib.decide.cron_fields import (
     weekdays_of,
     written,
 )
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

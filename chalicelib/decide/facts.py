@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.decide.policy import Outsiders
 from chalicelib.decide.words import Command
 from chalicelib.names import execution_arn, pause_number, run_number
+from chalicelib.values import dataclass
 
 CLOSED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 """The statuses that end an execution (AWS, ListExecutions). Any other, also one AWS adds later, is open."""

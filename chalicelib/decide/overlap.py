@@ -23,7 +23,6 @@ itself, and the run of the one that wins began after that.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -60,6 +59,7 @@ from chalicelib.names import (
     waiter_name,
     waits_after,
 )
+from chalicelib.values import dataclass
 
 YIELD_SECONDS = 15
 """How often a start that yields looks."""

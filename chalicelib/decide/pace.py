@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.schedule import Due, Scheduled, between, is_renewal_day, renewal_time
+from chalicelib.values import dataclass
 
 Call = Literal["ListExecutions", "ListTasks", "RunTask", "StartExecution", "DescribeExecution"]
 

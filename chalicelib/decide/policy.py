@@ -3,8 +3,9 @@
 A new word makes every `match` on its type fail to type-check until it is answered there.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from chalicelib.values import dataclass
 
 Overlap = Literal["skip", "queue", "replace"]
 """What a start does about a run that is in its way."""

@@ -18,7 +18,7 @@ The expressions themselves are read in `expressions.py`.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +30,7 @@ from chalicelib.decide.expressions import Schedule, parse_schedule
 from chalicelib.decide.occurrences import EPOCH, instant
 from chalicelib.decide.policy import Enabled
 from chalicelib.names import renewal_name, scheduled_name
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

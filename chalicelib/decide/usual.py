@@ -5,7 +5,6 @@ Only of a pool that one job has to itself: a shared page says nothing of one job
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from chalicelib.decide.facts import Execution, newest_run, span, stamp
 from chalicelib.decide.schedule import is_renewal_day
 from chalicelib.decide.verdicts import Holder
 from chalicelib.names import run_number
+from chalicelib.values import dataclass
 
 _RENEWAL = timedelta(seconds=5)
 """A renewal starts no task, and is over in less."""

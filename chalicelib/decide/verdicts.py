@@ -1,10 +1,11 @@
 """What is known of a slot when it has been judged: free, held and by what, or not sure. Values without behaviour."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from chalicelib.decide.facts import Execution
+from chalicelib.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

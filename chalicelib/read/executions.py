@@ -1,13 +1,13 @@
 """Step Functions reads, turned into the values that `decide.availability` decides on. Nothing here writes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.decide.facts import Details, Execution
 from chalicelib.parsing import details_of
 from chalicelib.read.aws import reading
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

@@ -7,7 +7,7 @@ CloudFormation touches it only when that value changes, and its LastModifiedDate
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from chalicelib.decide import calendars
 from chalicelib.decide.facts import stamp
 from chalicelib.decide.schedule import bounded, parse_schedule, ruled
 from chalicelib.read.aws import reading
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

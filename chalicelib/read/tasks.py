@@ -1,7 +1,7 @@
 """ECS reads, turned into the values that `availability` decides on. Nothing here writes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from chalicelib.contract import TaskState
 from chalicelib.decide import words
 from chalicelib.decide.facts import CLOCKS, CantTell, Evidence, Stopping, Target, Task
 from chalicelib.read.aws import NotDeployed, reading
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

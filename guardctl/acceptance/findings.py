@@ -1,9 +1,9 @@
 """What is assumed of AWS, how it is tried, and what came of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
 
+from chalicelib.values import dataclass
 from guardctl.acceptance.trial import Trial
 
 Verdict = Literal["differs", "holds", "could not be tried"]

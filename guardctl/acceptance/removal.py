@@ -5,7 +5,6 @@ The probes' stack goes last. Its tag is how a stage is found, so whatever a remo
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from chalicelib.names import FUNCTIONS, function_name, guard_machine
+from chalicelib.values import dataclass
 from guardctl import stacks
 from guardctl.acceptance.trial import TAG, Names, code
 from guardctl.errors import AWS, Stop

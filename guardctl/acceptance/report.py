@@ -4,10 +4,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from chalicelib.values import dataclass
 from guardctl.acceptance.findings import Line, Verdict
 
 _PRIVATE = (

@@ -9,12 +9,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from chalicelib.names import execution_arn, guard_machine
+from chalicelib.values import dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

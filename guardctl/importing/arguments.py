@@ -8,7 +8,7 @@ schedule that calls RunTask itself has everything in `Input`.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 from botocore.validate import ParamValidator
 
+from chalicelib.values import dataclass
 from guardctl.importing import transform
 from guardctl.importing.old import Note, Old, Reason
 from guardctl.importing.transform import TIME

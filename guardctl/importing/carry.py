@@ -4,12 +4,12 @@ Whether the jobs file takes what is written here is asked of its own reader, in 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.decide.facts import stamp
+from chalicelib.values import dataclass
 from guardctl.importing import arguments, task
 from guardctl.importing.old import Definition, Note, Old, Reason, path_of
 

@@ -5,8 +5,10 @@ An origin is how a jobs file names one: `rule/<bus>/<rule>`, with `#<target id>`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from chalicelib.values import dataclass
 
 UNIVERSAL = ":scheduler:::aws-sdk:ecs:runTask"
 """How the ARN of a schedule's target ends when Scheduler calls RunTask itself (its guide, "Universal targets")."""

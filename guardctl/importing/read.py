@@ -6,11 +6,12 @@ the default one can't have a schedule (EventBridge guide), but may have ECS targ
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.values import dataclass
 from guardctl.importing.arguments import runs_tasks, task_definition_of
 from guardctl.importing.old import (
     UNIVERSAL,

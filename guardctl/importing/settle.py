@@ -8,12 +8,13 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import count
 from typing import Any
 
 from chalicelib.config.jobs import Fault, Job, JobsFile, JobsFileInvalid, parse
 from chalicelib.names import LONGEST_NAME, MOST_SLOTS, batch_machine
+from chalicelib.values import dataclass
 from guardctl.importing import write
 from guardctl.importing.carry import Carried, Left
 from guardctl.importing.old import Reason

@@ -6,12 +6,12 @@ compared, every field of it.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.values import dataclass
 from guardctl.importing.old import Told, path_of, rule_of
 
 _NOT_ITS_OWN = frozenset({"State", "LastModificationDate", "ResponseMetadata"})

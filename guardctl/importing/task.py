@@ -5,9 +5,10 @@ What has a key of its own gets it; everything else stands in `run_task` under Ru
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from chalicelib.values import dataclass
 from guardctl.importing.old import Definition, Note, Reason
 from guardctl.importing.transform import TIME
 

@@ -8,9 +8,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.values import dataclass
 from guardctl.importing.carry import Carried
 
 Json = dict[str, Any]

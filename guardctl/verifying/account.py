@@ -1,12 +1,13 @@
 """The account as it is asked: every answer is a value, None for what is not there, or why it could not be read."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Lock
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.values import dataclass
 from guardctl.stage import Stage
 from guardctl.verifying.findings import Unread
 

@@ -1,7 +1,8 @@
 """What was found: OK, NG or SKIP, each with its reason; and what could not be read."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from chalicelib.values import dataclass
 
 Verdict = Literal["OK", "NG", "SKIP"]
 

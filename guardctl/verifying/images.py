@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from chalicelib.values import dataclass
 from guardctl.verifying.account import Account
 from guardctl.verifying.definitions import Definition
 from guardctl.verifying.findings import Finding, Unread, ng, ok, skip

@@ -1,8 +1,8 @@
 """Subnets and security groups: one call each, and all of a job's are of one VPC."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from chalicelib.values import dataclass
 from guardctl.verifying.account import Account
 from guardctl.verifying.findings import Finding, Unread, ng, ok, skip
 from guardctl.verifying.task import Task

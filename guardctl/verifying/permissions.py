@@ -7,11 +7,11 @@ What a role lacks is asked for once more with the policy that a deployment would
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.config.jobs import JobsFile
 from chalicelib.names import batch_machine, guard_machine
+from chalicelib.values import dataclass
 from guardctl import template
 from guardctl.cloudformation import Json, resolved
 from guardctl.verifying.account import Account

@@ -6,8 +6,10 @@ What it does not know (another operator, another key of a condition) it says it 
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from chalicelib.values import dataclass
 
 Answer = Literal["allowed", "denied", "no statement", "unsure"]
 

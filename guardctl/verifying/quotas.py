@@ -7,13 +7,13 @@ the number of state machines, roles, parameters and alarms is far below what any
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.decide import pace, schedule
+from chalicelib.values import dataclass
 from guardctl.verifying.account import Account
 from guardctl.verifying.definitions import Definitions
 from guardctl.verifying.findings import Finding, Unread, ng, ok, skip

@@ -1,11 +1,11 @@
 """A job's task as RunTask will be asked for it: what everything else is held against. Pure."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.config.jobs import Job, JobsFile
 from chalicelib.config.run_task import run_task
+from chalicelib.values import dataclass
 
 _SOME_TIME = datetime(2026, 11, 23, 18, tzinfo=UTC)
 

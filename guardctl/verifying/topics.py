@@ -6,11 +6,11 @@ and the key that AWS manages, alias/aws/sns, can't be given to a service); Cloud
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.config.jobs import JobsFile
 from chalicelib.names import region_of, telling_machine
+from chalicelib.values import dataclass
 from guardctl import alarms
 from guardctl.verifying.account import Account
 from guardctl.verifying.findings import Finding, Unread, ng, ok, skip

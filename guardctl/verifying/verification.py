@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import get_args
 
+from chalicelib.values import dataclass
 from guardctl.stage import Stage
 from guardctl.verifying import (
     clusters,

@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median, quantiles
 
 from chalicelib.names import function_name
+from chalicelib.values import dataclass
 from lab.bench.costs import MEMORY, PROJECT
 from lab.bench.endpoint import account, environment
 from lab.story import SCHEDULED

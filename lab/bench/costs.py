@@ -7,10 +7,10 @@ is executed, retries included (AWS, Step Functions pricing); so the states on th
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.values import dataclass
 from guardctl.template import definition
 from lab.bench.alternatives import ARTICLE, SEMAPHORE_STATES
 

@@ -5,11 +5,11 @@ Every job is free, so every start must run. Not played: anybody else who uses th
 the pause of a cold start. A crowd larger than a stage can be is only planned.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
 from chalicelib.config.jobs import parse
+from chalicelib.values import dataclass
 from guardctl import crowds
 from lab.bench.costs import to_the_task
 from lab.play import BEGIN, Play

@@ -7,11 +7,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from statistics import quantiles
 from types import SimpleNamespace
 from typing import Any
 
+from chalicelib.values import dataclass
 from lab.bench.endpoint import account, environment
 from lab.story import SCHEDULED
 

@@ -3,7 +3,7 @@
 They run in `make check`. Each is pinned; Node comes from PyPI and its packages from npm, so Python is all it takes.
 """
 
-from dataclasses import dataclass
+from chalicelib.values import dataclass
 
 
 @dataclass(frozen=True)

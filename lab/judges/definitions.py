@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from chalicelib.values import dataclass
 
 MACHINES = Path(__file__).resolve().parents[2] / "chalicelib" / "machines"
 

@@ -6,10 +6,11 @@ Each expression is evaluated over hostile values of all that it reads (`hostile`
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, partial
 from typing import Any
 
+from chalicelib.values import dataclass
 from lab.judges import Finding
 from lab.judges.definitions import Expression
 from lab.judges.engine import evaluate

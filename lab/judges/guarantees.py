@@ -4,10 +4,10 @@ AWS's own guarantees hold in every state. Ours are facts of the definitions: whi
 let it pass. A row that no expression needs is a finding, so the table can't outlive what it speaks of.
 """
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from chalicelib.values import dataclass
 from lab.judges.hostile import MISSING, SCALARS, Domain, Maker, Path
 from lab.judges.reads import Tree
 

@@ -6,10 +6,10 @@ at its word, and so is a `trusted` row.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+from chalicelib.values import dataclass
 from lab.judges import Finding
 from lab.judges.definitions import Expression, expressions
 from lab.judges.expressions import NOW, Table

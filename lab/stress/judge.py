@@ -6,12 +6,12 @@ its start to its end. A start is lost when it stepped back although nothing of i
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Literal
 
 from chalicelib.decide.facts import CLEAN, CLOCKS, TASK_LAG
+from chalicelib.values import dataclass
 
 SKIPS = frozenset({"BatchGuard.AlreadyRunning", "BatchGuard.AlreadyQueued", "BatchGuard.WaitedTooLong"})
 """The errors with which a start steps back for something that is in the way."""

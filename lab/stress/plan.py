@@ -3,11 +3,11 @@
 How the threads of the emulator meet is not planned: that differs from time to time, and is the point.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
 from chalicelib.names import batch_machine
+from chalicelib.values import dataclass
 
 STAGE = "stress"
 WAIT_SCALE = 0.2

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
 from random import Random
@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.decide.pace import Bucket
+from chalicelib.values import dataclass
 from lab.emulator import require_loopback
 from lab.stress.past import Memory, blend, blurred
 from lab.tokens import Tokens, of_region

@@ -7,10 +7,11 @@ Three things keep it small, and none leaves anything out:
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, Generic, TypeVar
 
+from chalicelib.values import dataclass
 from lab.verify.machine import OTHER, RENEWAL, RENEWAL_OF_2, UNLUCKY
 from lab.verify.protocol import Guarded
 from lab.verify.world import (

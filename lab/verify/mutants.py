@@ -9,10 +9,11 @@ import json
 import textwrap
 import types
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.decide import alive, availability, facts, overlap
+from chalicelib.values import dataclass
 from lab.verify.asl import GUARD_FILE, Asl
 from lab.verify.checker import Decide, RealChecker
 from lab.verify.explore import Scenario

@@ -6,11 +6,12 @@ Every step below is one thing that happens at one moment: a read, a StartExecuti
 import functools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from chalicelib.decide import availability as protocol
 from chalicelib.names import waits_after
+from chalicelib.values import dataclass
 from lab.verify.actions import Actions
 from lab.verify.asl import Asl
 from lab.verify.checker import PAUSE, Decided, Failed, Read, RealChecker, Wanted, rows

@@ -1,9 +1,9 @@
 """What a guard must offer to be explored: ours and its rivals are played in the same world."""
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from chalicelib.values import dataclass
 from lab.verify.world import World
 
 NOT_YET = "not yet"

@@ -1,9 +1,10 @@
 """What ``make verify`` explores, as a list of jobs that may run side by side."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
+from chalicelib.values import dataclass
 from lab.verify.explore import Explorer, Found, Scenario
 from lab.verify.machine import SCHEDULE
 from lab.verify.mutants import MUTANTS

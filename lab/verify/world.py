@@ -6,10 +6,10 @@ expire, `FORGOTTEN` 90: the name of such a run is free again.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from chalicelib.names import run_name, waits_after
+from chalicelib.values import dataclass
 
 JUST_NOW, EARLIER, LONG_AGO, RESTED, FORGOTTEN = range(5)
 

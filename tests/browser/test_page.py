@@ -56,7 +56,11 @@ def test_axe_finds_nothing_to_mend(opened: Opened, scheme: str, width: int) -> N
     page = opened(html(everything()), scheme=scheme, width=width)
     page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
     found = Axe().run(
-        page, options={"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+        page,
+        options={
+            "resultTypes": ["violations"],
+            "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+        },
     )
     targets = [(rule["id"], node["target"]) for rule in found.response["violations"] for node in rule["nodes"]]
     assert targets == []

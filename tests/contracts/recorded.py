@@ -6,8 +6,9 @@ has been used.
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from chalicelib.values import dataclass
 
 _V2 = "localstack/localstack, tests/aws/services/stepfunctions/v2"
 _ECS = f"{_V2}/services/test_ecs_task_service.snapshot.json"

@@ -10,7 +10,7 @@ step in `calls`; what the emulator never asks for gets a line in `NEVER_ASKED`, 
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 
 from chalicelib.decide.deadlines import moments
 from chalicelib.decide.facts import stamp
+from chalicelib.values import dataclass
 from lab.emulator import SECRET, Emulator
 from lab.language import evaluate
 from lab.stage import LocalStage

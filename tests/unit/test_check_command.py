@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chalicelib.decide.facts import CantTell
+from chalicelib.values import dataclass
 from guardctl.commands.check import ask, exit_code, told
 from guardctl.errors import AWS, Stop
 from guardctl.stage import Stage

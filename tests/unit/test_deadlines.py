@@ -1,6 +1,5 @@
 """By when a job should have succeeded: every scheduled time has its one moment, whichever tick looks."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from chalicelib.decide.deadlines import Moment, moments, plan
 from chalicelib.decide.pace import Bucket
 from chalicelib.decide.policy import Enabled, Overlap
 from chalicelib.decide.schedule import Schedule, between, parse_schedule
+from chalicelib.values import dataclass
 from tests.properties import examples
 
 deterministic = settings(derandomize=True, deadline=None, database=None, max_examples=examples(40))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.names import FUNCTIONS, Function
+from chalicelib.values import dataclass
 from guardctl import deploy, drift, removal
 from guardctl.errors import Stop
 from guardctl.stage import PROJECT, Stage

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 SHIPPED = sorted((ROOT / "chalicelib").rglob("*.py"))
 
 ROOMS = (
+    "values",
     "names",
     "decide",
     "contract",
@@ -65,6 +66,18 @@ def test_what_decides_is_pure(file: Path) -> None:
     assert not IMPURE & {module.partition(".")[0] for module in imported(file)}
     calls = {ast.unparse(node.func) for node in ast.walk(parsed(file)) if isinstance(node, ast.Call)}
     assert not calls & {"datetime.now", "datetime.utcnow", "open", "print", "date.today"}
+
+
+def test_no_class_is_frozen_at_run_time() -> None:
+    """It would cost each cold start and each command what `chalicelib.values` says, and could not inherit from others."""
+    for file in [*SHIPPED, ROOT / "app.py", *(ROOT / "guardctl").rglob("*.py")]:
+        taken = {
+            alias.name
+            for node in imports(file, for_types=False)
+            if getattr(node, "module", "") == "dataclasses"
+            for alias in node.names
+        }
+        assert "dataclass" not in taken or file.name == "values.py", file
 
 
 def test_the_words_of_a_policy_stand_once() -> None:

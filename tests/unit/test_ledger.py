@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from chalicelib.config.jobs import Ecs, Job
 from chalicelib.decide.facts import span
 from chalicelib.decide.schedule import parse_schedule
 from chalicelib.names import repetition_name, scheduled_name
+from chalicelib.values import dataclass
 from guardctl.commands.history import lines
 from guardctl.console import past_moment
 from guardctl.ledger import KEPT, Entry, Facts, Outcome, Record, ledger

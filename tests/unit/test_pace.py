@@ -1,6 +1,5 @@
 """The plan of a crowd: never before its time, in order, below the quota, and the same from wherever one looks."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ from chalicelib.decide import pace
 from chalicelib.decide.expressions import parse_schedule
 from chalicelib.decide.pace import Bucket, Curve, Planned
 from chalicelib.decide.schedule import Schedule, bounded
+from chalicelib.values import dataclass
 from tests.properties import examples
 
 SIX = datetime(2026, 11, 23, 18, tzinfo=UTC)
