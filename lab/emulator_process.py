@@ -17,6 +17,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -202,6 +203,7 @@ def unpack_once() -> None:
     from ministack.core import lambda_runtime  # noqa: PLC0415
 
     lock = threading.Lock()
+    where = Path(os.environ.get("BATCH_GUARD_UNPACKED", tempfile.gettempdir()))
 
     class UnpackedOnce(zipfile.ZipFile):
         def extractall(
@@ -217,10 +219,13 @@ def unpack_once() -> None:
                 by_name.setdefault(info.filename.partition("/")[0], []).append(info)
             for name, infos in by_name.items():
                 content = repr([(info.filename, info.CRC) for info in infos]).encode()
-                unpacked = Path(tempfile.gettempdir(), f"unpacked-{hashlib.sha256(content).hexdigest()}")
+                unpacked = where / f"unpacked-{hashlib.sha256(content).hexdigest()}"
                 with lock:
                     if not unpacked.exists():
-                        super().extractall(unpacked, infos)
+                        making = tempfile.mkdtemp(dir=where)
+                        super().extractall(making, infos)
+                        with suppress(OSError):  # another emulator was faster
+                            os.rename(making, unpacked)
                 Path(path, name).symlink_to(unpacked / name)
 
     # Its module alone sees this: what else of `zipfile` it uses is there as before.

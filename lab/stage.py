@@ -280,14 +280,14 @@ def local_stage(
 def until(look: Callable[[], Any], *, within: float, what: str) -> Any:
     """The first true answer of `look`. Raises TimeoutError after `within` seconds.
 
-    It looks again after a twentieth of the time so far: asked ten times a second, the emulator does little else.
+    It looks again after a tenth of the time so far: asked ten times a second, the emulator does little else.
     """
     began = time.monotonic()
     while not (answer := look()):
         waited = time.monotonic() - began
         if waited > within:
             raise TimeoutError(f"not within {within:.0f} s: {what}")
-        time.sleep(min(0.5, max(0.05, waited / 20)))
+        time.sleep(min(0.5, max(0.05, waited / 10)))
     return answer
 
 

@@ -26,6 +26,8 @@ from lab import forks
 _EXECUTABLE = """#!{python} -IS
 import json, os, socket, sys
 arguments = sys.argv[1:]
+if arguments[:2] == ["-B", "-c"]:
+    del arguments[0]
 if arguments[:1] != ["-c"]:
     os.execv({python!r}, [{python!r}, *arguments])
 asked = {{"session": False, "arguments": arguments, "directory": os.getcwd(), "environment": dict(os.environ)}}
@@ -78,7 +80,8 @@ def forked(
 def forked_emulator(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[int]
 ) -> forks.Fork:
-    """A `lab.emulator.Begin`: a third of what an emulator computes is loading."""
+    """A `lab.emulator.Begin`: a third of what an emulator computes is loading, and unpacking what others have, too."""
+    environment = {**environment, "BATCH_GUARD_UNPACKED": str(Path(server()).parent)}
     return forks.Fork(server(), arguments, str(directory), environment, streams, session=True)
 
 

@@ -3,15 +3,19 @@
 `lab/forks.py` runs this before it listens.
 """
 
+import _imp
 import functools
 import hashlib
 import importlib
+import marshal
 import os
 import shutil
 import sys
 import tempfile
 from contextlib import suppress
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 import boto3
 import botocore.httpsession
@@ -25,7 +29,9 @@ MODULES = """
 """
 SERVICES = "cloudformation cloudwatch ecs events iam lambda logs s3 scheduler ssm stepfunctions sts"
 _HERE = Path(sys.argv[1])  # the socket; a command has other arguments
+_PROJECT = Path(__file__).parent.parent
 _build = DependencyBuilder.build_site_packages
+_compile = SourceFileLoader.source_to_code
 
 
 def _build_once(self: DependencyBuilder, abi: str, requirements_filepath: str, target_directory: str) -> None:
@@ -40,8 +46,30 @@ def _build_once(self: DependencyBuilder, abi: str, requirements_filepath: str, t
     shutil.copytree(built, target_directory, copy_function=os.link, dirs_exist_ok=True)
 
 
+def _code_of(file: Path) -> bytes:
+    """What Python compiles it to; kept beside it, as ever."""
+    code = SourceFileLoader(file.stem, str(file)).get_code(file.stem)
+    assert code
+    return marshal.dumps(code)
+
+
+def _compile_once(self: SourceFileLoader, data: bytes, path: str, *, _optimize: int = -1) -> CodeType:
+    """Copies of the project have its sources, and Chalice's command line compiles them for each zip."""
+    if data not in _codes:
+        return _compile(self, data, path, _optimize=_optimize)
+    code: CodeType = marshal.loads(_codes[data])
+    _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]  # what importlib does with bytecode from elsewhere
+    return code
+
+
 os.setsid()  # a terminal's Ctrl-C is for whoever asks: what is torn down then may still need commands
 DependencyBuilder.build_site_packages = _build_once  # type: ignore[method-assign]
+_sources = [
+    _PROJECT / "app.py",
+    *(file for name in ("chalicelib", "guardctl") for file in (_PROJECT / name).rglob("*.py")),
+]
+_codes = {file.read_bytes(): _code_of(file) for file in _sources}
+SourceFileLoader.source_to_code = _compile_once  # type: ignore[assignment, method-assign]
 
 for module in MODULES.split():
     importlib.import_module(module)

@@ -32,7 +32,7 @@ def eventually(predicate: Callable[[], T], *, within: float, what: str = "") -> 
         waited = time.monotonic() - began
         if waited > within:
             raise AssertionError(f"not within {within:g} s: {what or predicate!r}; the last answer was {answer!r}")
-        time.sleep(min(0.5, max(0.02, waited / 20)))  # or it would be asking all the time, with a core that others need
+        time.sleep(min(0.5, max(0.05, waited / 10)))  # or it would be asking all the time, with a core that others need
     return answer
 
 

@@ -17,6 +17,8 @@ from lab.judges.node import node as start_node
 from lab.judges.reads import Tree, reads
 from tests.contracts.recorded import RECORDED, Recorded
 
+pytestmark = pytest.mark.together("node")
+
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Node]:

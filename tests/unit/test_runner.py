@@ -1,6 +1,7 @@
 """`make test` and `make unit` must see all that pytest sees: the forks of tests/runner.py report it, one that dies is not
 taken for done, and what is together stays on one of them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from tests.documents import ROOT
 from tests.support import eventually
 
 pytestmark = pytest.mark.thorough
+
+ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""No other plugin is asked, and loading hypothesis is half of such a run."""
 
 EVERY_OUTCOME = {
     "test_a.py": """import pytest
@@ -49,7 +53,13 @@ def met(own, other):
 
 def run(directory: Path, files: dict[str, str], *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        command(directory, files, *options), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command(directory, files, *options),
+        cwd=ROOT,
+        env=ALONE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -185,7 +195,7 @@ def test_after_the_first_failure_the_others_tear_down_what_they_use(tmp_path: Pa
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_ends_it_ends_all_and_they_tear_down_what_they_use(tmp_path: Path, number: signal.Signals) -> None:
     files = {"test_f.py": NOTES + ENDLESS}
-    with subprocess.Popen(command(tmp_path, files), cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(command(tmp_path, files), cwd=ROOT, env=ALONE, stdout=subprocess.PIPE, text=True) as running:
         eventually((tmp_path / "begun").exists, within=30)
         running.send_signal(number)
         shown, _ = running.communicate(timeout=30)
