@@ -26,13 +26,14 @@ for source, target, shown in zip(names[::3], names[1::3], names[2::3]):
 def refresh(project: Path) -> None:
     """Make ``vendor/`` anew from what has been imported so far. Nobody's ``__pycache__`` gets into the zip."""
     sys.dont_write_bytecode = True
+    sys.pycache_prefix = None  # the zip's is beside its sources, wherever this Python keeps its own
     for stale in (project / "chalicelib").rglob("__pycache__"):
         shutil.rmtree(stale, ignore_errors=True)
     vendor = project / "vendor"
     shutil.rmtree(vendor, ignore_errors=True)
     arguments: list[str] = []
     for source, name in sorted(_sources(project)):
-        target = vendor / cache_from_source(name)
+        target = vendor / cache_from_source(name, optimization="")
         target.parent.mkdir(parents=True, exist_ok=True)
         arguments += [str(source), str(target), f"/var/task/{name}"]
     # In a process of its own with a fixed hash seed: the same sources give the same bytes, whoever compiles them.
