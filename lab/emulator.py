@@ -137,8 +137,8 @@ class Emulator:
     @overload
     def client(self, service: Literal["sts"]) -> STSClient: ...
     def client(self, service: Any) -> Any:
-        """A boto3 client of the emulator; make it once and share it, also between threads."""
-        return self.session().client(service)
+        """A boto3 client of the emulator, shared by all who ask for one, also between threads."""
+        return _client(self, service)
 
 
 class Process(Protocol):
@@ -211,6 +211,11 @@ def emulator(
 
 
 @functools.cache
+def _client(emulator: Emulator, service: str) -> Any:
+    return _session(emulator).client(service)  # type: ignore[call-overload]  # its name is as good as the caller's
+
+
+@functools.cache
 def _session(emulator: Emulator) -> boto3.Session:
     """One for all clients: making it is half of what a client costs."""
     import boto3  # noqa: PLC0415  (only who makes a client needs it)
@@ -226,6 +231,7 @@ def _session(emulator: Emulator) -> boto3.Session:
         retries={"mode": "standard", "total_max_attempts": 1},
         proxies={},
         max_pool_connections=128,
+        user_agent="batch-guard-lab",  # botocore's own is put together anew for each call
     )
 
     class LoopbackSession(boto3.Session):

@@ -118,8 +118,16 @@ def _with_project(directory: Path, _: int, compiles: bool) -> str:
 
 def _state(directory: Path) -> int:
     """What changes when a module does."""
-    files = (file for package in ("chalicelib", "guardctl") for file in (directory / package).rglob("*.py"))
-    return hash(tuple((str(file), file.stat().st_mtime_ns) for file in files))
+    folders = [directory / "chalicelib", directory / "guardctl"]
+    found = []
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry))
+                elif entry.name.endswith(".py"):
+                    found.append((entry.path, entry.stat().st_mtime_ns))
+    return hash(tuple(found))
 
 
 @functools.cache

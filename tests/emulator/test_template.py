@@ -125,7 +125,8 @@ def test_every_resource_has_an_id_and_every_role_a_machine(jobs: JobsFile) -> No
     assert set(used) == roles
 
 
-JOB_NAMES = st.lists(st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True), min_size=1, max_size=6, unique=True)
+WORDS = st.lists(st.text("ab1", min_size=1, max_size=3), min_size=1, max_size=3)
+JOB_NAMES = st.lists(WORDS.map(lambda words: "a" + "-".join(words)), min_size=1, max_size=6, unique=True)
 
 
 @given(JOB_NAMES)
