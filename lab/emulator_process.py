@@ -78,14 +78,15 @@ def fork_the_processes_of_functions() -> None:
     """The runtime has boto3 already; each process of a function would load it anew, for a quarter of a second."""
     from ministack.core import lambda_runtime  # noqa: PLC0415
 
-    path = "forks"  # in this process's own folder, which may be too long for a socket's name
+    # In this process's own folder, which may be too long for a socket's name; or one for several emulators.
+    path = os.environ.get("BATCH_GUARD_FORKS", "forks")
     loaded: list[Any] = []
     lock = threading.Lock()
 
     class Worker(forks.Fork):
         def __init__(self, command: list[str], *, cwd: str, env: dict[str, str], **_: Any) -> None:
             with lock:
-                if not loaded:
+                if not loaded and path == "forks":
                     loaded.append(forks.start(path, BOTO))
             (given, stdin), (stdout, out), (stderr, err) = (os.pipe() for _ in range(3))
             super().__init__(path, command[1:], cwd, env, (given, out, err))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TextIO
 
 from lab import forks
+from lab.emulator_process import BOTO
 
 # For `sys.executable` of a command: what it starts is a fork, too, if it is code that is given on the command line.
 _EXECUTABLE = """#!{python} -IS
@@ -81,8 +82,8 @@ def forked_emulator(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[int]
 ) -> forks.Fork:
     """A `lab.emulator.Begin`: a third of what an emulator computes is loading, and unpacking what others have, too."""
-    environment = {**environment, "BATCH_GUARD_UNPACKED": str(Path(server()).parent)}
-    return forks.Fork(server(), arguments, str(directory), environment, streams, session=True)
+    shared = {"BATCH_GUARD_UNPACKED": str(Path(server()).parent), "BATCH_GUARD_FORKS": f"{server()}.runtime"}
+    return forks.Fork(server(), arguments, str(directory), {**environment, **shared}, streams, session=True)
 
 
 def python() -> str:
@@ -131,10 +132,13 @@ def _state(directory: Path) -> int:
 
 
 @functools.cache
-def _started() -> tuple[str, subprocess.Popen[bytes]]:
+def _started() -> tuple[str, list[subprocess.Popen[bytes]]]:
     path = f"{tempfile.mkdtemp()}/forks"
     executable = Path(f"{path}.python")  # see `python`
     executable.write_text(_EXECUTABLE.format(python=sys.executable, path=path), encoding="utf-8")
     executable.chmod(0o755)
     loaded = Path(__file__).with_name("loaded.py")
-    return path, forks.start(path, f"import runpy; runpy.run_path({str(loaded)!r})")
+    return path, [
+        forks.start(f"{path}.runtime", BOTO),
+        forks.start(path, f"import runpy; runpy.run_path({str(loaded)!r})"),
+    ]
