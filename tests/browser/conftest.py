@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
 
 from guardctl.chart import Timeline
 from guardctl.page import html
@@ -30,30 +32,36 @@ def browser() -> Iterator[Browser]:
 Opened = Callable[..., Page]
 
 
+@pytest.fixture(scope="session")
+def tabs(browser: Browser) -> Callable[[bool], Page]:
+    """A tab with scripts and one without: a new one for each test is processes, a second of a CPU."""
+    return cache(lambda script: browser.new_context(java_script_enabled=script).new_page())
+
+
 @pytest.fixture
-def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
+def opened(tabs: Callable[[bool], Page], tmp_path: Path) -> Iterator[Opened]:
     """Opens a page, as a file; anything that the browser complains of fails the test."""
     complaints: list[str] = []
-    contexts = []
+
+    def complains(message: ConsoleMessage | Error) -> None:
+        complaints.append(str(message))
 
     def opens(text: str, *, width: int = 1200, scheme: str = "light", script: bool = True) -> Page:
         file = tmp_path / "timeline.html"
         file.write_text(text, encoding="utf-8")
-        context = browser.new_context(
-            viewport={"width": width, "height": 844},
-            color_scheme="dark" if scheme == "dark" else "light",
-            java_script_enabled=script,
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page = tabs(script)
+        page.set_viewport_size({"width": width, "height": 844})
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.on("console", complains)
+        page.on("pageerror", complains)
+        left.callback(page.remove_listener, "console", complains)
+        left.callback(page.remove_listener, "pageerror", complains)
+        left.callback(page.context.clear_permissions)
         page.goto(file.as_uri())
         return page
 
-    yield opens
-    for context in contexts:
-        context.close()
+    with ExitStack() as left:
+        yield opens
     assert complaints == []
 
 
