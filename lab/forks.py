@@ -26,14 +26,17 @@ from typing import Any, NoReturn
 
 
 def start(path: str, load: str) -> "subprocess.Popen[bytes]":
-    """Start such a process, that listens on `path`; its folder is removed when this process has ended."""
-    process = subprocess.Popen(
+    """Start such a process, that will listen on `path`; its folder is removed when this process has ended."""
+    return subprocess.Popen(
         [sys.executable, "-P", os.path.abspath(__file__), path, load], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
+
+
+def wait(process: "subprocess.Popen[bytes]") -> None:
+    """Until it listens."""
     assert process.stdout
     if process.stdout.readline() != b"ready\n":
-        raise RuntimeError(f"what forks are made of could not be loaded: {load}")
-    return process
+        raise RuntimeError(f"what forks are made of could not be loaded: {process.args!r}")
 
 
 class Fork:

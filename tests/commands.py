@@ -98,7 +98,10 @@ def _all_of(file: TextIO) -> str:
 
 def server() -> str:
     """Where forks are to be had, as long as this process lives, or a fork of it."""
-    return _started()[0]
+    path, processes = begin()
+    while processes:
+        forks.wait(processes.pop())
+    return path
 
 
 @functools.cache
@@ -132,13 +135,18 @@ def _state(directory: Path) -> int:
 
 
 @functools.cache
-def _started() -> tuple[str, list[subprocess.Popen[bytes]]]:
+def begin() -> tuple[str, list[subprocess.Popen[bytes]]]:
+    """Start what `server` waits for: it loads libraries for two seconds."""
     path = f"{tempfile.mkdtemp()}/forks"
     executable = Path(f"{path}.python")  # see `python`
     executable.write_text(_EXECUTABLE.format(python=sys.executable, path=path), encoding="utf-8")
     executable.chmod(0o755)
     loaded = Path(__file__).with_name("loaded.py")
-    return path, [
-        forks.start(f"{path}.runtime", BOTO),
-        forks.start(path, f"import runpy; runpy.run_path({str(loaded)!r})"),
-    ]
+    loads = {f"{path}.runtime": BOTO, path: f"import runpy; runpy.run_path({str(loaded)!r})"}
+    started = [forks.start(*each) for each in loads.items()]
+    _open.extend(started)
+    return path, started
+
+
+_open: list[subprocess.Popen[bytes]] = []
+"""They end when their pipes are closed."""

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe, connection
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -44,6 +45,12 @@ class _Worker:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--workers", type=int, metavar="N", help="processes that run tests; one per core, unless told")
+
+
+def pytest_collect_file(file_path: Path) -> None:
+    """What the tests there need loads while the others are collected."""
+    if file_path.parent.name == "emulator":
+        commands.begin()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from chalicelib.decide.facts import TASK_LAG
 from lab.emulator import EmulatorFailed, emulator
-from lab.stage import CommandFailed, local_stage
+from lab.stage import CommandFailed, LocalStage, local_stage
 from lab.stress import truth
 from lab.stress.judge import judge, story
 from lab.stress.load import START_WITHIN, Log, heal, hold, limit_checkers, load, send_checker_to, warm_up
@@ -44,8 +44,12 @@ def main() -> int:
     planned = plan(secrets.randbelow(1_000_000) if asked.seed is None else asked.seed, asked.starts, asked.seconds)
     console.print(f"SEED={planned.seed}  (the same load again: make stress SEED={planned.seed})")
     try:
-        with _progress(console) as tell:
-            outcome = stress(planned, tell, held=asked.held)
+        with (
+            _progress(console) as tell,
+            emulator(wait_scale=WAIT_SCALE) as aws,
+            local_stage(aws, name=STAGE, jobs=jobs_file()) as stage,
+        ):
+            outcome = stress(stage, planned, tell, held=asked.held)
     except KeyboardInterrupt:
         print("Interrupted: the emulator is stopped, and nothing is left behind.", file=sys.stderr)
         return INTERRUPTED
@@ -62,14 +66,16 @@ def main() -> int:
 
 
 def stress(
-    planned: Plan, tell: Callable[[str], None], *, held: int, rounds: int = 10, checkers: int = CHECKERS_AT_ONCE
+    stage: LocalStage,
+    planned: Plan,
+    tell: Callable[[str], None],
+    *,
+    held: int,
+    rounds: int = 10,
+    checkers: int = CHECKERS_AT_ONCE,
 ) -> Outcome:
-    """Deploy, hold, load, read the truth, judge."""
-    with (
-        emulator(wait_scale=WAIT_SCALE) as aws,
-        local_stage(aws, name=STAGE, jobs=jobs_file()) as stage,
-        proxy(aws.endpoint, planned.seed) as between,
-    ):
+    """Deploy, hold, load, read the truth, judge. `stage` has the jobs of `jobs_file`, and waits at `WAIT_SCALE`."""
+    with proxy(stage.emulator.endpoint, planned.seed) as between:
         tell("deploying for real, on an emulator of AWS")
         stage.deploy()
         send_checker_to(stage, between.url)

@@ -25,10 +25,11 @@ from lab.stress.__main__ import stress
 from lab.stress.judge import FOREVER, Finding, History, Life, Run, Start, Task, judge, story
 from lab.stress.load import Log, _seconds, calling
 from lab.stress.past import Memory, blend, blurred
-from lab.stress.plan import LAGS, jobs_file, plan
+from lab.stress.plan import LAGS, STAGE, WAIT_SCALE, jobs_file, plan
 from lab.stress.proxy import Faults, Proxy, proxy
 from lab.stress.report import Outcome, table, why_skipped
 from tests.emulator.test_end_to_end import start_run
+from tests.support import local_stage, start_emulator
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -304,7 +305,8 @@ def test_the_judge_finds_what_a_bypass_of_the_guard_does(stage: LocalStage) -> N
 
 @pytest.mark.long
 def test_a_small_load_on_a_bad_day_overlaps_nowhere_and_loses_nothing() -> None:
-    outcome = stress(plan(1, starts=18, seconds=6), lambda _: None, held=6, rounds=1, checkers=5)
+    with start_emulator(wait_scale=WAIT_SCALE) as aws, local_stage(aws, name=STAGE, jobs=jobs_file()) as stage:
+        outcome = stress(stage, plan(1, starts=18, seconds=6), lambda _: None, held=6, rounds=1, checkers=5)
     told = [f"{f.kind} of {f.job}: {f.what}\n" + "\n".join(story(outcome.history, f)) for f in outcome.findings]
     assert not told, "\n\n".join(told)
     assert len(outcome.history.starts) >= 24

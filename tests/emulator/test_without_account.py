@@ -17,6 +17,7 @@ import pytest
 from lab.emulator import ACCOUNT, Emulator
 from lab.stage import PROJECT, LocalStage, local_stage
 from lab.without_account import READY
+from tests.commands import forked
 from tests.documents import read
 from tests.support import eventually
 
@@ -119,7 +120,7 @@ def test_the_first_job_runs_on_this_machine_and_ctrl_c_forgets_it(made: Made, tm
         log=tmp_path,
     )
     assert exports.items() <= aws.environment().items()
-    stage = LocalStage(aws, made.project, "dev")
+    stage = LocalStage(aws, made.project, "dev", forked)
     assert " 0 NG" in stage.command("guardctl", "verify").stdout
     of_a_real_account = made.project / ".chalice" / "deployed" / "prod.json"
     stage.command("guardctl", "deploy")
