@@ -4,6 +4,7 @@
 """
 
 import _imp
+import fcntl
 import functools
 import hashlib
 import importlib
@@ -12,7 +13,6 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -38,11 +38,12 @@ def _build_once(self: DependencyBuilder, abi: str, requirements_filepath: str, t
     """What Chalice has of pip for its zip, of one requirements.txt, is downloaded once for all deployments."""
     wanted = Path(requirements_filepath).read_bytes()
     built = _HERE.with_name(f"{abi}-{hashlib.sha256(wanted).hexdigest()}")
-    if not built.exists():
-        making = tempfile.mkdtemp(dir=built.parent)
-        _build(self, abi, requirements_filepath, making)
-        with suppress(OSError):  # another was faster
-            Path(making).rename(built)
+    with built.with_suffix(".making").open("w") as making:
+        fcntl.flock(making, fcntl.LOCK_EX)
+        if not built.exists():
+            made = tempfile.mkdtemp(dir=built.parent)
+            _build(self, abi, requirements_filepath, made)
+            Path(made).rename(built)
     shutil.copytree(built, target_directory, copy_function=os.link, dirs_exist_ok=True)
 
 
