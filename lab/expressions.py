@@ -37,7 +37,10 @@ def answer(
     if now:
         asked.register_override("millis", lambda: int(now.timestamp() * 1000))
         asked.register_override("now", lambda: stamp_ms(now))
-    found: dict[str, Any] = asked.evaluate(None, dict(variables))
+    try:
+        found: dict[str, Any] = asked.evaluate(None, dict(variables))
+    except OverflowError as error:  # an integer that JSON's readers would round
+        raise ValueError(f"{error}: beyond 64 bits") from error
     return found
 
 

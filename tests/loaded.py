@@ -65,15 +65,17 @@ def _compile_once(self: SourceFileLoader, data: bytes, path: str, *, _optimize: 
 
 os.setsid()  # a terminal's Ctrl-C is for whoever asks: what is torn down then may still need commands
 DependencyBuilder.build_site_packages = _build_once  # type: ignore[method-assign]
+for module in MODULES.split():
+    importlib.import_module(module)
+# Of the project, and of what Chalice's command line compiles for the zip besides.
+_zipped = (name for name in sys.modules if name in {"chalice", "chalice.app"} or name.startswith("cronsim"))
 _sources = [
     _PROJECT / "app.py",
     *(file for name in ("chalicelib", "guardctl") for file in (_PROJECT / name).rglob("*.py")),
+    *(Path(sys.modules[name].__file__ or "") for name in _zipped),
 ]
 _codes = {file.read_bytes(): _code_of(file) for file in _sources}
 SourceFileLoader.source_to_code = _compile_once  # type: ignore[assignment, method-assign]
-
-for module in MODULES.split():
-    importlib.import_module(module)
 # What a session or a client would do anew: read the descriptions, look which there are, find the aliases of 500 events,
 # and make a context for TLS.
 _read = functools.cache(JSONFileLoader().load_file)
