@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 _COPIED = ("app.py", "chalicelib", "guardctl", "requirements.txt", ".chalice")
-# What was compiled here is still good there: copies keep their times.
-_LEFT = shutil.ignore_patterns("deployed", "deployments")
+_LEFT = ("deployed", "deployments")
 
 
 class CommandFailed(Exception):
@@ -266,10 +265,12 @@ def local_stage(
     """A copy of the project, not yet deployed; `jobs` replaces the text of its jobs file."""
     with tempfile.TemporaryDirectory(prefix="batch-guard-stage-") as temporary:
         directory = Path(temporary)
+        # What was compiled here is still good there, since copies keep their times; forks have it in memory.
+        left = _LEFT if run is in_a_process else (*_LEFT, "__pycache__")
         for entry in _COPIED:
             source = PROJECT / entry
             if source.is_dir():
-                shutil.copytree(source, directory / entry, ignore=_LEFT)
+                shutil.copytree(source, directory / entry, ignore=shutil.ignore_patterns(*left))
             else:
                 shutil.copy(source, directory / entry)
         if jobs is not None:

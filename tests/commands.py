@@ -52,6 +52,9 @@ for file in sorted([*pathlib.Path("chalicelib").rglob("*.py"), *pathlib.Path("gu
 assert "guardctl.console" not in sys.modules
 """
 
+_COMPILED = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""What is compiled is in the memory of forks (`tests/loaded.py`)."""
+
 
 def forked(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
@@ -67,7 +70,8 @@ def forked(
         streams = [stream.fileno() for stream in (given, out, err)]
         where = server()
         if [*arguments[:2]] == ["-m", "guardctl"]:
-            where = _with_project(directory, _state(directory), not environment.get("PYTHONDONTWRITEBYTECODE"))
+            where = _with_project(directory, _state(directory))
+        environment = {**environment, **_COMPILED}
         fork = forks.Fork(where, arguments, str(directory), environment, streams, session=True, executable=python())
         try:
             code = fork.wait()
@@ -105,14 +109,13 @@ def server() -> str:
 
 
 @functools.cache
-def _with_project(directory: Path, _: int, compiles: bool) -> str:
+def _with_project(directory: Path, _: int) -> str:
     """Where forks are to be had that have loaded the project of that folder, as its files are now."""
     path = f"{tempfile.mkdtemp()}/forks"
     given, _held = os.pipe()  # open as long as this process lives, and so long does the other
     ready, out = os.pipe()
     arguments = [forks.__file__, path, _LOAD_PROJECT]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "" if compiles else "1"}
-    forks.Fork(server(), arguments, str(directory), environment, (given, out, 2), executable=python())
+    forks.Fork(server(), arguments, str(directory), {**os.environ, **_COMPILED}, (given, out, 2), executable=python())
     os.close(given)
     os.close(out)
     with os.fdopen(ready) as lines:
