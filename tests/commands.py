@@ -52,14 +52,23 @@ for file in sorted([*pathlib.Path("chalicelib").rglob("*.py"), *pathlib.Path("gu
 assert "guardctl.console" not in sys.modules
 """
 
+LINTER = ".lint"
+"""cfn-lint is in a process of its own, or each fork would have more to copy."""
+
+_RUNTIME = ".runtime"
 _COMPILED = {"PYTHONDONTWRITEBYTECODE": "1"}
 """What is compiled is in the memory of forks (`tests/loaded.py`)."""
 
 
 def forked(
-    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], stdin: str | None = None
+    arguments: Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    stdin: str | None = None,
+    *,
+    loaded: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """``python arguments`` in `directory`, without loading what is loaded: a `lab.stage.Runner`."""
+    """``python arguments`` in `directory`, without loading what is loaded: a `lab.stage.Runner`. `loaded`: `LINTER`."""
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as given,
         tempfile.TemporaryFile("w+", encoding="utf-8") as out,
@@ -68,7 +77,7 @@ def forked(
         given.write(stdin or "")
         given.seek(0)
         streams = [stream.fileno() for stream in (given, out, err)]
-        where = server()
+        where = server() + loaded
         if [*arguments[:2]] == ["-m", "guardctl"]:
             where = _with_project(directory, _state(directory))
         environment = {**environment, **_COMPILED}
@@ -86,7 +95,7 @@ def forked_emulator(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], streams: Sequence[int]
 ) -> forks.Fork:
     """A `lab.emulator.Begin`: a third of what an emulator computes is loading, and unpacking what others have, too."""
-    shared = {"BATCH_GUARD_UNPACKED": str(Path(server()).parent), "BATCH_GUARD_FORKS": f"{server()}.runtime"}
+    shared = {"BATCH_GUARD_UNPACKED": str(Path(server()).parent), "BATCH_GUARD_FORKS": server() + _RUNTIME}
     return forks.Fork(server(), arguments, str(directory), {**environment, **shared}, streams, session=True)
 
 
@@ -145,7 +154,11 @@ def begin() -> tuple[str, list[subprocess.Popen[bytes]]]:
     executable.write_text(_EXECUTABLE.format(python=sys.executable, path=path), encoding="utf-8")
     executable.chmod(0o755)
     loaded = Path(__file__).with_name("loaded.py")
-    loads = {f"{path}.runtime": BOTO, path: f"import runpy; runpy.run_path({str(loaded)!r})"}
+    loads = {
+        path: f"import runpy; runpy.run_path({str(loaded)!r})",
+        path + _RUNTIME: BOTO,
+        path + LINTER: "import cfnlint.runner",
+    }
     started = [forks.start(*each) for each in loads.items()]
     _open.extend(started)
     return path, started

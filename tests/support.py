@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from lab import emulator, stage
 from lab.stage import LocalStage
-from tests.commands import forked, forked_emulator
+from tests.commands import LINTER, forked, forked_emulator
 from tests.mocks import mock_config
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def lint(*templates: Path) -> None:
     for each in templates:  # it reads a definition without its substitutions, and wants a partition in an ARN
         each.write_text(each.read_text(encoding="utf-8").replace("${Partition}", "aws"), encoding="utf-8")
     linter = "import sys; from cfnlint.runner import main; sys.exit(main())"
-    done = forked(["-c", linter, *map(str, templates)], templates[0].parent, os.environ)
+    done = forked(["-c", linter, *map(str, templates)], templates[0].parent, os.environ, loaded=LINTER)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
