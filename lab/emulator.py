@@ -212,7 +212,7 @@ def emulator(
 
 @functools.cache
 def _client(emulator: Emulator, service: str) -> Any:
-    return _session(emulator).client(service)  # type: ignore[call-overload]  # its name is as good as the caller's
+    return _session(emulator).client(service)  # type: ignore[call-overload]  # `Emulator.client` knows the names
 
 
 @functools.cache

@@ -30,7 +30,6 @@ else:  # the project is not on this process's path
         for name in ("expressions", "forks")
     )
 
-QUERY = "States.QueryEvaluationError"
 BOTO = "import botocore.session; botocore.session.get_session().create_client('sts', 'us-east-1')"
 """Loads what a client needs."""
 
@@ -127,7 +126,7 @@ def evaluate_in_another_engine() -> None:
         except ValueError as error:
             found, said = {}, str(error)
         if not found:  # not from that error: it holds on to what only this thread may take apart
-            raise stepfunctions._ExecutionError(QUERY, said)
+            raise stepfunctions._ExecutionError(expressions.QUERY, said)
         return found["value"]
 
     stepfunctions._evaluate_jsonata = evaluate
@@ -205,6 +204,7 @@ def unpack_once() -> None:
     from ministack.core import lambda_runtime  # noqa: PLC0415
 
     lock = threading.Lock()
+    # In this process's own folder; or in one that several emulators share.
     where = Path(os.environ.get("BATCH_GUARD_UNPACKED", tempfile.gettempdir()))
 
     class UnpackedOnce(zipfile.ZipFile):

@@ -11,6 +11,9 @@ from typing import Any
 
 import jsonatapy
 
+QUERY = "States.QueryEvaluationError"
+"""What Step Functions makes of an expression that fails, or returns nothing."""
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {"parse": json.loads}
 """What Step Functions has besides JSONata's own; `lab.emulator_process` adds MiniStack's."""
 

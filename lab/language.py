@@ -9,13 +9,11 @@ from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from lab.expressions import answer, program, stamp_ms
+from lab.expressions import QUERY, answer, program, stamp_ms
 
 Json = dict[str, Any]
 Steps = Generator[float, None, Any]
 """Something that takes time: it yields the seconds until it is to go on."""
-
-QUERY = "States.QueryEvaluationError"
 
 
 class StatesError(Exception):

@@ -109,11 +109,12 @@ def _all_of(file: TextIO) -> str:
     return file.read()
 
 
+@functools.cache
 def server() -> str:
     """Where forks are to be had, as long as this process lives, or a fork of it."""
     path, processes = begin()
-    while processes:
-        forks.wait(processes.pop())
+    for process in processes:
+        forks.wait(process)
     return path
 
 
@@ -159,10 +160,4 @@ def begin() -> tuple[str, list[subprocess.Popen[bytes]]]:
         path + _RUNTIME: BOTO,
         path + LINTER: "import cfnlint.runner",
     }
-    started = [forks.start(*each) for each in loads.items()]
-    _open.extend(started)
-    return path, started
-
-
-_open: list[subprocess.Popen[bytes]] = []
-"""They end when their pipes are closed."""
+    return path, [forks.start(*each) for each in loads.items()]

@@ -1,4 +1,6 @@
-"""What the forks of `tests/commands.py` have loaded: the libraries of commands and of the emulator, nothing of ours.
+"""What the forks of `tests/commands.py` have loaded: the libraries of commands and of the emulator.
+
+Of ours nothing is loaded; only what the sources compile to is kept, for copies of them.
 
 `lab/forks.py` runs this before it listens.
 """
